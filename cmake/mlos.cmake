@@ -16,7 +16,7 @@ if(MLOS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     CCACHE_SLOPPINESS=pch_defines,time_macros ${MLOS_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
-add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+add_compile_options(-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)  # __FILE__ tells nothing of the machine
 
 add_library(mlos_flags INTERFACE)
 target_compile_options(mlos_flags INTERFACE
@@ -49,7 +49,9 @@ endfunction()
 # gtest is heavy to parse: every room's test reuses one precompiled header.
 if(MLOS_BUILD_TESTS)
   find_package(GTest REQUIRED)
-  file(WRITE ${CMAKE_BINARY_DIR}/generated/test_pch.cc "")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/generated/test_pch.cc)  # or every configure rebuilds it
+    file(WRITE ${CMAKE_BINARY_DIR}/generated/test_pch.cc "")
+  endif()
   add_library(mlos_test_pch OBJECT ${CMAKE_BINARY_DIR}/generated/test_pch.cc)
   target_link_libraries(mlos_test_pch PUBLIC mlos_flags GTest::gmock GTest::gtest)
   # Compiled as the test programs are, or the compilers refuse the header.

@@ -7,6 +7,7 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 MLOS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck disable=SC2034  # for the scripts that source this
 MLOS_SCRIPTS=$MLOS_ROOT/scripts
 
 # /usr/sbin is not in every user's PATH; nginx and policy tools live there.
