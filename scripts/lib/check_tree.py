@@ -175,6 +175,8 @@ def check_licence(tree):
         if not needs_licence(tree, name):
             continue
         lines = tree.lines(name)
+        if name.endswith("CMakeLists.txt") and len(lines) < 15:
+            continue  # a list of file names: nothing in it to license
         if lines and not any(LICENCE in line for line in lines[:5]):
             yield name, 1, f"has no line '{LICENCE}' near its top"
 

@@ -99,7 +99,7 @@ class CheckTreeTest(unittest.TestCase):
     def test_licence(self):
         self.write("src/base/a.cc", "int x;\n")
         self.write("tool", "#!/bin/sh\ntrue\n")
-        self.write("CMakeLists.txt", "project(x)\n")
+        self.write("CMakeLists.txt", "project(x)\n" * 20)
         found = self.check("licence")
         for name in ("src/base/a.cc:1", "tool:1", "CMakeLists.txt:1"):
             self.assertIn(name, found)
