@@ -11,6 +11,7 @@ The files, all beside this script:
     model.onnx       image FP32 [-1,64]  ->  label INT64 [-1], probabilities FP32 [-1,10]
     heldout.f32      the held-out images, 64 little-endian FP32 each, grey levels 0 to 16
     heldout.labels   the digit each of them shows, one byte each, 0 to 9
+    request.json     the first of them as an inference request, for curl
 
 Everything is seeded. On the same machine two runs write the same bytes; on another processor the
 arithmetic may round differently, so --check compares predictions and accuracy, not bytes.
@@ -88,6 +89,21 @@ def predict(model, images):
     return labels
 
 
+def json_request(image):
+    """One image as the body of an inference request; a row of the picture is a row of text."""
+    rows = ",\n".join("      " + ", ".join(f"{int(pixel):2}" for pixel in row)
+                       for row in image.reshape(8, 8))
+    return f"""{{
+  "inputs": [{{
+    "name": "image", "datatype": "FP32", "shape": [1, 64],
+    "data": [
+{rows}
+    ]
+  }}]
+}}
+""".encode()
+
+
 def main():
     parser = argparse.ArgumentParser(description="Trains the digits classifier.")
     parser.add_argument("--check", action="store_true",
@@ -105,14 +121,14 @@ def main():
         sys.exit(f"accuracy {accuracy:.4f} is below {REQUIRED_ACCURACY}")
 
     files = {"model.onnx": model, "heldout.f32": images.tobytes(),
-             "heldout.labels": labels.tobytes()}
+             "heldout.labels": labels.tobytes(), "request.json": json_request(images[0])}
     if not arguments.check:
         for name, content in files.items():
             (HERE / name).write_bytes(content)
         return
-    for name in ("heldout.f32", "heldout.labels"):
+    for name in ("heldout.f32", "heldout.labels", "request.json"):
         if (HERE / name).read_bytes() != files[name]:
-            sys.exit(f"{name} differs from the held-out part that this script makes")
+            sys.exit(f"{name} is not what this script makes from the data set")
     committed = predict((HERE / "model.onnx").read_bytes(), images)
     same = int((committed == predicted).sum())
     print(f"committed model: accuracy {(committed == labels).mean():.4f}, "
