@@ -19,7 +19,7 @@
 #include "backend/channel_port.h"
 #include "backend/host_process.h"
 #include "base/event_loop.h"
-#include "catalog/model_info.h"
+#include "tensor/model_info.h"
 #include "hostlink/messages.h"
 
 namespace mlos::backend {

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "catalog/model_info.h"
+#include "tensor/model_info.h"
 #include "channel/producer.h"
 #include "engine/route.h"
 #include "tensor/message.h"

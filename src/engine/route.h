@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "catalog/model_info.h"
+#include "tensor/model_info.h"
 
 namespace mlos::engine {
 

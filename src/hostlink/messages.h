@@ -29,7 +29,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "catalog/model_info.h"
+#include "tensor/model_info.h"
 #include "channel/grant.h"
 #include "hostlink/link.h"
 

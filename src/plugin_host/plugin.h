@@ -15,7 +15,7 @@
 
 #include "base/owned_fd.h"
 #include "base/status.h"
-#include "catalog/model_info.h"
+#include "tensor/model_info.h"
 #include "hostlink/messages.h"
 #include "mlos/smi.h"
 #include "plugin_host/artefact.h"
