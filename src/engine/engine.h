@@ -60,8 +60,10 @@ class Call {
   enum class Stage : uint8_t { kIdle, kResolving, kAllocating, kFilling, kRunning, kAnswered };
   Stage stage_ = Stage::kIdle;
   std::shared_ptr<HostLane> host_;
-  uint64_t wanted_bytes_ = 0;
-  Call* next_ = nullptr;
+  tensor::RequestPlan* plan_ = nullptr;  // while it waits for memory
+  uint64_t plan_bytes_ = 0;
+  std::vector<uint32_t> wanted_;  // outputs asked for
+  uint64_t ticket_ = 0;           // while it waits for its model
 };
 
 class Engine {

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "test_plugin.h"
+
+/* Until killed; asks nothing, answers nothing, takes no processor time. */
+static smi_code Execute(smi_model* model, const smi_request* const* requests, uint32_t count,
+                        smi_error* error) {
+  (void)model, (void)requests, (void)count, (void)error;
+  for (;;) pause();
+}
+
+TEST_PLUGIN(api.execute = Execute)
