@@ -219,8 +219,10 @@ def main():
     else:
         if args.base:
             units = tidy_order(units, changed_files(args.base))
-        with open(os.path.join(ROOT, ".clang-tidy"), encoding="utf-8") as file:
-            salt = version_of(CLANG_TIDY) + file.read()
+        salt = version_of(CLANG_TIDY)
+        for name in sorted(git("ls-files", "-co", "--exclude-standard", "*.clang-tidy")):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                salt += file.read()
         failed = run_all(
             units, lambda u: [CLANG_TIDY, "-p", args.build_dir, "--quiet", u.path], salt, "tidy", args)
     return 1 if failed else 0
