@@ -55,6 +55,9 @@ class Consumer {
   // false if there is none left.  The owner runs these one at a time, before
   // anything else.
   bool NextReplay(Claim* claim);
+  // Looks at all entries once more, as Attach did: for a hand-over in which the
+  // predecessor died after this end had attached.
+  void Rescan();
   bool HasSubmissions() const;
 
   // Bytes of a block in the request segments; INVALID_ARGUMENT if it does not

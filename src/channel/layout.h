@@ -54,11 +54,11 @@ struct EntryWord {
   uint32_t epoch = 0;     // of the consumer that claimed it; 0 while nobody has
   uint32_t sequence = 0;  // counts the channel's submissions: identity and order
 
-  static EntryWord Unpack(uint64_t raw) {
+  static constexpr EntryWord Unpack(uint64_t raw) {
     return {static_cast<EntryState>(raw & 7), static_cast<uint32_t>(raw >> 3) & kMaxEpoch,
             static_cast<uint32_t>(raw >> 32)};
   }
-  uint64_t Pack() const {
+  constexpr uint64_t Pack() const {
     return static_cast<uint64_t>(state) | (static_cast<uint64_t>(epoch & kMaxEpoch) << 3) |
            (static_cast<uint64_t>(sequence) << 32);
   }

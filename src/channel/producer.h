@@ -28,7 +28,10 @@ struct Options {
   uint64_t request_bytes = 1 << 20;    // first request segment
   uint64_t response_bytes = 1 << 20;   // first response segment of each epoch
   uint64_t prefault_bytes = 256 << 10; // of each first segment
-  uint64_t max_bytes = uint64_t{4} << 30;  // all segments of the channel together
+  // All segments of the channel together.  The first response segment of an
+  // epoch counts, but is not refused: a successor must be able to start.
+  uint64_t max_bytes = uint64_t{4} << 30;
+  uint32_t first_sequence = 1;  // where the count of submissions begins; for tests of its wrap
 };
 
 // A request that is being written.
@@ -77,7 +80,10 @@ class Producer {
   // -------------------------------------------------------------- consumers
   // Starts the next epoch with a fresh response segment.  Before the first
   // consumer, and again when the last one is dead and reaped, or has handed
-  // over.  Answers that the old one had finished stay collectable.
+  // over (claims nothing any more).  Answers that the old one had finished stay
+  // collectable, also those that it could not announce: call Poll afterwards.
+  // Descriptors of what is still waiting are written once more, so that
+  // nothing that a dying consumer scribbled is replayed.
   Status BeginEpoch();
   uint32_t epoch() const;
   // Duplicated descriptors for the consumer of the present epoch.
@@ -104,25 +110,28 @@ class Producer {
   void Submit(const RequestSlot& slot, const Submission& submission);
 
   // Nobody waits for this answer any more.  True: it had not been claimed and
-  // is taken back, no completion will come.  False: the consumer has it; its
-  // completion comes as usual.
+  // is taken back: no completion will come, the entry is free.  False: the
+  // consumer has it; its completion comes as usual.
   bool Cancel(uint32_t entry);
 
-  // Collects what is done, oldest hint first, calling `done` for each; the
-  // entry is the caller's until Release.  Returns how many.  `done` may call
-  // Begin, Submit, Release.
+  // Collects everything that is done, calling `done` for each; the entry is
+  // the caller's until Release.  Returns how many.  `done` may call Begin,
+  // Submit, Cancel, Release.
   size_t Poll(const std::function<void(const Completion&)>& done);
   // True if Poll might find something; reads shared memory only.
   bool HasCompletions() const;
 
-  // The response's bytes, or INVALID_ARGUMENT if the consumer lied about where
-  // they are.  Also for the tensor blocks that the response names.
-  StatusOr<std::span<const std::byte>> ResponseMemory(const BlockRef& block) const;
+  // Bytes of the response of a collected entry, valid until its Release, or
+  // INVALID_ARGUMENT if the consumer lied about where they are.  Also for the
+  // tensor blocks that the response names.  Only memory of the epoch that
+  // answered is accepted: an older epoch's may go away at any Release.
+  StatusOr<std::span<const std::byte>> ResponseMemory(uint32_t entry, const BlockRef& block) const;
   void Release(uint32_t entry);
 
   // The consumer is gone (dead and reaped) and none will follow: everything
   // submitted or claimed completes as lost.  With `replay_never_only`, a
   // successor will follow: only claimed entries that carry kReplayNever.
+  // What it had finished is left for Poll.  As there, Release each entry.
   size_t FailPending(bool replay_never_only, const std::function<void(const Completion&)>& done);
 
   uint32_t in_flight() const;  // submitted and not released

@@ -38,6 +38,9 @@ class Segment {
   uint64_t size() const { return size_; }
   int fd() const { return fd_.get(); }
 
+  // Has the first `bytes` ready in this process's page tables.  A hint.
+  void Populate(uint64_t bytes, Access access);
+
   // [offset, offset + length) of the mapping; empty data() if it does not lie
   // inside.  Checked without overflow.
   std::span<std::byte> Range(uint64_t offset, uint64_t length) const;
@@ -48,5 +51,14 @@ class Segment {
   std::byte* data_ = nullptr;
   uint64_t size_ = 0;
 };
+
+// A segment and the number by which blocks name it.
+struct NumberedSegment {
+  uint32_t id = 0;
+  std::unique_ptr<Segment> memory;
+};
+
+// `bytes` rounded up to whole pages: the size that a segment gets.
+uint64_t RoundToPages(uint64_t bytes);
 
 }  // namespace mlos::channel

@@ -224,7 +224,7 @@ void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
                             call.route->name));
     return;
   }
-  const auto block = lane.producer().ResponseMemory(completion.response);
+  const auto block = lane.producer().ResponseMemory(completion.entry, completion.response);
   Status status = block.ok() ? tensor::ReadResponse(*block, &view_) : block.status();
   if (status.ok() && view_.code != StatusCode::kOk) {
     call.status = MakeStatus(view_.code, view_.text);
@@ -257,7 +257,7 @@ Status ChannelEngine::CheckOutputs(HostLane& lane, Call& call) {
                                   declared[index].name));
     }
     const auto data =
-        lane.producer().ResponseMemory({desc.segment, 0, desc.offset, desc.bytes});
+        lane.producer().ResponseMemory(call.slot.entry, {desc.segment, 0, desc.offset, desc.bytes});
     if (!data.ok()) return data.status();
     call.outputs.push_back({desc, *data});
   }
