@@ -4,6 +4,7 @@
 A Server owns its processes and a directory of its own; stop() ends them. Not safe for threads.
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -11,8 +12,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 
 START_LIMIT_S = 30
 STOP_LIMIT_S = 30
@@ -143,21 +142,19 @@ class Mlosd(Server):
         self._alive()
         try:
             return self.call("GET", "/v2/health/ready")[0] == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def call(self, method, path, body=None):
         """One control request; returns the status and the body."""
-        request = urllib.request.Request(
-            f"http://{self.address}{path}", method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"})
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        connection = http.client.HTTPConnection(self.address, timeout=120)
         try:
-            with opener.open(request, timeout=120) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+            connection.request(method, path, None if body is None else json.dumps(body),
+                               {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
 
     def require(self, method, path, body=None):
         status, content = self.call(method, path, body)
