@@ -284,7 +284,7 @@ StatusOr<Manifest> ParseManifest(std::string_view text) {
   for (const KeyRow& row : kKeys) {
     if (row.required.empty()) continue;
     const bool found = std::any_of(root->members.begin(), root->members.end(),
-                                   [&row](const auto& member) { return member.first == row.key; });
+                                   [&row](const auto& member) { return member.key == row.key; });
     if (!found) {
       return At(*root,
                 fmt::format("key '{}' is missing; add a line such as '{}'", row.key, row.required));

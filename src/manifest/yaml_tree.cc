@@ -8,6 +8,7 @@
 #include <exception>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "base/name.h"
 
@@ -112,7 +113,7 @@ class TreeBuilder : public YAML::EventHandler {
   // Key and value of a mapping come as two nodes in turn.
   void AddToMapping(Frame* mapping, YamlNode node) {
     if (mapping->key) {
-      mapping->node.members.emplace_back(std::move(*mapping->key), std::move(node));
+      mapping->node.members.push_back({std::move(*mapping->key), std::move(node)});
       mapping->key.reset();
       return;
     }

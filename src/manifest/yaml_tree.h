@@ -11,20 +11,26 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
 
 namespace mlos {
 
+struct YamlMember;
+
 struct YamlNode {
   enum class Kind { kNull, kScalar, kSequence, kMapping };
   Kind kind = Kind::kNull;
-  int line = 1;                                           // 1-based, where the node begins
-  std::string scalar;                                     // kScalar
-  std::vector<YamlNode> items;                            // kSequence
-  std::vector<std::pair<std::string, YamlNode>> members;  // kMapping, as written
+  int line = 1;                     // 1-based, where the node begins
+  std::string scalar;               // kScalar
+  std::vector<YamlNode> items;      // kSequence
+  std::vector<YamlMember> members;  // kMapping, as written
+};
+
+struct YamlMember {
+  std::string key;
+  YamlNode value;
 };
 
 // "a mapping", "a list", "a value", "nothing"

@@ -13,7 +13,7 @@
 #define FIELD(s, f) \
   printf("field %s.%s offset %zu size %zu\n", #s, #f, offsetof(s, f), sizeof(((s*)0)->f))
 #define NUMBER(n) printf("number %s %" PRId64 "\n", #n, (int64_t)(n))
-#define SIZE(t) printf("type %s size %zu signed %d\n", #t, sizeof(t), (t)-1 < (t)0)
+#define SIZE(t) printf("type %s size %zu signed %d\n", #t, sizeof(t), (t)-1 < (t)1)
 #define TEXT(t) printf("text %s %s\n", #t, t)
 
 static void PrintNumbers(void) {
