@@ -342,8 +342,13 @@ Error SlotRunner::CopyOut(const smi_request& request, Output& output, OrtValue* 
   }
   void* to = output.allocated;
   if (to == nullptr || output.shape == nullptr || *output.shape != shape) {
-    if (to != nullptr) session_.ForbidBinding(output.index);
-    if (Error error = AllocateOutput(request, output, shape, bytes, &to); !error.ok()) return error;
+    const bool again = to != nullptr;
+    if (again) session_.ForbidBinding(output.index);
+    Error error = AllocateOutput(request, output, shape, bytes, &to);
+    if (!error.ok() && again) {
+      return Error(SMI_UNAVAILABLE, "has a size that depends on its data; send the request again");
+    }
+    if (!error.ok()) return error;
   }
   if (bytes == 0) return {};
   void* from = nullptr;
