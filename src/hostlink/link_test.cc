@@ -101,7 +101,9 @@ TEST(LinkTest, DoesNotQueueWithoutEndForAPeerThatDoesNotRead) {
     Frame frame;
     frame.payload = std::string(kMaxPayload, 'x');
     status = pair.a->Enqueue(std::move(frame));
-    if (status.ok()) ASSERT_TRUE(pair.a->Flush().ok());
+    if (status.ok()) {
+      ASSERT_TRUE(pair.a->Flush().ok());
+    }
   }
   EXPECT_EQ(StatusCode::kResourceExhausted, status.code());
   EXPECT_LT(sent, 10);
