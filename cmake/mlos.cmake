@@ -7,13 +7,27 @@
 
 find_package(Threads REQUIRED)
 
+# Compilers run through ccache where there is one.  Paths below the tree are made relative,
+# so that another clone or worktree of it finds the same results.
+find_program(MLOS_CCACHE ccache)
+mark_as_advanced(MLOS_CCACHE)
+if(MLOS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros ${MLOS_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+endif()
+add_compile_options(-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)  # __FILE__ tells nothing of the machine
+
 add_library(mlos_flags INTERFACE)
 target_compile_options(mlos_flags INTERFACE
-  -Wall -Wextra -Wnon-virtual-dtor -Wshadow=local -Wno-missing-field-initializers
+  -Wall -Wextra -Wno-missing-field-initializers
   -fvisibility=hidden -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(mlos_flags INTERFACE -Wno-shadow -Wthread-safety)
+  target_compile_options(mlos_flags INTERFACE -Wthread-safety)
+else()
+  target_compile_options(mlos_flags INTERFACE -Wshadow=local)
 endif()
+target_compile_options(mlos_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
 target_include_directories(mlos_flags INTERFACE
   ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(mlos_flags INTERFACE Threads::Threads)
@@ -35,9 +49,14 @@ endfunction()
 # gtest is heavy to parse: every room's test reuses one precompiled header.
 if(MLOS_BUILD_TESTS)
   find_package(GTest REQUIRED)
-  file(WRITE ${CMAKE_BINARY_DIR}/generated/test_pch.cc "")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/generated/test_pch.cc)  # or every configure rebuilds it
+    file(WRITE ${CMAKE_BINARY_DIR}/generated/test_pch.cc "")
+  endif()
   add_library(mlos_test_pch OBJECT ${CMAKE_BINARY_DIR}/generated/test_pch.cc)
   target_link_libraries(mlos_test_pch PUBLIC mlos_flags GTest::gmock GTest::gtest)
+  # Compiled as the test programs are, or the compilers refuse the header.
+  set_target_properties(mlos_test_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(mlos_test_pch PRIVATE -fPIE)
   target_precompile_headers(mlos_test_pch PRIVATE
     <gmock/gmock.h> <gtest/gtest.h> <algorithm> <atomic> <memory> <string> <string_view>
     <thread> <vector>)

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/plugin_host.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace mlos::backend {
+namespace {
+
+constexpr size_t kOutputLines = 1000;
+constexpr uint32_t kLoggedLinesPerSecond = 50;
+// A host that lived this long had started well: its death counts afresh.
+constexpr uint64_t kStableNanos = 10 * kNanosPerSecond;
+constexpr uint32_t kMaxQuickDeaths = 6;
+
+std::vector<OwnedFd> Duplicate(const std::vector<OwnedFd>& fds) {
+  std::vector<OwnedFd> out;
+  for (const OwnedFd& fd : fds) out.emplace_back(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  return out;
+}
+
+// The first restart is at once; then 100 ms, doubled, at most 5 s.
+std::chrono::milliseconds BackOff(uint32_t quick_deaths) {
+  if (quick_deaths <= 1) return std::chrono::milliseconds(0);
+  return std::chrono::milliseconds(std::min(5000u, 100u << std::min(quick_deaths - 2, 10u)));
+}
+
+}  // namespace
+
+std::string_view HostStateName(HostState state) {
+  switch (state) {
+    case HostState::kStarting:
+    case HostState::kRestarting:
+      return "loading";
+    case HostState::kReady:
+      return "ready";
+    case HostState::kStopping:
+      return "draining";
+    case HostState::kStopped:
+      return "unloaded";
+    case HostState::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+PluginHost::PluginHost(EventLoop& loop, HostSpec spec,
+                       std::vector<std::shared_ptr<ChannelPort>> ports,
+                       std::function<void(const Status&)> on_failed)
+    : loop_(loop),
+      spec_(std::move(spec)),
+      ports_(std::move(ports)),
+      on_failed_(std::move(on_failed)),
+      timer_(loop.io()) {}
+
+std::string PluginHost::Label() const {
+  return fmt::format("plugin {} {}", spec_.start.name, spec_.start.version);
+}
+
+// ------------------------------------------------------------------- starting
+// Launch -> hello -> start -> attach every channel -> load every model -> serve
+
+void PluginHost::Start(std::function<void(Status)> done) {
+  started_ = std::move(done);
+  state_ = HostState::kStarting;
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    ports_[i]->send_request_segment = [weak = weak_from_this(), i](channel::SegmentGrant segment) {
+      if (const auto self = weak.lock()) self->SendSegment(i, std::move(segment));
+    };
+  }
+  Launch();
+}
+
+void PluginHost::SendSegment(size_t port, channel::SegmentGrant segment) {
+  if (state_ != HostState::kReady) {  // on its way up: it may have its grant already
+    late_segments_.emplace_back(port, std::move(segment));
+    return;
+  }
+  const uint32_t id = segment.id;
+  process_->Request(
+      hostlink::EncodeAddSegment(static_cast<uint32_t>(port), false, std::move(segment)),
+      spec_.start_limit_ms,
+      [weak = weak_from_this(), port, id](const StatusOr<boost::json::object>& reply) {
+        const auto self = weak.lock();
+        if (self != nullptr && reply.ok()) self->ports_[port]->ActivateRequestSegment(id);
+      });
+}
+
+void PluginHost::Launch() {
+  HostProcess::Events events;
+  events.on_message = [weak = weak_from_this()](hostlink::Frame frame) {
+    if (const auto self = weak.lock()) self->OnMessage(std::move(frame));
+  };
+  events.on_output = [weak = weak_from_this()](std::string_view line) {
+    if (const auto self = weak.lock()) self->OnOutput(line);
+  };
+  events.on_exit = [weak = weak_from_this()](const sandbox::ExitReport&, const std::string& how) {
+    if (const auto self = weak.lock()) self->OnExit(how);
+  };
+  started_ns_ = NowNanos();
+  StatusOr<std::shared_ptr<HostProcess>> process =
+      HostProcess::Launch(loop_, spec_.program, std::move(events));
+  if (!process.ok()) {
+    GiveUp(Annotate(process.status(), Label()));
+    return;
+  }
+  process_ = *std::move(process);
+}
+
+void PluginHost::OnMessage(hostlink::Frame frame) {
+  switch (frame.type) {
+    case hostlink::kHello:
+      OnHello(frame);
+      break;
+    case hostlink::kNeedSegment:
+      OnNeedSegment(frame);
+      break;
+    case hostlink::kHeartbeat:
+      OnHeartbeat(frame);
+      break;
+    default:
+      process_->Kill("it sent a message that this core does not know");
+  }
+}
+
+void PluginHost::OnHello(const hostlink::Frame& frame) {
+  const Status status = hostlink::CheckHello(frame);
+  if (!status.ok()) {
+    StartFailed(status);
+    return;
+  }
+  process_->Request(hostlink::EncodeStart(spec_.start), spec_.start_limit_ms,
+                    [weak = weak_from_this()](StatusOr<boost::json::object> reply) {
+                      const auto self = weak.lock();
+                      if (self == nullptr) return;
+                      if (!reply.ok()) {
+                        self->StartFailed(reply.status());
+                        return;
+                      }
+                      if (const auto* p = reply->if_contains("properties"); p && p->is_object()) {
+                        self->properties_ = p->get_object();
+                      }
+                      self->AttachNext(0);
+                    });
+}
+
+void PluginHost::AttachNext(size_t port) {
+  if (port == 0) late_segments_.clear();  // the grants below carry them
+  if (port == ports_.size()) {
+    LoadNext(models_.begin());
+    return;
+  }
+  ports_[port]->BeginEpoch([weak = weak_from_this(), port](StatusOr<channel::ConsumerGrant> grant) {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    if (!grant.ok()) {
+      self->StartFailed(grant.status());
+      return;
+    }
+    self->process_->Request(
+        hostlink::EncodeAttach(static_cast<uint32_t>(port), *std::move(grant)),
+        self->spec_.start_limit_ms, [weak, port](const StatusOr<boost::json::object>& reply) {
+          const auto host = weak.lock();
+          if (host == nullptr) return;
+          if (!reply.ok()) {
+            host->StartFailed(reply.status());
+          } else {
+            host->AttachNext(port + 1);
+          }
+        });
+  });
+}
+
+void PluginHost::LoadNext(std::map<uint32_t, ModelFiles>::iterator model) {
+  if (model == models_.end()) {
+    Serve();
+    return;
+  }
+  const uint32_t handle = model->first;
+  process_->Request(
+      hostlink::EncodeLoadModel(model->second.load, Duplicate(model->second.fds)),
+      spec_.load_limit_ms,
+      [weak = weak_from_this(), handle](const StatusOr<boost::json::object>& reply) {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        if (!reply.ok()) {
+          self->StartFailed(reply.status());
+        } else {
+          self->LoadNext(self->models_.upper_bound(handle));
+        }
+      });
+}
+
+void PluginHost::Serve() {
+  process_->Request(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
+                    [weak = weak_from_this()](const StatusOr<boost::json::object>& reply) {
+                      const auto self = weak.lock();
+                      if (self == nullptr) return;
+                      if (!reply.ok()) {
+                        self->StartFailed(reply.status());
+                        return;
+                      }
+                      self->state_ = HostState::kReady;
+                      for (auto& [port, segment] : std::exchange(self->late_segments_, {})) {
+                        self->SendSegment(port, std::move(segment));
+                      }
+                      if (self->started_) std::exchange(self->started_, nullptr)(OkStatus());
+                    });
+}
+
+// Something on the way to serving went wrong.  If the process died of it,
+// OnExit deals with that; otherwise it is made to.
+void PluginHost::StartFailed(const Status& status) {
+  if (start_status_.ok()) start_status_ = status;
+  if (process_ != nullptr) process_->Kill(std::string(Message(status)));
+}
+
+// --------------------------------------------------------------------- models
+
+void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
+  if (state_ != HostState::kReady) {
+    done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
+    return;
+  }
+  const auto kept = std::make_shared<ModelFiles>(std::move(files));
+  process_->Request(hostlink::EncodeLoadModel(kept->load, Duplicate(kept->fds)),
+                    spec_.load_limit_ms,
+                    [weak = weak_from_this(), kept, done](StatusOr<boost::json::object> reply) {
+                      const auto self = weak.lock();
+                      if (self == nullptr) return;
+                      if (!reply.ok()) {
+                        done(reply.status());
+                        return;
+                      }
+                      StatusOr<ModelInfo> info = hostlink::DecodeModelInfo(*reply);
+                      if (info.ok()) {
+                        const uint32_t handle = kept->load.handle;
+                        self->models_.emplace(handle, std::move(*kept));
+                      }
+                      done(std::move(info));
+                    });
+}
+
+void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {
+  models_.erase(handle);
+  if (state_ != HostState::kReady) {
+    done(OkStatus());  // a successor does not load it
+    return;
+  }
+  process_->Request(hostlink::EncodeUnloadModel(handle), spec_.load_limit_ms,
+                    [done](const StatusOr<boost::json::object>& reply) {
+                      // A host that died has unloaded it as well.
+                      done(reply.ok() || reply.status().code() == StatusCode::kUnavailable
+                               ? OkStatus()
+                               : reply.status());
+                    });
+}
+
+// --------------------------------------------------------------------- ending
+
+void PluginHost::Stop(std::function<void()> done) {
+  if (state_ == HostState::kStopped || state_ == HostState::kFailed || process_ == nullptr) {
+    state_ = HostState::kStopped;
+    timer_.cancel();
+    for (const auto& port : ports_) port->Fail(Unavailable(Label() + " was unloaded"));
+    done();
+    return;
+  }
+  state_ = HostState::kStopping;
+  stopped_ = std::move(done);
+  process_->Send(hostlink::Frame{hostlink::kStop, 0, "{}", {}});
+  timer_.expires_after(std::chrono::milliseconds(spec_.stop_limit_ms));
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self != nullptr && self->process_ != nullptr) {
+      self->process_->Kill("it did not stop in time");
+    }
+  });
+}
+
+void PluginHost::OnExit(const std::string& how) {
+  process_.reset();
+  last_exit_ = how;
+  if (state_ == HostState::kStopping) {
+    state_ = HostState::kStopped;
+    timer_.cancel();
+    for (const auto& port : ports_) port->Fail(Unavailable(Label() + " was unloaded"));
+    std::exchange(stopped_, nullptr)();
+    return;
+  }
+  Log(LogLevel::kWarning, "{}: its host {}", Label(), how);
+  if (state_ == HostState::kStarting) {
+    GiveUp(start_status_.ok() ? Unavailable(fmt::format("{}: its host {}", Label(), how))
+                              : start_status_);
+    return;
+  }
+  quick_deaths_ = NowNanos() - started_ns_ > kStableNanos ? 1 : quick_deaths_ + 1;
+  if (quick_deaths_ > kMaxQuickDeaths) {
+    GiveUp(Unavailable(fmt::format("{}: its host died {} times in a row; the last one {}", Label(),
+                                   quick_deaths_, how)));
+    return;
+  }
+  Restart();
+}
+
+void PluginHost::Restart() {
+  state_ = HostState::kRestarting;
+  start_status_ = OkStatus();
+  ++restarts_;
+  timer_.expires_after(BackOff(quick_deaths_));
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (!error && self != nullptr && self->state_ == HostState::kRestarting) self->Launch();
+  });
+}
+
+void PluginHost::GiveUp(const Status& status) {
+  state_ = HostState::kFailed;
+  for (const auto& port : ports_) port->Fail(Unavailable(Message(status)));
+  if (started_) {
+    std::exchange(started_, nullptr)(status);
+  } else {
+    Log(LogLevel::kError, "{}", Message(status));
+    on_failed_(status);
+  }
+}
+
+// ----------------------------------------------------------------- while it runs
+
+void PluginHost::OnNeedSegment(const hostlink::Frame& frame) {
+  const auto payload = hostlink::ParsePayload(frame.payload);
+  const boost::json::value* number = payload.ok() ? payload->if_contains("channel") : nullptr;
+  const boost::json::value* bytes = payload.ok() ? payload->if_contains("bytes") : nullptr;
+  if (number == nullptr || bytes == nullptr || !number->is_int64() || !bytes->is_int64() ||
+      number->get_int64() < 0 || static_cast<size_t>(number->get_int64()) >= ports_.size() ||
+      bytes->get_int64() < 0) {
+    process_->Kill("it asked for memory in a form that this core does not know");
+    return;
+  }
+  const auto channel = static_cast<uint32_t>(number->get_int64());
+  ports_[channel]->AddResponseSegment(
+      static_cast<uint64_t>(bytes->get_int64()),
+      [weak = weak_from_this(), process = std::weak_ptr<HostProcess>(process_),
+       channel](StatusOr<channel::SegmentGrant> grant) {
+        const auto self = weak.lock();
+        const auto host = process.lock();
+        if (self == nullptr || host == nullptr || host != self->process_) return;
+        if (grant.ok()) {
+          host->Request(hostlink::EncodeAddSegment(channel, true, *std::move(grant)),
+                        self->spec_.start_limit_ms, [](const StatusOr<boost::json::object>&) {});
+        } else {
+          host->Send(hostlink::EncodeReply(channel, grant.status()));
+        }
+      });
+}
+
+void PluginHost::OnHeartbeat(const hostlink::Frame& frame) {
+  const auto beat = hostlink::DecodeHeartbeat(frame);
+  if (!beat.ok()) {
+    process_->Kill("it sent a heartbeat that makes no sense");
+  } else if (beat->overdue_ms > spec_.hang_limit_ms) {
+    process_->Kill(fmt::format("a request ran {} s past its deadline", beat->overdue_ms / 1000));
+  }
+}
+
+void PluginHost::OnOutput(std::string_view line) {
+  output_.push_back(EscapeForLog(line));
+  if (output_.size() > kOutputLines) output_.pop_front();
+  const uint64_t second = NowNanos() / kNanosPerSecond;
+  if (second != output_second_) {
+    output_second_ = second;
+    output_lines_ = 0;
+  }
+  if (++output_lines_ <= kLoggedLinesPerSecond) {
+    Log(LogLevel::kInfo, "{}: {}", Label(), line);
+  }
+}
+
+uint64_t PluginHost::rss_bytes() const {
+  if (process_ == nullptr) return 0;
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/statm", process_->pid());
+  std::FILE* file = std::fopen(path, "re");
+  if (file == nullptr) return 0;
+  unsigned long size = 0;
+  unsigned long resident = 0;
+  const int got = std::fscanf(file, "%lu %lu", &size, &resident);
+  std::fclose(file);
+  return got == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace mlos::backend

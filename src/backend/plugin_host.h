@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The core's end of a plugin host: a process that is kept alive.  Starts it,
+// gives it its channels and models, and when it dies starts a successor that
+// gets the same again and finishes what the dead one left.
+//
+// Threads: the control loop only.  Lifetime: shared (timers and replies hold
+// it); Stop() ends it.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/channel_port.h"
+#include "backend/host_process.h"
+#include "base/event_loop.h"
+#include "tensor/model_info.h"
+#include "hostlink/messages.h"
+
+namespace mlos::backend {
+
+struct HostSpec {
+  std::string program;  // mlos-plugin-host
+  hostlink::StartPlugin start;
+  uint64_t start_limit_ms = 30'000;
+  uint64_t load_limit_ms = 600'000;
+  uint64_t stop_limit_ms = 10'000;
+  // A request that runs this much past its deadline is taken for a hang.
+  uint64_t hang_limit_ms = 10'000;
+};
+
+enum class HostState { kStarting, kReady, kRestarting, kStopping, kStopped, kFailed };
+std::string_view HostStateName(HostState state);
+
+// A model's files, held open as long as the model is loaded, so that a
+// successor loads what was loaded before, whatever happens to the path.
+struct ModelFiles {
+  hostlink::LoadModel load;
+  std::vector<OwnedFd> fds;
+};
+
+class PluginHost : public std::enable_shared_from_this<PluginHost> {
+ public:
+  // `on_failed`: it will not be restarted any more.  `on_change`: state moved.
+  PluginHost(EventLoop& loop, HostSpec spec, std::vector<std::shared_ptr<ChannelPort>> ports,
+             std::function<void(const Status&)> on_failed);
+
+  void Start(std::function<void(Status)> done);
+  // The reply carries the model's description.  One model at a time.
+  void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
+  void UnloadModel(uint32_t handle, std::function<void(Status)> done);
+  // Finishes what was claimed, ends the process.  `done` comes always.
+  void Stop(std::function<void()> done);
+
+  HostState state() const { return state_; }
+  pid_t pid() const { return process_ != nullptr ? process_->pid() : -1; }
+  uint32_t restarts() const { return restarts_; }
+  const std::string& last_exit() const { return last_exit_; }
+  uint64_t rss_bytes() const;
+  const hostlink::StartPlugin& plugin() const { return spec_.start; }
+  const boost::json::object& properties() const { return properties_; }
+  const std::deque<std::string>& output() const { return output_; }
+
+ private:
+  void Launch();
+  void OnMessage(hostlink::Frame frame);
+  void OnHello(const hostlink::Frame& frame);
+  void SendSegment(size_t port, channel::SegmentGrant segment);
+  void AttachNext(size_t port);
+  void LoadNext(std::map<uint32_t, ModelFiles>::iterator model);
+  void Serve();
+  void StartFailed(const Status& status);
+  void OnExit(const std::string& how);
+  void Restart();
+  void GiveUp(const Status& status);
+  void OnNeedSegment(const hostlink::Frame& frame);
+  void OnHeartbeat(const hostlink::Frame& frame);
+  void OnOutput(std::string_view line);
+  std::string Label() const;
+
+  EventLoop& loop_;
+  HostSpec spec_;
+  std::vector<std::shared_ptr<ChannelPort>> ports_;
+  std::function<void(const Status&)> on_failed_;
+  std::function<void(Status)> started_;
+  std::function<void()> stopped_;
+  std::shared_ptr<HostProcess> process_;
+  std::map<uint32_t, ModelFiles> models_;
+  // Made while no host was ready to take them.
+  std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
+  HostState state_ = HostState::kStopped;
+  uint32_t restarts_ = 0;
+  uint32_t quick_deaths_ = 0;  // in a row, each soon after its start
+  uint64_t started_ns_ = 0;
+  std::string last_exit_;
+  Status start_status_;
+  boost::json::object properties_;
+  boost::asio::steady_timer timer_;
+  std::deque<std::string> output_;  // last lines
+  uint64_t output_second_ = 0;      // for limiting what reaches the log
+  uint32_t output_lines_ = 0;
+};
+
+}  // namespace mlos::backend

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/event_loop.h"
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+
+namespace mlos {
+
+EventLoop::EventLoop(Spin spin) : spin_(std::move(spin)) {
+  has_work_ = [this] {
+    for (const Poller* p : pollers_) {
+      if (p->HasWork()) return true;
+    }
+    return false;
+  };
+}
+
+void EventLoop::AddPoller(Poller* poller) { pollers_.push_back(poller); }
+
+void EventLoop::RemovePoller(Poller* poller) { std::erase(pollers_, poller); }
+
+bool EventLoop::SleepPrepared() {
+  bool quiet = true;
+  for (Poller* p : pollers_) quiet &= p->PrepareSleep();
+  return quiet;
+}
+
+void EventLoop::FinishSleeps() {
+  for (Poller* p : pollers_) p->FinishSleep();
+}
+
+void EventLoop::Run() {
+  const auto guard = boost::asio::make_work_guard(io_);
+  while (!stop_.load(std::memory_order_acquire)) {
+    size_t did = io_.poll();
+    // By index: Work may add or remove pollers.
+    for (size_t i = 0; i < pollers_.size(); ++i) did += pollers_[i]->Work();
+    if (did > 0) continue;
+    const bool expecting = std::any_of(pollers_.begin(), pollers_.end(),
+                                       [](const Poller* p) { return p->Expecting(); });
+    if (expecting && spin_ && spin_(has_work_)) continue;
+    if (SleepPrepared()) io_.run_one();
+    FinishSleeps();
+  }
+}
+
+void EventLoop::Stop() {
+  stop_.store(true, std::memory_order_release);
+  boost::asio::post(io_, [] {});
+}
+
+}  // namespace mlos

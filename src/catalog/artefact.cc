@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "catalog/artefact.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/name.h"
+
+namespace mlos::catalog {
+namespace {
+
+// Relative to `directory`, never leaving it, never through a link.
+OwnedFd OpenBeneath(int directory, const std::string& name, int flags) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  return OwnedFd(
+      static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
+}
+
+std::string Extension(std::string_view file) {
+  const size_t slash = file.rfind('/');
+  if (slash != std::string_view::npos) file.remove_prefix(slash + 1);
+  const size_t dot = file.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return {};
+  std::string out(file.substr(dot + 1));
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+// Printable and without surprises: it goes into messages and to the plugin.
+bool PlainFileName(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
+    return c >= 0x20 && c < 0x7f;
+  });
+}
+
+Status ListFiles(int directory, const std::string& prefix, int depth,
+                 std::vector<std::string>* files) {
+  if (depth > kMaxArtefactDepth) {
+    return InvalidArgument(fmt::format("the model's directory is nested deeper than {} levels",
+                                       kMaxArtefactDepth));
+  }
+  const int copy = fcntl(directory, F_DUPFD_CLOEXEC, 0);
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(copy), closedir);
+  if (dir == nullptr) {
+    close(copy);
+    return ErrnoStatus("the model's directory cannot be listed");
+  }
+  while (const dirent* entry = readdir(dir.get())) {
+    const std::string name = entry->d_name;
+    if (name[0] == '.' || !PlainFileName(name)) continue;  // hidden: not the model's
+    struct stat st;
+    if (fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (S_ISDIR(st.st_mode)) {
+      const OwnedFd child = OpenBeneath(directory, name, O_RDONLY | O_DIRECTORY);
+      if (!child) return ErrnoStatus(fmt::format("{} cannot be opened", Quoted(name)));
+      MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, files));
+    } else if (S_ISREG(st.st_mode)) {
+      files->push_back(prefix + name);
+      if (files->size() > kMaxArtefactFiles) {
+        return InvalidArgument(fmt::format(
+            "the model's directory holds more than {} files: register a directory of its own",
+            kMaxArtefactFiles));
+      }
+    }
+  }
+  return OkStatus();
+}
+
+StatusOr<std::string> PickMain(const Artefact& artefact, const std::vector<std::string>& formats,
+                               std::string_view wanted) {
+  const auto& files = artefact.files;
+  const auto has = [&](std::string_view f) {
+    return std::find(files.begin(), files.end(), f) != files.end();
+  };
+  if (!wanted.empty()) {
+    if (has(wanted)) return std::string(wanted);
+    return NotFound(fmt::format("the model's directory has no file {}", Quoted(wanted)));
+  }
+  for (const std::string& format : formats) {
+    if (has("model." + format)) return "model." + format;
+  }
+  std::string found;
+  for (const std::string& file : files) {
+    if (std::find(formats.begin(), formats.end(), Extension(file)) == formats.end()) continue;
+    if (!found.empty()) {
+      return InvalidArgument(fmt::format(
+          "the model's directory holds several models ({}, {}): name one with "
+          "\"config\":{{\"default_model_filename\":…}} or register the file itself",
+          Quoted(found), Quoted(file)));
+    }
+    found = file;
+  }
+  if (!found.empty()) return found;
+  std::string known;
+  for (const std::string& format : formats) known += (known.empty() ? "" : ", ") + format;
+  return InvalidArgument(fmt::format(
+      "the model's directory holds no file in a format that a registered plugin claims ({})",
+      known.empty() ? "none is registered" : known));
+}
+
+}  // namespace
+
+StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::string>& formats,
+                                std::string_view wanted) {
+  if (path.empty() || path[0] != '/' || path.size() >= 4096 ||
+      path.find('\0') != std::string::npos) {
+    return InvalidArgument(
+        fmt::format("\"path\" must be an absolute path of a file or a directory, not {}",
+                    Quoted(path)));
+  }
+  struct stat st;
+  if (lstat(path.c_str(), &st) != 0) {
+    return ErrnoStatus(fmt::format("the model's path {} cannot be used", Quoted(path, 200)));
+  }
+  Artefact artefact;
+  if (S_ISREG(st.st_mode)) {
+    const size_t slash = path.rfind('/');
+    artefact.directory = slash == 0 ? "/" : path.substr(0, slash);
+    artefact.main_file = path.substr(slash + 1);
+    if (!PlainFileName(artefact.main_file)) {
+      return InvalidArgument("a model file's name must be printable ASCII");
+    }
+    artefact.files.push_back(artefact.main_file);
+  } else if (S_ISDIR(st.st_mode)) {
+    artefact.directory = path;
+    const OwnedFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!directory) return ErrnoStatus("the model's directory cannot be opened");
+    MLOS_RETURN_IF_ERROR(ListFiles(directory.get(), "", 1, &artefact.files));
+    std::sort(artefact.files.begin(), artefact.files.end());
+    MLOS_ASSIGN_OR_RETURN(artefact.main_file, PickMain(artefact, formats, wanted));
+  } else {
+    return InvalidArgument(fmt::format(
+        "the model's path {} is neither a file nor a directory (links are not followed)",
+        Quoted(path, 200)));
+  }
+  artefact.format = Extension(artefact.main_file);
+  return artefact;
+}
+
+StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact) {
+  const OwnedFd directory(
+      open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return ErrnoStatus("the model's directory cannot be opened");
+  std::vector<OwnedFd> out;
+  for (const std::string& file : artefact.files) {
+    OwnedFd fd = OpenBeneath(directory.get(), file, O_RDONLY | O_NONBLOCK);
+    if (!fd) return ErrnoStatus(fmt::format("the model's file {} cannot be opened", Quoted(file)));
+    struct stat st;
+    if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
+      return InvalidArgument(fmt::format("the model's file {} is not a plain file", Quoted(file)));
+    }
+    out.push_back(std::move(fd));
+  }
+  return out;
+}
+
+}  // namespace mlos::catalog

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The producer's end of a channel: makes it, fills requests, submits, collects
+// answers, exactly one per submission, whatever happens to the consumer.
+//
+// Threads: one thread at a time owns a Producer (a front-end loop, a client);
+// nothing here is synchronised but the shared memory itself.
+// Lifetime: memory handed out by Begin is the caller's until Submit or
+// Abandon; response memory until Release.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "channel/arena.h"
+#include "channel/grant.h"
+#include "channel/layout.h"
+#include "channel/segment.h"
+
+namespace mlos::channel {
+
+struct Options {
+  uint32_t entries = 1024;             // requests in flight at most; ≤ kMaxEntries, multiple of 64
+  uint64_t request_bytes = 1 << 20;    // first request segment
+  uint64_t response_bytes = 1 << 20;   // first response segment of each epoch
+  uint64_t prefault_bytes = 256 << 10; // of each first segment
+  // All segments of the channel together.  The first response segment of an
+  // epoch counts, but is not refused: a successor must be able to start.
+  uint64_t max_bytes = uint64_t{4} << 30;
+  uint32_t first_sequence = 1;  // where the count of submissions begins; for tests of its wrap
+};
+
+// A request that is being written.
+struct RequestSlot {
+  uint32_t entry = 0;
+  BlockRef block;               // where it lies
+  std::span<std::byte> memory;  // the same, here; at least what was asked for
+};
+
+enum class BeginResult {
+  kOk,
+  kNoCredit,  // the lane has as many requests in flight as it may
+  kNoEntry,   // the channel is full
+  kNoSpace,   // no request memory: add a segment (AddRequestSegment)
+};
+
+struct Submission {
+  uint32_t model = 0;
+  uint32_t principal = 0;
+  uint64_t deadline_ns = 0;
+  uint32_t flags = 0;
+  uint64_t user_data = 0;  // comes back with the completion; private to this end
+};
+
+struct Times {
+  uint64_t claimed_ns = 0;
+  uint64_t started_ns = 0;
+  uint64_t finished_ns = 0;
+};
+
+// An answered request.  `lost` is set instead of a response when it was given
+// up by FailPending.
+struct Completion {
+  uint32_t entry = 0;
+  uint64_t user_data = 0;
+  BlockRef response;
+  Times times;
+  bool lost = false;
+};
+
+class Producer {
+ public:
+  static StatusOr<std::unique_ptr<Producer>> Create(const Options& options);
+  ~Producer();
+
+  // -------------------------------------------------------------- consumers
+  // Starts the next epoch with a fresh response segment.  Before the first
+  // consumer, and again when the last one is dead and reaped, or has handed
+  // over (claims nothing any more).  Answers that the old one had finished stay
+  // collectable, also those that it could not announce: call Poll afterwards.
+  // Descriptors of what is still waiting are written once more, so that
+  // nothing that a dying consumer scribbled is replayed.
+  Status BeginEpoch();
+  uint32_t epoch() const;
+  // Duplicated descriptors for the consumer of the present epoch.
+  StatusOr<ConsumerGrant> Grant() const;
+
+  // A further request segment (of at least `bytes`, by size class).  Its
+  // memory is handed out only after ActivateRequestSegment(id), which the
+  // owner calls when the consumer has it.
+  StatusOr<SegmentGrant> AddRequestSegment(uint64_t bytes);
+  void ActivateRequestSegment(uint32_t id);
+  // A further response segment, when the consumer asks for one.
+  StatusOr<SegmentGrant> AddResponseSegment(uint64_t bytes);
+  uint64_t segment_bytes() const;  // all segments together
+
+  // --------------------------------------------------------------- requests
+  // Lanes divide the channel: a lane is (principal, model), and none holds
+  // more than `limit` entries.  Lanes are numbered from 0; any number below
+  // 65536 works, all start with the default limit of entries * 3 / 4.
+  void SetLaneLimit(uint32_t lane, uint32_t limit);
+
+  BeginResult Begin(uint32_t lane, uint64_t bytes, RequestSlot* slot);
+  void Abandon(const RequestSlot& slot);
+  // Publishes the request; wakes the consumer if it sleeps.
+  void Submit(const RequestSlot& slot, const Submission& submission);
+
+  // Nobody waits for this answer any more.  True: it had not been claimed and
+  // is taken back: no completion will come, the entry is free.  False: the
+  // consumer has it; its completion comes as usual.
+  bool Cancel(uint32_t entry);
+
+  // Collects everything that is done, calling `done` for each; the entry is
+  // the caller's until Release.  Returns how many.  `done` may call Begin,
+  // Submit, Cancel, Release.
+  size_t Poll(const std::function<void(const Completion&)>& done);
+  // True if Poll might find something; reads shared memory only.
+  bool HasCompletions() const;
+
+  // Bytes of the response of a collected entry, valid until its Release, or
+  // INVALID_ARGUMENT if the consumer lied about where they are.  Also for the
+  // tensor blocks that the response names.  Only memory of the epoch that
+  // answered is accepted: an older epoch's may go away at any Release.
+  StatusOr<std::span<const std::byte>> ResponseMemory(uint32_t entry, const BlockRef& block) const;
+  void Release(uint32_t entry);
+
+  // The consumer is gone (dead and reaped) and none will follow: everything
+  // submitted or claimed completes as lost.  With `replay_never_only`, a
+  // successor will follow: only claimed entries that carry kReplayNever.
+  // What it had finished is left for Poll.  As there, Release each entry.
+  size_t FailPending(bool replay_never_only, const std::function<void(const Completion&)>& done);
+
+  uint32_t in_flight() const;  // submitted and not released
+
+  // Calls `f(entry, user_data, deadline_ns)` for what is submitted and not
+  // done; for the owner's own deadline sweep.
+  void ForEachPending(const std::function<void(uint32_t, uint64_t, uint64_t)>& f) const;
+
+  // ----------------------------------------------------------------- waiting
+  // To sleep: PrepareSleep(how); if it returns false there is something to
+  // collect, do not sleep.  Otherwise wait on event_fd() (kEventFd) or with
+  // FutexSleep, then FinishSleep.
+  bool PrepareSleep(Sleep how);
+  void FutexSleep(uint64_t deadline_ns);
+  void FinishSleep();
+  int event_fd() const;
+
+ private:
+  Producer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mlos::channel

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The control path: takes an operation from any front end to the control loop,
+// applies it to catalog and lifecycle, answers with the object it left.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/event_loop.h"
+#include "catalog/catalog.h"
+#include "control/operation.h"
+#include "lifecycle/manager.h"
+
+namespace mlos::control {
+
+class CoreControl : public Control {
+ public:
+  CoreControl(EventLoop& loop, catalog::Catalog& catalog, lifecycle::Manager& manager,
+              std::string version);
+
+  void Apply(Operation operation, std::function<void(Outcome)> done) override;
+
+ private:
+  using Done = std::function<void(Outcome)>;
+  void Run(Operation& op, const Done& done);
+  Outcome Read(const Operation& op);
+  Outcome RegisterPlugin(const Operation& op);
+  Outcome RegisterModel(const Operation& op);
+  Outcome Remove(const Operation& op);
+  void ChangeState(const Operation& op, const Done& done);
+  Outcome Describe(const Operation& op);
+
+  EventLoop& loop_;
+  catalog::Catalog& catalog_;
+  lifecycle::Manager& manager_;
+  const std::string version_;
+  const uint64_t started_ns_;
+};
+
+}  // namespace mlos::control

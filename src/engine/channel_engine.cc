@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/channel_engine.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/clock.h"
+
+namespace mlos::engine {
+namespace {
+
+// The host answers late requests itself; the core does so only for a host that
+// cannot, and gives it this long to be first.
+constexpr uint64_t kGraceNanos = 100 * kNanosPerMilli;
+constexpr auto kSweepPeriod = std::chrono::milliseconds(50);
+
+constexpr std::string_view kLate = "the deadline passed before the model answered";
+
+}  // namespace
+
+ChannelEngine::ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
+                             Loader loader)
+    : loop_(loop),
+      control_(control),
+      channel_options_(channel_options),
+      loader_(std::move(loader)),
+      table_(std::make_shared<RoutingTable>()),
+      sweep_(loop.io()) {
+  loop_.AddPoller(this);
+}
+
+ChannelEngine::~ChannelEngine() {
+  loop_.RemovePoller(this);
+  for (auto& [host, lane] : lanes_) lane->Close();
+}
+
+StatusOr<std::shared_ptr<HostLane>> ChannelEngine::OpenLane(uint64_t host) {
+  MLOS_ASSIGN_OR_RETURN(auto producer, channel::Producer::Create(channel_options_));
+  auto lane = std::make_shared<HostLane>(loop_, control_, std::move(producer));
+  loop_.Post([this, host, lane] {
+    lanes_.emplace(host, lane);
+    lane->Open(this);
+  });
+  return lane;
+}
+
+void ChannelEngine::CloseLane(uint64_t host) {
+  loop_.Post([this, host] {
+    const auto it = lanes_.find(host);
+    if (it == lanes_.end()) return;
+    it->second->Close();
+    lanes_.erase(it);
+  });
+}
+
+void ChannelEngine::Publish(std::shared_ptr<const RoutingTable> table) {
+  loop_.Post([this, table = std::move(table)] { table_ = table; });
+}
+
+// -------------------------------------------------------------------- resolve
+
+bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view version) {
+  call.status = OkStatus();
+  const RoutePin route = table_->Find(model, version);
+  if (route == nullptr) {
+    call.status = table_->models.find(model) == table_->models.end()
+                      ? NotFound(fmt::format("there is no model \"{}\"", model))
+                      : NotFound(fmt::format("model \"{}\" has no version {}", model, version));
+    return true;
+  }
+  if (route->state == ModelState::kReady) return Pin(call, route);
+  const bool loadable = route->state == ModelState::kLoading ||
+                        (route->state == ModelState::kRegistered && route->on_demand);
+  if (!loadable) {
+    call.status = Unavailable(fmt::format(
+        "model \"{}\" version {} is {}{}{}", route->name, route->version,
+        ModelStateName(route->state), route->reason.empty() ? "" : ": ", route->reason));
+    return true;
+  }
+  const uint64_t ticket = next_ticket_++;
+  call.stage_ = Call::Stage::kResolving;
+  call.ticket_ = ticket;
+  resolving_.emplace(ticket, Resolving{&call, std::string(model), std::string(version)});
+  ArmSweep();
+  loader_(route->name, route->version, [this, ticket](const Status& status) {
+    loop_.Post([this, ticket, status] { OnLoaded(ticket, status); });
+  });
+  return false;
+}
+
+bool ChannelEngine::Pin(Call& call, const RoutePin& route) {
+  const auto lane = lanes_.find(route->host);
+  if (lane == lanes_.end()) {
+    call.status = Unavailable(fmt::format("model \"{}\" is being unloaded", route->name));
+  } else {
+    call.route = route;
+    call.host_ = lane->second;
+  }
+  return true;
+}
+
+void ChannelEngine::OnLoaded(uint64_t ticket, const Status& status) {
+  const auto it = resolving_.find(ticket);
+  if (it == resolving_.end()) return;  // gave up meanwhile
+  const Resolving waiting = std::move(it->second);
+  resolving_.erase(it);
+  Call& call = *waiting.call;
+  call.stage_ = Call::Stage::kIdle;
+  if (!status.ok()) {
+    call.status = Unavailable(Message(status));
+  } else {
+    const RoutePin route = table_->Find(waiting.model, waiting.version);
+    if (route != nullptr && route->state == ModelState::kReady) {
+      Pin(call, route);
+    } else {
+      call.status = Unavailable(fmt::format("model \"{}\" was unloaded again", waiting.model));
+    }
+  }
+  call.OnProgress();
+}
+
+// ------------------------------------------------------------------- allocate
+
+bool ChannelEngine::Allocate(Call& call, tensor::RequestPlan* plan) {
+  call.status = OkStatus();
+  call.plan_ = plan;
+  call.wanted_.assign(plan->outputs.begin(), plan->outputs.end());
+  if (!tensor::LayOutRequest(plan, &call.plan_bytes_)) {
+    call.status = ResourceExhausted("the request is larger than a channel can be");
+    return true;
+  }
+  call.stage_ = Call::Stage::kAllocating;
+  if (TryAllocate(call)) return true;
+  call.host_->waiters().push_back(&call);
+  ArmSweep();
+  return false;
+}
+
+// True: done, with memory or with an error.  False: memory is on its way.
+bool ChannelEngine::TryAllocate(Call& call) {
+  HostLane& lane = *call.host_;
+  const auto finish = [&](Status status) {
+    call.status = std::move(status);
+    call.stage_ = Call::Stage::kIdle;
+    return true;
+  };
+  if (!lane.failure().ok()) return finish(lane.failure());
+  switch (lane.producer().Begin(call.route->handle & 0xffff, call.plan_bytes_, &call.slot)) {
+    case channel::BeginResult::kOk:
+      tensor::WriteRequest(*call.plan_, call.slot.block.segment, call.slot.block.offset,
+                           call.slot.memory);
+      call.stage_ = Call::Stage::kFilling;
+      return true;
+    case channel::BeginResult::kNoCredit:
+    case channel::BeginResult::kNoEntry:
+      return finish(Unavailable(
+          fmt::format("too many requests for model \"{}\" are in flight: try again later",
+                      call.route->name)));
+    case channel::BeginResult::kNoSpace:
+      break;
+  }
+  const Status grown = lane.Grow(call.plan_bytes_);
+  if (grown.ok()) return false;
+  return finish(Unavailable(fmt::format(
+      "the requests in flight to this plugin take all the memory they may ({}): try again later, "
+      "or send less at once",
+      Message(grown))));
+}
+
+void ChannelEngine::OnSpace(HostLane& lane) {
+  std::vector<Call*> waiters;
+  waiters.swap(lane.waiters());
+  for (Call* call : waiters) {
+    if (TryAllocate(*call)) {
+      call->OnProgress();
+    } else {
+      lane.waiters().push_back(call);
+    }
+  }
+}
+
+// --------------------------------------------------------------------- submit
+
+bool ChannelEngine::Submit(Call& call) {
+  HostLane& lane = *call.host_;
+  channel::Submission submission;
+  submission.model = call.route->handle;
+  submission.principal = call.principal;
+  submission.deadline_ns = call.deadline_ns;
+  submission.flags = call.route->info->replay_safe ? 0 : channel::kReplayNever;
+  lane.calls()[call.slot.entry] = &call;
+  call.stage_ = Call::Stage::kRunning;
+  ++running_;
+  lane.producer().Submit(call.slot, submission);
+  ArmSweep();
+  return false;
+}
+
+void ChannelEngine::OnCompletion(HostLane& lane, const channel::Completion& completion) {
+  Call* call = lane.calls()[completion.entry];
+  lane.calls()[completion.entry] = nullptr;
+  if (call == nullptr) {
+    lane.producer().Release(completion.entry);
+    return;
+  }
+  --running_;
+  call->stage_ = Call::Stage::kAnswered;
+  call->times = completion.times;
+  call->outputs.clear();
+  DecodeAnswer(lane, *call, completion);
+  call->OnProgress();
+}
+
+void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
+                                 const channel::Completion& completion) {
+  if (completion.lost) {
+    call.status = !lane.failure().ok()
+                      ? lane.failure()
+                      : Unavailable(fmt::format(
+                            "the plugin host died while running this request, and model \"{}\" is "
+                            "not one whose requests may be run twice",
+                            call.route->name));
+    return;
+  }
+  const auto block = lane.producer().ResponseMemory(completion.entry, completion.response);
+  Status status = block.ok() ? tensor::ReadResponse(*block, &view_) : block.status();
+  if (status.ok() && view_.code != StatusCode::kOk) {
+    call.status = MakeStatus(view_.code, view_.text);
+    return;
+  }
+  if (status.ok()) status = CheckOutputs(lane, call);
+  if (!status.ok()) {
+    call.outputs.clear();
+    status = Internal(
+        fmt::format("the plugin host of model \"{}\" gave an answer that makes no sense: {}",
+                    call.route->name, Message(status)));
+  }
+  call.status = std::move(status);
+}
+
+// The host is not trusted: what it answers must be what was asked for.
+Status ChannelEngine::CheckOutputs(HostLane& lane, Call& call) {
+  const auto& declared = call.route->info->outputs;
+  const bool all = call.wanted_.empty();
+  const size_t expected = all ? declared.size() : call.wanted_.size();
+  if (view_.outputs.size() != expected) {
+    return Internal(fmt::format("{} outputs instead of {}", view_.outputs.size(), expected));
+  }
+  for (size_t i = 0; i < expected; ++i) {
+    const tensor::TensorDesc& desc = view_.outputs[i];
+    const uint32_t index = all ? static_cast<uint32_t>(i) : call.wanted_[i];
+    if (desc.index != index || static_cast<tensor::Datatype>(desc.datatype) != declared[index].datatype ||
+        !tensor::Matches(declared[index].shape, desc.shape())) {
+      return Internal(fmt::format("output \"{}\" has another datatype or shape than declared",
+                                  declared[index].name));
+    }
+    const auto data =
+        lane.producer().ResponseMemory(call.slot.entry, {desc.segment, 0, desc.offset, desc.bytes});
+    if (!data.ok()) return data.status();
+    call.outputs.push_back({desc, *data});
+  }
+  return OkStatus();
+}
+
+// --------------------------------------------------------------------- finish
+
+void ChannelEngine::Finish(Call& call) {
+  switch (call.stage_) {
+    case Call::Stage::kIdle:
+      break;
+    case Call::Stage::kResolving:
+      resolving_.erase(call.ticket_);
+      break;
+    case Call::Stage::kAllocating:
+      std::erase(call.host_->waiters(), &call);
+      break;
+    case Call::Stage::kFilling:
+      call.host_->producer().Abandon(call.slot);
+      break;
+    case Call::Stage::kRunning:
+      --running_;
+      call.host_->calls()[call.slot.entry] = nullptr;
+      call.host_->producer().Cancel(call.slot.entry);
+      break;
+    case Call::Stage::kAnswered:
+      call.outputs.clear();
+      call.host_->producer().Release(call.slot.entry);
+      break;
+  }
+  call.stage_ = Call::Stage::kIdle;
+  call.host_.reset();
+  call.route.reset();
+  call.plan_ = nullptr;
+}
+
+// ------------------------------------------------------------------- deadlines
+
+void ChannelEngine::ArmSweep() {
+  if (sweep_armed_) return;
+  sweep_armed_ = true;
+  sweep_.expires_after(kSweepPeriod);
+  sweep_.async_wait([this](const boost::system::error_code& error) {
+    sweep_armed_ = false;
+    if (!error) Sweep();
+  });
+}
+
+void ChannelEngine::Expire(Call& call) {
+  Finish(call);
+  call.status = DeadlineExceeded(kLate);
+  call.OnProgress();
+}
+
+void ChannelEngine::Sweep() {
+  const uint64_t now = NowNanos();
+  std::vector<Call*> late;
+  bool pending = !resolving_.empty();
+  for (const auto& [ticket, r] : resolving_) {
+    if (now > r.call->deadline_ns) late.push_back(r.call);
+  }
+  for (const auto& [host, lane] : lanes_) {
+    for (Call* call : lane->waiters()) {
+      pending = true;
+      if (now > call->deadline_ns) late.push_back(call);
+    }
+    for (Call* call : lane->calls()) {
+      if (call == nullptr) continue;
+      pending = true;
+      if (now > call->deadline_ns + kGraceNanos) late.push_back(call);
+    }
+  }
+  for (Call* call : late) Expire(*call);
+  if (pending) ArmSweep();
+}
+
+// --------------------------------------------------------------------- polling
+
+size_t ChannelEngine::Work() {
+  size_t done = 0;
+  for (const auto& [host, lane] : lanes_) done += lane->Poll();
+  return done;
+}
+
+bool ChannelEngine::HasWork() const {
+  for (const auto& [host, lane] : lanes_) {
+    if (lane->producer().HasCompletions()) return true;
+  }
+  return false;
+}
+
+bool ChannelEngine::PrepareSleep() {
+  bool quiet = true;
+  for (const auto& [host, lane] : lanes_) {
+    quiet &= lane->producer().PrepareSleep(channel::Sleep::kEventFd);
+  }
+  return quiet;
+}
+
+void ChannelEngine::FinishSleep() {
+  for (const auto& [host, lane] : lanes_) lane->producer().FinishSleep();
+}
+
+}  // namespace mlos::engine

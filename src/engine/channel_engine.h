@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Engine over channels: finds the model in the routing snapshot, puts the
+// request into the lane to its host, takes the answer out, and answers what is
+// late itself.
+//
+// Threads: belongs to one event loop, but for OpenLane, CloseLane and Publish,
+// which the control loop calls.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "base/event_loop.h"
+#include "engine/engine.h"
+#include "engine/host_lane.h"
+
+namespace mlos::engine {
+
+class ChannelEngine : public Engine, public Poller, private LaneObserver {
+ public:
+  // Makes sure that a model is loaded; calls back on any thread, when it is
+  // and the routing snapshot that says so is published, or with the reason.
+  using Loader = std::function<void(std::string name, std::string version,
+                                    std::function<void(Status)> done)>;
+
+  ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
+                Loader loader);
+  ~ChannelEngine() override;
+
+  // ---- control loop
+  StatusOr<std::shared_ptr<HostLane>> OpenLane(uint64_t host);
+  void CloseLane(uint64_t host);
+  void Publish(std::shared_ptr<const RoutingTable> table);
+
+  // ---- Engine
+  std::shared_ptr<const RoutingTable> routes() const override { return table_; }
+  bool Resolve(Call& call, std::string_view model, std::string_view version) override;
+  bool Allocate(Call& call, tensor::RequestPlan* plan) override;
+  bool Submit(Call& call) override;
+  void Finish(Call& call) override;
+
+  // ---- Poller
+  size_t Work() override;
+  bool HasWork() const override;
+  bool Expecting() const override { return running_ > 0; }
+  bool PrepareSleep() override;
+  void FinishSleep() override;
+
+ private:
+  struct Resolving {
+    Call* call = nullptr;
+    std::string model;
+    std::string version;
+  };
+
+  void OnCompletion(HostLane& lane, const channel::Completion& completion) override;
+  void OnSpace(HostLane& lane) override;
+  bool Pin(Call& call, const RoutePin& route);
+  bool TryAllocate(Call& call);
+  void OnLoaded(uint64_t ticket, const Status& status);
+  void DecodeAnswer(HostLane& lane, Call& call, const channel::Completion& completion);
+  Status CheckOutputs(HostLane& lane, Call& call);
+  void ArmSweep();
+  void Sweep();
+  void Expire(Call& call);
+
+  EventLoop& loop_;
+  EventLoop& control_;
+  const channel::Options channel_options_;
+  const Loader loader_;
+  std::shared_ptr<const RoutingTable> table_;
+  std::map<uint64_t, std::shared_ptr<HostLane>> lanes_;
+  std::unordered_map<uint64_t, Resolving> resolving_;
+  uint64_t next_ticket_ = 1;
+  uint32_t running_ = 0;  // submitted and not answered
+  tensor::ResponseView view_;
+  boost::asio::steady_timer sweep_;
+  bool sweep_armed_ = false;
+};
+
+}  // namespace mlos::engine

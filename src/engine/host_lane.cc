@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/host_lane.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "channel/layout.h"
+
+namespace mlos::engine {
+
+HostLane::HostLane(EventLoop& loop, EventLoop& control,
+                   std::unique_ptr<channel::Producer> producer)
+    : loop_(loop),
+      control_(control),
+      producer_(std::move(producer)),
+      on_completion_([this](const channel::Completion& c) { Complete(c); }),
+      calls_(channel::kMaxEntries, nullptr),
+      event_(loop.io(), fcntl(producer_->event_fd(), F_DUPFD_CLOEXEC, 0)) {}
+
+void HostLane::Open(LaneObserver* observer) {
+  observer_ = observer;
+  WaitEvent();
+}
+
+void HostLane::Close() {
+  observer_ = nullptr;
+  boost::system::error_code ignored;
+  event_.close(ignored);
+}
+
+// The loop registers descriptors edge-triggered and each ring is an edge, so
+// the counter need not be read.  A ring that comes while no wait is
+// outstanding is not lost either: before it sleeps the loop looks at the
+// channel itself (Producer::PrepareSleep).
+void HostLane::WaitEvent() {
+  event_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                    [self = shared_from_this()](const boost::system::error_code& error) {
+                      if (!error && self->observer_ != nullptr) self->WaitEvent();
+                    });
+}
+
+void HostLane::Complete(const channel::Completion& completion) {
+  if (observer_ != nullptr) {
+    observer_->OnCompletion(*this, completion);
+  } else {
+    producer_->Release(completion.entry);
+  }
+}
+
+size_t HostLane::Poll() { return producer_->Poll(on_completion_); }
+
+Status HostLane::Grow(uint64_t bytes) {
+  if (!growing_.empty()) return OkStatus();  // one at a time; its coming is tried first
+  StatusOr<channel::SegmentGrant> grant = producer_->AddRequestSegment(bytes);
+  if (!grant.ok()) return grant.status();
+  growing_.push_back(grant->id);
+  auto shared = std::make_shared<channel::SegmentGrant>(*std::move(grant));
+  control_.Post([self = shared_from_this(), shared] {
+    if (self->send_request_segment) self->send_request_segment(std::move(*shared));
+  });
+  return OkStatus();
+}
+
+void HostLane::BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) {
+  loop_.Post([self = shared_from_this(), done = std::move(done)] {
+    // What the dead host was running and may not be run again ends here.
+    self->producer_->FailPending(true, self->on_completion_);
+    Status status = self->producer_->BeginEpoch();
+    auto grant = std::make_shared<StatusOr<channel::ConsumerGrant>>(
+        status.ok() ? self->producer_->Grant() : StatusOr<channel::ConsumerGrant>(status));
+    if (grant->ok()) {
+      // Every consumer to come has these through its grant.
+      for (const uint32_t id : std::exchange(self->growing_, {})) {
+        self->producer_->ActivateRequestSegment(id);
+      }
+      if (self->observer_ != nullptr) self->observer_->OnSpace(*self);
+    }
+    self->control_.Post([grant, done] { done(std::move(*grant)); });
+  });
+}
+
+void HostLane::AddResponseSegment(uint64_t bytes,
+                                  std::function<void(StatusOr<channel::SegmentGrant>)> done) {
+  loop_.Post([self = shared_from_this(), bytes, done = std::move(done)] {
+    auto grant = std::make_shared<StatusOr<channel::SegmentGrant>>(
+        self->producer_->AddResponseSegment(bytes));
+    self->control_.Post([grant, done] { done(std::move(*grant)); });
+  });
+}
+
+void HostLane::ActivateRequestSegment(uint32_t id) {
+  loop_.Post([self = shared_from_this(), id] {
+    if (std::erase(self->growing_, id) == 0) return;
+    self->producer_->ActivateRequestSegment(id);
+    if (self->observer_ != nullptr) self->observer_->OnSpace(*self);
+  });
+}
+
+void HostLane::Fail(const Status& status) {
+  loop_.Post([self = shared_from_this(), status] {
+    self->failure_ = status;
+    self->producer_->FailPending(false, self->on_completion_);
+    if (self->observer_ != nullptr) self->observer_->OnSpace(*self);
+  });
+}
+
+}  // namespace mlos::engine

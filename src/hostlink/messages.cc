@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hostlink/messages.h"
+
+#include <fmt/core.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_to.hpp>
+#include <set>
+
+#include "tensor/message.h"
+
+namespace mlos::hostlink {
+namespace json = boost::json;
+namespace {
+
+Frame Make(uint32_t type, const json::object& payload) {
+  Frame frame;
+  frame.type = type;
+  frame.payload = json::serialize(payload);
+  return frame;
+}
+
+// Reads members of an object, and remembers the first that is missing or of
+// another type: one check at the end instead of one per member.
+class Reader {
+ public:
+  explicit Reader(const json::object& object) : object_(object) {}
+
+  std::string String(std::string_view key) {
+    const json::value* v = Find(key);
+    if (v != nullptr && v->is_string()) return std::string(v->get_string());
+    Miss(key);
+    return {};
+  }
+  uint64_t Number(std::string_view key, uint64_t max) {
+    const json::value* v = Find(key);
+    uint64_t n = 0;
+    if (v != nullptr && v->is_int64() && v->get_int64() >= 0) {
+      n = static_cast<uint64_t>(v->get_int64());
+    } else if (v != nullptr && v->is_uint64()) {
+      n = v->get_uint64();
+    } else {
+      Miss(key);
+    }
+    if (n > max) Miss(key);
+    return n;
+  }
+  uint32_t Number32(std::string_view key) {
+    return static_cast<uint32_t>(Number(key, UINT32_MAX));
+  }
+  bool Bool(std::string_view key) {
+    const json::value* v = Find(key);
+    if (v != nullptr && v->is_bool()) return v->get_bool();
+    Miss(key);
+    return false;
+  }
+  const json::array& Array(std::string_view key) {
+    static const json::array kEmpty;
+    const json::value* v = Find(key);
+    if (v != nullptr && v->is_array()) return v->get_array();
+    Miss(key);
+    return kEmpty;
+  }
+  void Miss(std::string_view key) {
+    if (missing_.empty()) missing_ = key;
+  }
+  Status status() const {
+    if (missing_.empty()) return OkStatus();
+    return InvalidArgument(
+        fmt::format("a control message lacks \"{}\" or carries it in another form", missing_));
+  }
+
+ private:
+  const json::value* Find(std::string_view key) { return object_.if_contains(key); }
+  const json::object& object_;
+  std::string missing_;
+};
+
+json::array EncodeSegments(const std::vector<channel::SegmentGrant>& segments) {
+  json::array out;
+  for (const auto& s : segments) out.push_back({{"id", s.id}, {"bytes", s.bytes}});
+  return out;
+}
+
+// Takes one descriptor of the frame per segment.
+Status DecodeSegments(const json::array& array, Frame& frame, size_t* next_fd,
+                      std::vector<channel::SegmentGrant>* out) {
+  for (const json::value& v : array) {
+    if (!v.is_object() || *next_fd >= frame.fds.size()) {
+      return InvalidArgument("a channel's segments and descriptors do not fit");
+    }
+    Reader r(v.get_object());
+    channel::SegmentGrant segment;
+    segment.id = r.Number32("id");
+    segment.bytes = r.Number("bytes", INT64_MAX);
+    MLOS_RETURN_IF_ERROR(r.status());
+    segment.fd = std::move(frame.fds[(*next_fd)++]);
+    out->push_back(std::move(segment));
+  }
+  return OkStatus();
+}
+
+json::array EncodeTensors(const std::vector<TensorInfo>& tensors) {
+  json::array out;
+  for (const TensorInfo& t : tensors) {
+    json::array shape(t.shape.begin(), t.shape.end());
+    const std::string_view datatype = tensor::DatatypeName(t.datatype);
+    out.push_back({{"name", t.name},
+                   {"datatype", json::string_view(datatype.data(), datatype.size())},
+                   {"shape", std::move(shape)},
+                   {"optional", t.optional}});
+  }
+  return out;
+}
+
+Status DecodeTensors(const json::array& array, std::vector<TensorInfo>* out) {
+  std::set<std::string> names;
+  if (array.size() > tensor::kMaxTensors) {
+    return InvalidArgument(fmt::format("the plugin describes a model of {} tensors; at most {} fit",
+                                       array.size(), tensor::kMaxTensors));
+  }
+  for (const json::value& v : array) {
+    if (!v.is_object()) return InvalidArgument("the plugin's description of the model is broken");
+    Reader r(v.get_object());
+    TensorInfo info;
+    info.name = r.String("name");
+    info.datatype = tensor::ParseDatatype(r.String("datatype"));
+    info.optional = r.Bool("optional");
+    for (const json::value& d : r.Array("shape")) {
+      if (!d.is_int64() || d.get_int64() < -1) r.Miss("shape");
+      info.shape.push_back(d.is_int64() ? d.get_int64() : -1);
+    }
+    MLOS_RETURN_IF_ERROR(r.status());
+    if (info.name.empty() || !names.insert(info.name).second) {
+      return InvalidArgument(
+          fmt::format("the plugin describes a model whose tensor name \"{}\" is empty or used twice",
+                      info.name));
+    }
+    if (info.datatype == tensor::Datatype::kInvalid || info.shape.size() > tensor::kMaxRank) {
+      return InvalidArgument(
+          fmt::format("the plugin describes tensor \"{}\" with a datatype or rank that the protocol "
+                      "does not have",
+                      info.name));
+    }
+    out->push_back(std::move(info));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<json::object> ParsePayload(std::string_view payload) {
+  boost::system::error_code error;
+  json::value value = json::parse(json::string_view(payload.data(), payload.size()), error);
+  if (error || !value.is_object()) return InvalidArgument("a control message is not a JSON object");
+  return std::move(value.get_object());
+}
+
+Frame EncodeHello() { return Make(kHello, {{"protocol", kProtocol}}); }
+
+Status CheckHello(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  const uint32_t protocol = r.Number32("protocol");
+  MLOS_RETURN_IF_ERROR(r.status());
+  if (frame.type != kHello || protocol != kProtocol) {
+    return FailedPrecondition(
+        fmt::format("the plugin host speaks protocol {}, this core {}: install both from one build",
+                    protocol, kProtocol));
+  }
+  return OkStatus();
+}
+
+Frame EncodeStart(const StartPlugin& s) {
+  return Make(kStart, {{"protocol", kProtocol},
+                       {"directory", s.directory},
+                       {"library", s.library},
+                       {"name", s.name},
+                       {"version", s.version},
+                       {"config", s.config},
+                       {"workers", s.workers}});
+}
+
+StatusOr<StartPlugin> DecodeStart(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  const uint32_t protocol = r.Number32("protocol");
+  if (protocol != kProtocol) {
+    return FailedPrecondition(fmt::format(
+        "the core speaks protocol {}, this plugin host {}: install both from one build", protocol,
+        kProtocol));
+  }
+  StartPlugin s;
+  s.directory = r.String("directory");
+  s.library = r.String("library");
+  s.name = r.String("name");
+  s.version = r.String("version");
+  s.config = r.String("config");
+  s.workers = r.Number32("workers");
+  MLOS_RETURN_IF_ERROR(r.status());
+  return s;
+}
+
+Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant) {
+  Frame frame = Make(kAttachChannel, {{"channel", channel},
+                                      {"entries", grant.entries},
+                                      {"epoch", grant.epoch},
+                                      {"requests", EncodeSegments(grant.requests)},
+                                      {"responses", EncodeSegments(grant.responses)}});
+  frame.fds.push_back(std::move(grant.control));
+  frame.fds.push_back(std::move(grant.consumer_event));
+  frame.fds.push_back(std::move(grant.producer_event));
+  for (auto& s : grant.requests) frame.fds.push_back(std::move(s.fd));
+  for (auto& s : grant.responses) frame.fds.push_back(std::move(s.fd));
+  return frame;
+}
+
+StatusOr<std::pair<uint32_t, channel::ConsumerGrant>> DecodeAttach(Frame frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  if (frame.fds.size() < 3) return InvalidArgument("a channel came without its descriptors");
+  Reader r(object);
+  const uint32_t number = r.Number32("channel");
+  channel::ConsumerGrant grant;
+  grant.entries = r.Number32("entries");
+  grant.epoch = r.Number32("epoch");
+  grant.control = std::move(frame.fds[0]);
+  grant.consumer_event = std::move(frame.fds[1]);
+  grant.producer_event = std::move(frame.fds[2]);
+  size_t next = 3;
+  MLOS_RETURN_IF_ERROR(DecodeSegments(r.Array("requests"), frame, &next, &grant.requests));
+  MLOS_RETURN_IF_ERROR(DecodeSegments(r.Array("responses"), frame, &next, &grant.responses));
+  MLOS_RETURN_IF_ERROR(r.status());
+  return std::make_pair(number, std::move(grant));
+}
+
+Frame EncodeAddSegment(uint32_t channel, bool response, channel::SegmentGrant segment) {
+  Frame frame = Make(kAddSegment, {{"channel", channel},
+                                   {"response", response},
+                                   {"id", segment.id},
+                                   {"bytes", segment.bytes}});
+  frame.fds.push_back(std::move(segment.fd));
+  return frame;
+}
+
+StatusOr<AddSegment> DecodeAddSegment(Frame frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  AddSegment add;
+  add.channel = r.Number32("channel");
+  add.response = r.Bool("response");
+  add.segment.id = r.Number32("id");
+  add.segment.bytes = r.Number("bytes", INT64_MAX);
+  MLOS_RETURN_IF_ERROR(r.status());
+  if (frame.fds.size() != 1) return InvalidArgument("a segment came without its descriptor");
+  add.segment.fd = std::move(frame.fds[0]);
+  return add;
+}
+
+Frame EncodeLoadModel(const LoadModel& load, std::vector<OwnedFd> fds) {
+  json::array files(load.files.begin(), load.files.end());
+  Frame frame = Make(kLoadModel, {{"handle", load.handle},
+                                  {"name", load.name},
+                                  {"version", load.version},
+                                  {"config", load.config},
+                                  {"threads", load.threads},
+                                  {"main", load.main_file},
+                                  {"files", std::move(files)}});
+  frame.fds = std::move(fds);
+  return frame;
+}
+
+StatusOr<LoadModel> DecodeLoadModel(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  LoadModel load;
+  load.handle = r.Number32("handle");
+  load.name = r.String("name");
+  load.version = r.String("version");
+  load.config = r.String("config");
+  load.threads = r.Number32("threads");
+  load.main_file = r.String("main");
+  for (const json::value& v : r.Array("files")) {
+    if (v.is_string()) load.files.emplace_back(v.get_string());
+  }
+  MLOS_RETURN_IF_ERROR(r.status());
+  if (load.files.size() != frame.fds.size() || load.files.empty()) {
+    return InvalidArgument("a model's files and descriptors do not fit");
+  }
+  return load;
+}
+
+Frame EncodeUnloadModel(uint32_t handle) { return Make(kUnloadModel, {{"handle", handle}}); }
+
+StatusOr<uint32_t> DecodeUnloadModel(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  const uint32_t handle = r.Number32("handle");
+  MLOS_RETURN_IF_ERROR(r.status());
+  return handle;
+}
+
+Frame EncodeNeedSegment(uint32_t channel, uint64_t bytes) {
+  return Make(kNeedSegment, {{"channel", channel}, {"bytes", bytes}});
+}
+
+Frame EncodeHeartbeat(const Heartbeat& h) {
+  return Make(kHeartbeat, {{"running", h.running},
+                           {"queued", h.queued},
+                           {"oldest_ms", h.oldest_ms},
+                           {"overdue_ms", h.overdue_ms}});
+}
+
+StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  Heartbeat h;
+  h.running = r.Number32("running");
+  h.queued = r.Number32("queued");
+  h.oldest_ms = r.Number("oldest_ms", INT64_MAX);
+  h.overdue_ms = r.Number("overdue_ms", INT64_MAX);
+  MLOS_RETURN_IF_ERROR(r.status());
+  return h;
+}
+
+Frame EncodeReply(uint64_t id, const Status& status, json::object body) {
+  body["code"] = static_cast<int>(status.code());
+  const std::string_view text = Message(status);
+  body["text"] = json::string_view(text.data(), text.size());
+  Frame frame = Make(kReply, body);
+  frame.id = id;
+  return frame;
+}
+
+StatusOr<json::object> DecodeReply(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  const uint64_t code = r.Number("code", 16);
+  const std::string text = r.String("text");
+  MLOS_RETURN_IF_ERROR(r.status());
+  if (code != 0) return MakeStatus(static_cast<StatusCode>(code), text);
+  return object;
+}
+
+json::object EncodeModelInfo(const ModelInfo& info) {
+  return {{"inputs", EncodeTensors(info.inputs)},
+          {"outputs", EncodeTensors(info.outputs)},
+          {"max_batch_size", info.max_batch_size},
+          {"max_concurrency", info.max_concurrency},
+          {"replay_safe", info.replay_safe},
+          {"memory_bytes", info.memory_bytes},
+          {"platform", info.platform}};
+}
+
+StatusOr<ModelInfo> DecodeModelInfo(const json::object& object) {
+  Reader r(object);
+  ModelInfo info;
+  info.max_batch_size = r.Number32("max_batch_size");
+  info.max_concurrency = r.Number32("max_concurrency");
+  info.replay_safe = r.Bool("replay_safe");
+  info.memory_bytes = r.Number("memory_bytes", UINT64_MAX);
+  info.platform = r.String("platform");
+  MLOS_RETURN_IF_ERROR(DecodeTensors(r.Array("inputs"), &info.inputs));
+  MLOS_RETURN_IF_ERROR(DecodeTensors(r.Array("outputs"), &info.outputs));
+  MLOS_RETURN_IF_ERROR(r.status());
+  return info;
+}
+
+}  // namespace mlos::hostlink

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What core and plugin host say to each other over a Link, and the JSON form
+// of it.  Every message from the core but kStop is answered by a kReply with
+// the same id, whose payload is {"code": canonical number, "text": …, …}.
+//
+//   core -> host
+//     kStart          plugin: directory, library, name, version, config,
+//                     workers; protocol number
+//     kAttachChannel  a channel's numbers; descriptors: control, consumer
+//                     event, producer event, request segments, response
+//                     segments
+//     kAddSegment     a further segment of a channel; its descriptor
+//     kLoadModel      name, version, config, files; one descriptor per file.
+//                     Answer: the model's description
+//     kUnloadModel    answered when what was queued is done and it is gone
+//     kServe          models are loaded: replay, then take requests
+//     kStop           finish what is claimed, destroy, exit
+//   host -> core
+//     kHello          protocol number, first
+//     kReply
+//     kNeedSegment    response memory is short: channel, bytes
+//     kHeartbeat      while something runs: how much, for how long
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "tensor/model_info.h"
+#include "channel/grant.h"
+#include "hostlink/link.h"
+
+namespace mlos::hostlink {
+
+// Core and host of one build belong together; both check.
+constexpr uint32_t kProtocol = 1;
+
+enum MessageType : uint32_t {
+  kHello = 1,
+  kReply = 2,
+  kNeedSegment = 3,
+  kHeartbeat = 4,
+  kStart = 16,
+  kAttachChannel = 17,
+  kAddSegment = 18,
+  kLoadModel = 19,
+  kUnloadModel = 20,
+  kServe = 21,
+  kStop = 22,
+};
+
+struct StartPlugin {
+  std::string directory;
+  std::string library;
+  std::string name;
+  std::string version;
+  std::string config = "{}";
+  uint32_t workers = 1;
+};
+
+struct LoadModel {
+  uint32_t handle = 0;
+  std::string name;
+  std::string version;
+  std::string config = "{}";
+  uint32_t threads = 1;
+  std::string main_file;           // which of `files`
+  std::vector<std::string> files;  // relative names; descriptors in this order
+};
+
+struct Heartbeat {
+  uint32_t running = 0;
+  uint32_t queued = 0;
+  uint64_t oldest_ms = 0;   // age of the oldest running request
+  uint64_t overdue_ms = 0;  // how long the latest of them is past its deadline
+};
+
+// Payload of a frame as a JSON object; INVALID_ARGUMENT if it is none.
+StatusOr<boost::json::object> ParsePayload(std::string_view payload);
+
+Frame EncodeHello();
+Status CheckHello(const Frame& frame);
+
+Frame EncodeStart(const StartPlugin& start);
+StatusOr<StartPlugin> DecodeStart(const Frame& frame);
+
+Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant);
+StatusOr<std::pair<uint32_t, channel::ConsumerGrant>> DecodeAttach(Frame frame);
+
+Frame EncodeAddSegment(uint32_t channel, bool response, channel::SegmentGrant segment);
+struct AddSegment {
+  uint32_t channel = 0;
+  bool response = false;
+  channel::SegmentGrant segment;
+};
+StatusOr<AddSegment> DecodeAddSegment(Frame frame);
+
+Frame EncodeLoadModel(const LoadModel& load, std::vector<OwnedFd> fds);
+StatusOr<LoadModel> DecodeLoadModel(const Frame& frame);
+Frame EncodeUnloadModel(uint32_t handle);
+StatusOr<uint32_t> DecodeUnloadModel(const Frame& frame);
+
+Frame EncodeNeedSegment(uint32_t channel, uint64_t bytes);
+Frame EncodeHeartbeat(const Heartbeat& heartbeat);
+StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame);
+
+// A reply: a status, and on success an object.
+Frame EncodeReply(uint64_t id, const Status& status, boost::json::object body = {});
+StatusOr<boost::json::object> DecodeReply(const Frame& frame);
+
+boost::json::object EncodeModelInfo(const ModelInfo& info);
+// Checked: names, datatypes, ranks, counts.
+StatusOr<ModelInfo> DecodeModelInfo(const boost::json::object& object);
+
+}  // namespace mlos::hostlink

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One request in the hands of a worker: checks it against the model, shows it
+// to the plugin as an smi_request, hands out output memory and publishes the
+// answer.  One per worker, reused; nothing is allocated once it is warm.
+//
+// Threads: one worker at a time.  The SMI callbacks of a request arrive on
+// whatever thread the plugin uses, but never two at once for one request.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "channel/consumer.h"
+#include "mlos/smi.h"
+#include "plugin_host/plugin.h"
+#include "tensor/message.h"
+
+namespace mlos::plugin_host {
+
+// Gets more response memory for a channel; blocks until it is there.
+class SegmentSource {
+ public:
+  virtual ~SegmentSource() = default;
+  virtual Status NeedResponseSegment(uint32_t channel, uint64_t bytes, uint64_t deadline_ns) = 0;
+};
+
+// A claimed request and where it came from.
+struct Job {
+  channel::Claim claim;
+  channel::Consumer* consumer = nullptr;
+  uint32_t channel = 0;
+};
+
+class Execution {
+ public:
+  explicit Execution(SegmentSource& segments);
+
+  // Runs the job on the model and answers it, exactly once.
+  void Run(const Job& job, const Model& model);
+  // Answers it without running.
+  void Fail(const Job& job, StatusCode code, std::string_view text);
+
+  // Behind the SMI callbacks of smi_host_api.
+  smi_code AllocateOutput(uint32_t index, smi_datatype datatype, uint32_t rank,
+                          const int64_t* shape, uint64_t byte_size, void** data, smi_error* error);
+  smi_code Respond(smi_error* error);
+  void FailFromPlugin(smi_code code, const char* text);
+  bool IsCancelled() const;
+
+ private:
+  Status Prepare();
+  Status CheckInput(const tensor::TensorDesc& desc, smi_tensor* input) const;
+  Status CheckAllInputsGiven() const;
+  Status CheckOutputsWanted() const;
+  bool Wanted(uint32_t output) const;
+  StatusOr<channel::ResponseBlock> Allocate(uint32_t piece, uint64_t bytes);
+  void Publish(StatusCode code, std::string_view text);
+
+  SegmentSource& segments_;
+  const Job* job_ = nullptr;
+  const Model* model_ = nullptr;
+  bool answered_ = false;
+  uint64_t started_ns_ = 0;
+  tensor::RequestView view_;
+  std::vector<smi_tensor> inputs_;
+  std::vector<tensor::TensorDesc> allocated_;  // one per output of the model
+  std::vector<bool> has_output_;
+  std::vector<tensor::TensorDesc> answer_;
+  smi_request request_{};
+  char error_text_[tensor::kMaxTextBytes] = {};
+};
+
+}  // namespace mlos::plugin_host

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugin_host/host.h"
+
+#include <poll.h>
+
+#include <boost/json/parse.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+namespace mlos::plugin_host {
+
+using hostlink::Frame;
+
+namespace {
+constexpr int kHeartbeatMillis = 1000;
+}
+
+Host::Host(OwnedFd control_socket) : link_(std::move(control_socket)) {
+  control_ = std::thread([this] { ControlLoop(); });
+}
+
+Host::~Host() { EndControlThread(); }
+
+void Host::EndControlThread() {
+  {
+    MutexLock lock(mutex_);
+    ending_ = true;
+  }
+  queued_.NotifyAll();
+  if (control_.joinable()) control_.join();
+}
+
+int Host::Run() {
+  Send(hostlink::EncodeHello());
+  std::vector<Frame> frames;
+  while (!stopped_) {
+    pollfd p{link_.fd(), POLLIN, 0};
+    const int n = poll(&p, 1, kHeartbeatMillis);
+    if (n == 0 && scheduler_ != nullptr) {
+      const hostlink::Heartbeat load = scheduler_->Load();
+      if (load.running > 0) Send(hostlink::EncodeHeartbeat(load));
+    }
+    if (n <= 0) continue;
+    frames.clear();
+    const Status received = link_.Receive(&frames);
+    for (Frame& frame : frames) {
+      const uint64_t id = frame.id;
+      const Status status = Handle(std::move(frame));
+      if (!status.ok()) Reply(id, status);
+    }
+    if (!received.ok()) {
+      // The core is gone: so is every reason to be here.  Destructors would
+      // wait for the plugin.
+      std::_Exit(1);
+    }
+  }
+  return 0;
+}
+
+Status Host::Handle(Frame frame) {
+  const uint64_t id = frame.id;
+  if (frame.type == hostlink::kStart) return OnStart(frame);
+  if (scheduler_ == nullptr) return FailedPrecondition("the plugin host was not started");
+  switch (frame.type) {
+    case hostlink::kAttachChannel: {
+      MLOS_ASSIGN_OR_RETURN(auto attach, hostlink::DecodeAttach(std::move(frame)));
+      MLOS_ASSIGN_OR_RETURN(auto consumer, channel::Consumer::Attach(std::move(attach.second)));
+      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.first, std::move(consumer)));
+      Reply(id, OkStatus());
+      return OkStatus();
+    }
+    case hostlink::kAddSegment: {
+      MLOS_ASSIGN_OR_RETURN(auto add, hostlink::DecodeAddSegment(std::move(frame)));
+      MLOS_RETURN_IF_ERROR(scheduler_->AddSegment(std::move(add)));
+      Reply(id, OkStatus());
+      return OkStatus();
+    }
+    case hostlink::kReply: {  // to kNeedSegment: a refusal; its id is the channel
+      const auto reply = hostlink::DecodeReply(frame);
+      if (!reply.ok()) scheduler_->RefuseSegment(static_cast<uint32_t>(id), reply.status());
+      return OkStatus();
+    }
+    case hostlink::kLoadModel:
+      return OnLoadModel(std::move(frame));
+    case hostlink::kUnloadModel: {
+      MLOS_ASSIGN_OR_RETURN(const uint32_t handle, hostlink::DecodeUnloadModel(frame));
+      Queue([this, id, handle] { Reply(id, scheduler_->RemoveModel(handle)); });
+      return OkStatus();
+    }
+    case hostlink::kServe:
+      Queue([this, id] {
+        scheduler_->Serve();
+        Reply(id, OkStatus());
+      });
+      return OkStatus();
+    case hostlink::kStop:
+      scheduler_->Stop();
+      EndControlThread();
+      scheduler_.reset();
+      plugin_.reset();
+      stopped_ = true;
+      return OkStatus();
+    default:
+      return Unimplemented("the plugin host does not know this message");
+  }
+}
+
+Status Host::OnStart(const Frame& frame) {
+  if (scheduler_ != nullptr) return FailedPrecondition("the plugin host was started already");
+  MLOS_ASSIGN_OR_RETURN(const hostlink::StartPlugin start, hostlink::DecodeStart(frame));
+  scheduler_ = std::make_unique<Scheduler>(start.workers, [this](uint32_t channel, uint64_t bytes) {
+    Send(hostlink::EncodeNeedSegment(channel, bytes));
+  });
+  Queue([this, id = frame.id, start] {
+    StatusOr<std::unique_ptr<Plugin>> plugin = Plugin::Open(start);
+    if (!plugin.ok()) {
+      Reply(id, plugin.status());
+      return;
+    }
+    plugin_ = *std::move(plugin);
+    boost::system::error_code error;
+    boost::json::value properties = boost::json::parse(plugin_->Properties(), error);
+    if (error || !properties.is_object()) properties = boost::json::object();
+    Reply(id, OkStatus(), {{"properties", std::move(properties)}});
+  });
+  return OkStatus();
+}
+
+Status Host::OnLoadModel(Frame frame) {
+  MLOS_ASSIGN_OR_RETURN(hostlink::LoadModel load, hostlink::DecodeLoadModel(frame));
+  auto fds = std::make_shared<std::vector<OwnedFd>>(std::move(frame.fds));
+  Queue([this, id = frame.id, load = std::move(load), fds] {
+    if (plugin_ == nullptr) {
+      Reply(id, FailedPrecondition("the plugin did not start"));
+      return;
+    }
+    StatusOr<std::unique_ptr<Model>> model = plugin_->Load(load, std::move(*fds));
+    if (!model.ok()) {
+      Reply(id, model.status());
+      return;
+    }
+    boost::json::object info = hostlink::EncodeModelInfo((*model)->info());
+    const Status status = scheduler_->AddModel(load.handle, *std::move(model));
+    Reply(id, status, std::move(info));
+  });
+  return OkStatus();
+}
+
+void Host::Reply(uint64_t id, const Status& status, boost::json::object body) {
+  Send(hostlink::EncodeReply(id, status, std::move(body)));
+}
+
+void Host::Send(Frame frame) {
+  MutexLock lock(send_mutex_);
+  const Status status = link_.Send(std::move(frame));
+  if (!status.ok()) std::_Exit(1);  // the core is gone
+}
+
+void Host::Queue(std::function<void()> task) {
+  {
+    MutexLock lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  queued_.NotifyOne();
+}
+
+void Host::ControlLoop() {
+  for (;;) {
+    std::function<void()> task;
+    {
+      MutexLock lock(mutex_);
+      while (tasks_.empty() && !ending_) queued_.Wait(mutex_);
+      if (tasks_.empty()) return;
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
+  }
+}
+
+}  // namespace mlos::plugin_host

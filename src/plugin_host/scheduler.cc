@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugin_host/scheduler.h"
+
+#include <fmt/core.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace mlos::plugin_host {
+namespace {
+
+// A model that usually answers within this is run without waking another
+// worker to watch: the wake-up would cost more than the wait.
+constexpr uint64_t kShortRunNanos = 50'000;
+// A request that this many hosts died with is not tried again.
+constexpr uint32_t kMaxAttempts = 3;
+// request_.slot has 16 bits: 12 for the entry, 4 for the channel.
+constexpr size_t kMaxChannels = 16;
+constexpr size_t kQueueReserve = 1024;
+
+bool Later(const Job& a, const Job& b) {
+  if (a.claim.deadline_ns != b.claim.deadline_ns) {
+    return a.claim.deadline_ns > b.claim.deadline_ns;
+  }
+  return a.claim.sequence > b.claim.sequence;
+}
+
+}  // namespace
+
+Scheduler::Scheduler(uint32_t workers, NeedSegment need_segment)
+    : need_segment_(std::move(need_segment)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      kick_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      channels_(std::make_shared<ChannelList>()) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, kick_.get(), &event);
+  for (uint32_t i = 0; i < std::max(1u, workers); ++i) {
+    workers_.push_back(std::make_unique<Worker>());
+  }
+}
+
+Scheduler::~Scheduler() { Stop(); }
+
+Status Scheduler::AddChannel(uint32_t number, std::unique_ptr<channel::Consumer> consumer) {
+  auto added = std::make_shared<Channel>();
+  added->number = number;
+  added->consumer = std::move(consumer);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;  // edges: the counter need not be read
+  const int fd = added->consumer->event_fd();
+  {
+    MutexLock lock(mutex_);
+    if (number >= kMaxChannels) {
+      return ResourceExhausted(fmt::format("a plugin host takes {} channels", kMaxChannels));
+    }
+    auto list = std::make_shared<ChannelList>(*channels_);
+    list->push_back(std::move(added));
+    channels_ = std::move(list);
+  }
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  Kick();
+  return OkStatus();
+}
+
+Status Scheduler::AddSegment(hostlink::AddSegment segment) {
+  MutexLock lock(mutex_);
+  for (const auto& c : *channels_) {
+    if (c->number != segment.channel) continue;
+    if (!segment.response) return c->consumer->AddRequestSegment(std::move(segment.segment));
+    const Status status = c->consumer->AddResponseSegment(std::move(segment.segment));
+    c->refusal = status;
+    ++c->segments;
+    changed_.NotifyAll();
+    return status;
+  }
+  return NotFound("no such channel");
+}
+
+void Scheduler::RefuseSegment(uint32_t number, const Status& status) {
+  MutexLock lock(mutex_);
+  for (const auto& c : *channels_) {
+    if (c->number != number) continue;
+    c->refusal = status;
+    ++c->segments;
+  }
+  changed_.NotifyAll();
+}
+
+Status Scheduler::NeedResponseSegment(uint32_t number, uint64_t bytes, uint64_t) {
+  MutexLock lock(mutex_);
+  for (const auto& c : *channels_) {
+    if (c->number != number) continue;
+    const uint64_t before = c->segments;
+    need_segment_(number, bytes);
+    // The core always answers, with a segment or a refusal; a core that is gone
+    // ends this process.
+    while (c->segments == before && !stopping_) changed_.Wait(mutex_);
+    return c->segments == before ? Unavailable("the plugin host is stopping") : c->refusal;
+  }
+  return Internal("no such channel");
+}
+
+Status Scheduler::AddModel(uint32_t handle, std::unique_ptr<Model> model) {
+  auto queue = std::make_unique<Queue>();
+  queue->model = std::move(model);
+  queue->waiting.reserve(kQueueReserve);
+  MutexLock lock(mutex_);
+  if (!models_.emplace(handle, std::move(queue)).second) {
+    return AlreadyExists(fmt::format("model handle {} is in use", handle));
+  }
+  busy_.reserve(models_.size());
+  return OkStatus();
+}
+
+Status Scheduler::RemoveModel(uint32_t handle) {
+  std::unique_ptr<Queue> queue;
+  {
+    MutexLock lock(mutex_);
+    const auto it = models_.find(handle);
+    if (it == models_.end()) return NotFound("no such model in this host");
+    Queue& q = *it->second;
+    q.closing = true;
+    while (q.running > 0 || (!q.waiting.empty() && serving_ && !stopping_)) changed_.Wait(mutex_);
+    queue = std::move(it->second);
+    std::erase(busy_, queue.get());
+    models_.erase(it);
+  }
+  return OkStatus();  // the model unloads here, outside the lock
+}
+
+void Scheduler::Serve() {
+  {
+    MutexLock lock(mutex_);
+    if (serving_) return;
+    serving_ = true;
+    replaying_ = true;
+  }
+  for (auto& worker : workers_) {
+    worker->thread = std::thread([this, w = worker.get()] { WorkerLoop(*w); });
+  }
+}
+
+void Scheduler::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  work_.NotifyAll();
+  changed_.NotifyAll();
+  Kick();
+  for (auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+void Scheduler::Kick() {
+  kicked_.store(true, std::memory_order_release);
+  eventfd_write(kick_.get(), 1);
+}
+
+hostlink::Heartbeat Scheduler::Load() const {
+  hostlink::Heartbeat h;
+  const uint64_t now = NowNanos();
+  for (const auto& worker : workers_) {
+    const uint64_t since = worker->since_ns.load(std::memory_order_relaxed);
+    const uint64_t deadline = worker->deadline_ns.load(std::memory_order_relaxed);
+    if (since == 0) continue;
+    ++h.running;
+    if (now > since) h.oldest_ms = std::max(h.oldest_ms, (now - since) / kNanosPerMilli);
+    if (now > deadline) h.overdue_ms = std::max(h.overdue_ms, (now - deadline) / kNanosPerMilli);
+  }
+  MutexLock lock(mutex_);
+  h.queued = waiting_;
+  return h;
+}
+
+// ------------------------------------------------------------------- workers
+
+void Scheduler::WorkerLoop(Worker& self) {
+  channel::Spinner spinner(channel::Calibrate());
+  Execution execution(*this);
+  mutex_.Lock();
+  for (;;) {
+    if (!stopping_) TakeFromChannels();
+    if (AnswerRejected(execution)) continue;
+    Job job;
+    if (Queue* queue = PickLocked(&job)) {
+      RunPicked(self, execution, *queue, job);
+      continue;
+    }
+    if (stopping_) break;
+    if (watching_) {
+      ++idle_;
+      work_.Wait(mutex_);
+      --idle_;
+    } else {
+      watching_ = true;
+      WatchChannels(spinner);
+      watching_ = false;
+    }
+  }
+  mutex_.Unlock();
+}
+
+// What a dead predecessor left comes first, alone: if it kills this host too,
+// nothing else is hurt and it is known what did it.
+void Scheduler::TakeFromChannels() {
+  Job job;
+  if (replaying_) {
+    if (running_ > 0 || waiting_ > 0) return;
+    for (const auto& c : *channels_) {
+      if (!c->consumer->NextReplay(&job.claim)) continue;
+      job.consumer = c->consumer.get();
+      job.channel = c->number;
+      Enqueue(job);
+      return;
+    }
+    replaying_ = false;
+  }
+  for (const auto& c : *channels_) {
+    while (c->consumer->Next(&job.claim)) {
+      job.consumer = c->consumer.get();
+      job.channel = c->number;
+      Enqueue(job);
+    }
+  }
+}
+
+void Scheduler::Enqueue(const Job& job) {
+  const auto it = models_.find(job.claim.model);
+  if (it == models_.end() || it->second->closing) {
+    rejected_.push_back({job, "the model is not loaded"});
+    return;
+  }
+  if (job.claim.attempts > kMaxAttempts) {
+    rejected_.push_back(
+        {job, fmt::format("{}: the plugin host died {} times while running this request",
+                          it->second->model->label(), job.claim.attempts - 1)});
+    return;
+  }
+  Queue& queue = *it->second;
+  if (queue.waiting.empty()) busy_.push_back(&queue);
+  queue.waiting.push_back(job);
+  std::push_heap(queue.waiting.begin(), queue.waiting.end(), Later);
+  ++waiting_;
+}
+
+bool Scheduler::AnswerRejected(Execution& execution) {
+  if (rejected_.empty()) return false;
+  const Rejected rejected = std::move(rejected_.back());
+  rejected_.pop_back();
+  mutex_.Unlock();
+  execution.Fail(rejected.job, StatusCode::kUnavailable, rejected.reason);
+  mutex_.Lock();
+  return true;
+}
+
+Scheduler::Queue* Scheduler::PickLocked(Job* job) {
+  Queue* best = nullptr;
+  for (Queue* q : busy_) {
+    if (q->running >= q->model->info().max_concurrency) continue;
+    if (best == nullptr || Later(best->waiting.front(), q->waiting.front())) best = q;
+  }
+  if (best == nullptr) return nullptr;
+  std::pop_heap(best->waiting.begin(), best->waiting.end(), Later);
+  *job = best->waiting.back();
+  best->waiting.pop_back();
+  if (best->waiting.empty()) std::erase(busy_, best);
+  --waiting_;
+  return best;
+}
+
+void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job) {
+  const uint64_t start = NowNanos();
+  ++queue.running;
+  ++running_;
+  const bool takes_long = queue.usual_ns == 0 || queue.usual_ns > kShortRunNanos;
+  // Somebody must watch the channels meanwhile, or run what else is ready.
+  if (takes_long && idle_ > 0 && !(replaying_ && watching_)) work_.NotifyOne();
+  self.deadline_ns.store(job.claim.deadline_ns, std::memory_order_relaxed);
+  self.since_ns.store(start, std::memory_order_relaxed);
+  mutex_.Unlock();
+
+  if (job.consumer->IsCancelled(job.claim.entry)) {
+    execution.Fail(job, StatusCode::kCancelled, "the request was cancelled");
+  } else if (start > job.claim.deadline_ns) {
+    execution.Fail(job, StatusCode::kDeadlineExceeded,
+                   fmt::format("{}: the deadline passed while the request waited",
+                               queue.model->label()));
+  } else {
+    execution.Run(job, *queue.model);
+  }
+
+  const uint64_t took = NowNanos() - start;
+  self.since_ns.store(0, std::memory_order_relaxed);
+  mutex_.Lock();
+  --queue.running;
+  --running_;
+  queue.usual_ns = queue.usual_ns == 0 ? took : (queue.usual_ns * 7 + took) / 8;
+  if (queue.closing || replaying_) changed_.NotifyAll();
+}
+
+// Called with the lock held, gives it up while looking.
+void Scheduler::WatchChannels(channel::Spinner& spinner) {
+  const std::shared_ptr<const ChannelList> channels = channels_;
+  if (replaying_ && running_ > 0) {
+    // Replays run one at a time: there is nothing to look for until it ends.
+    changed_.Wait(mutex_);
+    return;
+  }
+  kicked_.store(false, std::memory_order_relaxed);
+  mutex_.Unlock();
+  const bool found = spinner.Spin([&] {
+    if (kicked_.load(std::memory_order_relaxed)) return true;
+    for (const auto& c : *channels) {
+      if (c->consumer->HasSubmissions()) return true;
+    }
+    return false;
+  });
+  if (!found) ParkOn(*channels);
+  mutex_.Lock();
+}
+
+bool Scheduler::ParkOn(const ChannelList& channels) {
+  bool quiet = !kicked_.load(std::memory_order_acquire);
+  for (const auto& c : channels) quiet &= c->consumer->PrepareSleep(channel::Sleep::kEventFd);
+  if (quiet) {
+    epoll_event events[kMaxChannels + 1];
+    epoll_wait(epoll_.get(), events, kMaxChannels + 1, -1);
+  }
+  for (const auto& c : channels) c->consumer->FinishSleep();
+  return quiet;
+}
+
+}  // namespace mlos::plugin_host

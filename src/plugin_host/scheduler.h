@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes requests from the channels, keeps one queue per model, and runs them
+// on worker threads: earliest deadline first, at most max_concurrency of a
+// model at once, nothing that is cancelled or late.
+//
+// One worker at a time watches the channels.  It runs what it finds itself:
+// no hand-off between threads on the way of a request.  Before it starts
+// something that takes long it wakes another worker to watch meanwhile.
+//
+// Threads: workers of its own; the public functions are for the control
+// thread (and NeedResponseSegment for workers).
+// Lifetime: models and channels are added and removed while it runs; a model
+// that is removed finishes its queue first.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/owned_fd.h"
+#include "channel/consumer.h"
+#include "channel/waiting.h"
+#include "hostlink/messages.h"
+#include "plugin_host/execution.h"
+#include "plugin_host/plugin.h"
+
+namespace mlos::plugin_host {
+
+class Scheduler : public SegmentSource {
+ public:
+  // `need_segment` asks the core for response memory; any thread.
+  using NeedSegment = std::function<void(uint32_t channel, uint64_t bytes)>;
+  Scheduler(uint32_t workers, NeedSegment need_segment);
+  ~Scheduler() override;  // stops
+
+  Status AddChannel(uint32_t number, std::unique_ptr<channel::Consumer> consumer);
+  Status AddSegment(hostlink::AddSegment segment);
+  // The core cannot give more memory to this channel now.
+  void RefuseSegment(uint32_t channel, const Status& status);
+
+  Status AddModel(uint32_t handle, std::unique_ptr<Model> model);
+  // Waits until what is queued and running is answered; NOT_FOUND if unknown.
+  Status RemoveModel(uint32_t handle);
+
+  // Starts: first what earlier hosts left unfinished, one at a time, then the rest.
+  void Serve();
+  // Takes nothing more from the channels, finishes what was taken, ends the workers.
+  void Stop();
+
+  hostlink::Heartbeat Load() const;
+
+  // SegmentSource
+  Status NeedResponseSegment(uint32_t channel, uint64_t bytes, uint64_t deadline_ns) override;
+
+ private:
+  struct Channel {
+    uint32_t number = 0;
+    std::unique_ptr<channel::Consumer> consumer;
+    uint64_t segments = 0;  // response segments that came; counts refusals too
+    Status refusal;
+  };
+  using ChannelList = std::vector<std::shared_ptr<Channel>>;
+  struct Queue {
+    std::unique_ptr<Model> model;
+    std::vector<Job> waiting;  // a heap: earliest deadline on top
+    uint32_t running = 0;
+    uint64_t usual_ns = 0;  // moving average of run times; 0: never run
+    bool closing = false;
+  };
+  // A request that cannot be run, and why; answered outside the lock, because
+  // that may need memory from the core.
+  struct Rejected {
+    Job job;
+    std::string reason;
+  };
+  struct Worker {
+    std::thread thread;
+    // What it runs now, for the heartbeat; 0 when idle.
+    std::atomic<uint64_t> since_ns{0};
+    std::atomic<uint64_t> deadline_ns{0};
+  };
+
+  void WorkerLoop(Worker& self);
+  void TakeFromChannels() MLOS_REQUIRES(mutex_);
+  void Enqueue(const Job& job) MLOS_REQUIRES(mutex_);
+  bool AnswerRejected(Execution& execution) MLOS_REQUIRES(mutex_);
+  Queue* PickLocked(Job* job) MLOS_REQUIRES(mutex_);
+  void RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job)
+      MLOS_REQUIRES(mutex_);
+  void WatchChannels(channel::Spinner& spinner) MLOS_REQUIRES(mutex_);
+  bool ParkOn(const ChannelList& channels);
+  void Kick();
+
+  const NeedSegment need_segment_;
+  OwnedFd epoll_;
+  OwnedFd kick_;  // wakes the watcher for everything that is not a request
+
+  mutable Mutex mutex_;
+  CondVar work_;      // idle workers wait here
+  CondVar changed_;   // a job ended, or a segment came
+  std::shared_ptr<const ChannelList> channels_ MLOS_GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, std::unique_ptr<Queue>> models_ MLOS_GUARDED_BY(mutex_);
+  std::vector<Queue*> busy_ MLOS_GUARDED_BY(mutex_);  // queues with something waiting
+  std::vector<Rejected> rejected_ MLOS_GUARDED_BY(mutex_);
+  uint32_t waiting_ MLOS_GUARDED_BY(mutex_) = 0;
+  uint32_t running_ MLOS_GUARDED_BY(mutex_) = 0;
+  uint32_t idle_ MLOS_GUARDED_BY(mutex_) = 0;
+  bool watching_ MLOS_GUARDED_BY(mutex_) = false;
+  bool serving_ MLOS_GUARDED_BY(mutex_) = false;
+  bool replaying_ MLOS_GUARDED_BY(mutex_) = false;
+  bool stopping_ MLOS_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> kicked_{false};
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace mlos::plugin_host

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test_plugin.h"
+
+TEST_PLUGIN(api.execute = NULL)
