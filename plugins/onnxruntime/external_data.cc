@@ -159,14 +159,15 @@ Error ExternalData::AddTo(const OrtRuntime& ort, OrtSessionOptions* options) con
   std::vector<const char*> names;
   std::vector<char*> buffers;
   std::vector<size_t> sizes;
-  for (const auto& [name, blob] : files_) {
-    const bool used = std::any_of(handed_over_.begin(), handed_over_.end(),
-                                  [&](const auto* tensor) { return tensor->location == name; });
+  for (const auto& file : files_) {
+    const bool used =
+        std::any_of(handed_over_.begin(), handed_over_.end(),
+                    [&](const auto* tensor) { return tensor->location == file.first; });
     if (!used) continue;
-    names.push_back(name.c_str());
+    names.push_back(file.first.c_str());
     // The library's interface asks for it writable and only reads.
-    buffers.push_back(const_cast<char*>(static_cast<const char*>(blob.data)));
-    sizes.push_back(blob.size);
+    buffers.push_back(const_cast<char*>(static_cast<const char*>(file.second.data)));
+    sizes.push_back(file.second.size);
   }
   if (names.empty()) return {};
   return ort.ToError(ort.api().AddExternalInitializersFromFilesInMemory(

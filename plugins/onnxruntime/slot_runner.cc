@@ -93,9 +93,8 @@ Error SlotRunner::BindInputs(const smi_request& request) {
 Error SlotRunner::BindInput(const smi_tensor& tensor) {
   BoundInput& input = inputs_[tensor.index];
   const TensorInfo& declared = session_.tensors().inputs()[tensor.index];
-  const size_t shape_bytes = tensor.rank * sizeof(int64_t);
   const bool same_shape = input.bound && input.rank == tensor.rank &&
-                          std::memcmp(input.shape, tensor.shape, shape_bytes) == 0;
+                          std::equal(input.shape, input.shape + input.rank, tensor.shape);
   if (!same_shape || input.data != tensor.data || tensor.datatype != declared.datatype) {
     if (Error error = CheckInput(tensor); !error.ok()) return error;
   }
@@ -125,7 +124,7 @@ Error SlotRunner::BindInput(const smi_tensor& tensor) {
   input.bound = true;
   input.data = tensor.data;
   input.rank = tensor.rank;
-  std::memcpy(input.shape, tensor.shape, shape_bytes);
+  std::copy_n(tensor.shape, tensor.rank, input.shape);
   return {};
 }
 
