@@ -2,6 +2,7 @@
 //
 // The server over real sockets: paths, management, the transport's rules, its
 // limits and what becomes of clients that leave.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
