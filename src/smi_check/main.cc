@@ -96,7 +96,7 @@ ChildReport Verdicted(Verdict verdict, std::string reason) {
 ChildReport RunCheck(const Check& check, const Subject& subject,
                      const std::map<std::string_view, Verdict>& before, int timeout_ms) {
   if (check.needs_model && subject.model == nullptr) {
-    return Verdicted(Verdict::kSkip, "needs --model");
+    return Verdicted(Verdict::kSkip, std::string(kNeedsModel));
   }
   const auto prerequisite = before.find(check.after);
   if (prerequisite != before.end() && prerequisite->second != Verdict::kPass) {
