@@ -252,9 +252,11 @@ typedef struct smi_host_api {
 
   /* [execute] Memory for one output of a request; `index` counts in
    * smi_model_info.outputs.  For BYTES `byte_size` is the length of the
-   * encoded form; for other datatypes it is checked against the shape.  Call
-   * it at most once per output and request; the memory is aligned to 64 bytes,
-   * writable until the request is answered, and its content is undefined. */
+   * encoded form; for other datatypes it is checked against the shape.  The
+   * memory is aligned to 64 bytes, writable until the request is answered, and
+   * its content is undefined.  Call it once per output and request, or again
+   * when the shape turned out to be another: the later call replaces the
+   * earlier, whose memory must not be touched any more. */
   smi_code (*allocate_output)(const smi_request *request, uint32_t index,
                               smi_datatype datatype, uint32_t rank,
                               const int64_t *shape, uint64_t byte_size,

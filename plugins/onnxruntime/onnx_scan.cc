@@ -41,6 +41,46 @@ unsigned ElementBits(uint64_t data_type) {
   return data_type < sizeof(kBits) ? kBits[data_type] : 0;
 }
 
+// The messages on the way to a tensor.
+enum class Kind { kNone, kTraining, kFunction, kGraph, kNode, kAttribute, kSparse, kTensor };
+
+// What field `number` of a message holds; kNone where no tensor can be in it.
+Kind ChildKind(Kind parent, uint32_t number) {
+  switch (parent) {
+    case Kind::kTraining:
+      if (number == training_field::kInitialization) return Kind::kGraph;
+      if (number == training_field::kAlgorithm) return Kind::kGraph;
+      break;
+    case Kind::kFunction:
+      if (number == function_field::kNode) return Kind::kNode;
+      if (number == function_field::kAttributeProto) return Kind::kAttribute;
+      break;
+    case Kind::kGraph:
+      if (number == graph_field::kNode) return Kind::kNode;
+      if (number == graph_field::kInitializer) return Kind::kTensor;
+      if (number == graph_field::kSparseInitializer) return Kind::kSparse;
+      break;
+    case Kind::kNode:
+      if (number == node_field::kAttribute) return Kind::kAttribute;
+      break;
+    case Kind::kAttribute:
+      if (number == attribute_field::kTensor) return Kind::kTensor;
+      if (number == attribute_field::kTensors) return Kind::kTensor;
+      if (number == attribute_field::kGraph) return Kind::kGraph;
+      if (number == attribute_field::kGraphs) return Kind::kGraph;
+      if (number == attribute_field::kSparse) return Kind::kSparse;
+      if (number == attribute_field::kSparses) return Kind::kSparse;
+      break;
+    case Kind::kSparse:
+      if (number == sparse_field::kValues) return Kind::kTensor;
+      if (number == sparse_field::kIndices) return Kind::kTensor;
+      break;
+    case Kind::kTensor:
+    case Kind::kNone: break;
+  }
+  return Kind::kNone;
+}
+
 class Scanner {
  public:
   explicit Scanner(OnnxScan* scan) : scan_(scan) {}
@@ -48,12 +88,8 @@ class Scanner {
   Error Model(std::string_view bytes);
 
  private:
-  // What a sub-message is, which says where tensors can be in it.
-  enum class Kind { kTraining, kFunction, kGraph, kNode, kAttribute, kSparse, kTensor };
-
   Error Message(Kind kind, std::string_view bytes, int depth);
-  Error Child(Kind kind, const ProtobufField& field, int depth);
-  Error Tensor(std::string_view bytes);
+  Error Tensor(std::string_view bytes, bool initializer);
   Error ExternalEntry(std::string_view bytes, ExternalTensor* tensor, unsigned* seen);
   void ValueInfo(std::string_view bytes);
 
@@ -79,9 +115,9 @@ Error Scanner::Model(std::string_view bytes) {
         }
       }
     } else if (field.IsBytes(model_field::kTraining)) {
-      error = Message(Kind::kTraining, field.bytes, 0);
+      error = Message(Kind::kTraining, field.bytes, 1);
     } else if (field.IsBytes(model_field::kFunctions)) {
-      error = Message(Kind::kFunction, field.bytes, 0);
+      error = Message(Kind::kFunction, field.bytes, 1);
     }
     if (!error.ok()) return error;
   }
@@ -91,62 +127,19 @@ Error Scanner::Model(std::string_view bytes) {
 
 // One level of the walk; the recursion is bounded by kMaxDepth.
 Error Scanner::Message(Kind kind, std::string_view bytes, int depth) {
-  if (kind == Kind::kTensor) return Tensor(bytes);
   if (depth > 3 * kMaxDepth) return Invalid("its graphs are nested too deeply");
   ProtobufReader reader(bytes);
   ProtobufField field;
   while (reader.Next(&field)) {
     if (field.type != WireType::kBytes) continue;
-    if (Error error = Child(kind, field, depth + 1); !error.ok()) return error;
+    const Kind child = ChildKind(kind, field.number);
+    if (child == Kind::kNone) continue;
+    Error error = child == Kind::kTensor
+                      ? Tensor(field.bytes, kind == Kind::kGraph && depth == 0)
+                      : Message(child, field.bytes, depth + 1);
+    if (!error.ok()) return error;
   }
   return reader.broken() ? Broken() : Error();
-}
-
-Error Scanner::Child(Kind kind, const ProtobufField& field, int depth) {
-  switch (kind) {
-    case Kind::kTraining:
-      if (field.number == training_field::kInitialization ||
-          field.number == training_field::kAlgorithm) {
-        return Message(Kind::kGraph, field.bytes, depth);
-      }
-      break;
-    case Kind::kFunction:
-      if (field.number == function_field::kNode) return Message(Kind::kNode, field.bytes, depth);
-      if (field.number == function_field::kAttributeProto) {
-        return Message(Kind::kAttribute, field.bytes, depth);
-      }
-      break;
-    case Kind::kGraph:
-      if (field.number == graph_field::kNode) return Message(Kind::kNode, field.bytes, depth);
-      if (field.number == graph_field::kInitializer) return Tensor(field.bytes);
-      if (field.number == graph_field::kSparseInitializer) {
-        return Message(Kind::kSparse, field.bytes, depth);
-      }
-      break;
-    case Kind::kNode:
-      if (field.number == node_field::kAttribute) {
-        return Message(Kind::kAttribute, field.bytes, depth);
-      }
-      break;
-    case Kind::kAttribute:
-      switch (field.number) {
-        case attribute_field::kTensor:
-        case attribute_field::kTensors: return Tensor(field.bytes);
-        case attribute_field::kGraph:
-        case attribute_field::kGraphs: return Message(Kind::kGraph, field.bytes, depth);
-        case attribute_field::kSparse:
-        case attribute_field::kSparses: return Message(Kind::kSparse, field.bytes, depth);
-        default: break;
-      }
-      break;
-    case Kind::kSparse:
-      if (field.number == sparse_field::kValues || field.number == sparse_field::kIndices) {
-        return Tensor(field.bytes);
-      }
-      break;
-    case Kind::kTensor: break;
-  }
-  return {};
 }
 
 // Bits that a tensor of these dims holds; false when that overflows.
@@ -158,10 +151,12 @@ bool NeededBits(const std::vector<uint64_t>& dims, unsigned element_bits, uint64
   return true;
 }
 
-Error Scanner::Tensor(std::string_view bytes) {
+Error Scanner::Tensor(std::string_view bytes, bool initializer) {
   ProtobufReader reader(bytes);
   ProtobufField field;
   ExternalTensor tensor;
+  tensor.message = bytes;
+  tensor.initializer = initializer;
   std::vector<uint64_t> dims;
   uint64_t data_type = 0;
   unsigned seen = 0;

@@ -22,6 +22,8 @@
 namespace mlos::onnxrt {
 
 struct ExternalTensor {
+  std::string_view message;  // the TensorProto
+  bool initializer = false;  // of the main graph, not in a node, function or subgraph
   std::string_view name;
   std::string_view location;
   uint64_t offset = 0;

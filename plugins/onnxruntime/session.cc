@@ -70,8 +70,8 @@ Error Session::Create(const smi_load_params& params, const Settings& settings) {
   if (code != SMI_OK) return Error(code, "the model's file could not be opened: " + Tidy(text));
 
   OnnxScan scan;
-  Error error = ScanOnnx({static_cast<const char*>(blob.data), blob.size}, "the model's file",
-                         &scan);
+  const std::string_view file(static_cast<const char*>(blob.data), blob.size);
+  Error error = ScanOnnx(file, "the model's file", &scan);
   if (!error.ok()) return error;
 
   const OrtApi& api = ort_->api();
@@ -80,14 +80,16 @@ Error Session::Create(const smi_load_params& params, const Settings& settings) {
   if (!error.ok()) return error;
   const OrtPtr<OrtSessionOptions> options(raw_options, api.ReleaseSessionOptions);
   error = Configure(*ort_, settings, params.threads, name_, raw_options);
-  if (error.ok()) {
-    error = AddExternalData(*ort_, *host_, params.artefact, scan, raw_options);
-  }
+  ExternalData external;
+  if (error.ok()) error = external.Open(*host_, params.artefact, scan);
+  if (error.ok()) error = external.AddTo(*ort_, raw_options);
   if (!error.ok()) return error;
 
+  std::string storage;
+  const std::string_view bytes = external.Inline(file, &storage);
   OrtSession* raw_session = nullptr;
-  error = ort_->ToError(
-      api.CreateSessionFromArray(ort_->env(), blob.data, blob.size, raw_options, &raw_session));
+  error = ort_->ToError(api.CreateSessionFromArray(ort_->env(), bytes.data(), bytes.size(),
+                                                   raw_options, &raw_session));
   if (!error.ok()) {
     // Whatever the library calls it, the cause is what is in the file.
     const smi_code shown = error.code() == SMI_INTERNAL ? SMI_INVALID_ARGUMENT : error.code();

@@ -93,9 +93,8 @@ Error SlotRunner::BindInputs(const smi_request& request) {
 Error SlotRunner::BindInput(const smi_tensor& tensor) {
   BoundInput& input = inputs_[tensor.index];
   const TensorInfo& declared = session_.tensors().inputs()[tensor.index];
-  const size_t shape_bytes = tensor.rank * sizeof(int64_t);
   const bool same_shape = input.bound && input.rank == tensor.rank &&
-                          std::memcmp(input.shape, tensor.shape, shape_bytes) == 0;
+                          std::equal(input.shape, input.shape + input.rank, tensor.shape);
   if (!same_shape || input.data != tensor.data || tensor.datatype != declared.datatype) {
     if (Error error = CheckInput(tensor); !error.ok()) return error;
   }
@@ -125,7 +124,7 @@ Error SlotRunner::BindInput(const smi_tensor& tensor) {
   input.bound = true;
   input.data = tensor.data;
   input.rank = tensor.rank;
-  std::memcpy(input.shape, tensor.shape, shape_bytes);
+  std::copy_n(tensor.shape, tensor.rank, input.shape);
   return {};
 }
 
@@ -342,8 +341,13 @@ Error SlotRunner::CopyOut(const smi_request& request, Output& output, OrtValue* 
   }
   void* to = output.allocated;
   if (to == nullptr || output.shape == nullptr || *output.shape != shape) {
-    if (to != nullptr) session_.ForbidBinding(output.index);
-    if (Error error = AllocateOutput(request, output, shape, bytes, &to); !error.ok()) return error;
+    const bool again = to != nullptr;
+    if (again) session_.ForbidBinding(output.index);
+    Error error = AllocateOutput(request, output, shape, bytes, &to);
+    if (!error.ok() && again) {
+      return Error(SMI_UNAVAILABLE, "has a size that depends on its data; send the request again");
+    }
+    if (!error.ok()) return error;
   }
   if (bytes == 0) return {};
   void* from = nullptr;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mlosd: the core.  Exit status: 0 stopped as told, 1 could not start, 2 usage,
+// 3 another daemon has the data directory.
+#include <cstdio>
+
+#include "daemon/core.h"
+#include "daemon/data_dir.h"
+#include "daemon/options.h"
+
+namespace {
+
+int Refuse(int status, std::string_view text) {
+  std::fprintf(stderr, "mlosd: %.*s\n", static_cast<int>(text.size()), text.data());
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  mlos::daemon::Options options;
+  int exit_status = 0;
+  if (!mlos::daemon::ParseOptions(argc, argv, &options, &exit_status)) return exit_status;
+  if (options.auth != "off") {
+    return Refuse(2,
+                  "this release has no access control yet: start it with --auth off, which "
+                  "listens on loopback addresses and Unix sockets only");
+  }
+  const auto lock = mlos::daemon::HoldDataDir(options.data_dir);
+  if (!lock.ok()) {
+    const bool taken = lock.status().code() == mlos::StatusCode::kAlreadyExists;
+    return Refuse(taken ? 3 : 1, mlos::Message(lock.status()));
+  }
+  mlos::daemon::Core core(options);
+  const mlos::Status started = core.Start();
+  if (!started.ok()) return Refuse(1, mlos::Message(started));
+  return core.Run();
+}
