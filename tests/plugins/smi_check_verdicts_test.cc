@@ -128,6 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
         Breach{"foreign_thread", {"execute"}, "another thread than the one that runs execute"},
         Breach{"keeps_artefact", {"execute"}, "open_artefact was called on another thread"},
         Breach{"writes_input", {"execute"}, "killed by SIGSEGV"},
+        Breach{"uses_replaced", {"execute"}, "killed by SIGSEGV"},
         Breach{"ignores_stride", {"newer-host"}, "INTERNAL: the second input is not W"},
         Breach{"all_outputs", {"subset"}, "'Z' was allocated, but the request did not ask for it"},
         Breach{"stale_slot", {"slots"}, "between a slot that was used before and a new one"},
@@ -147,7 +148,8 @@ TEST_P(GoodTest, Passes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Plugins, GoodTest,
-                         ::testing::Values("echo", "slow", "big_output", "chatty", "complete"),
+                         ::testing::Values("echo", "slow", "big_output", "chatty", "complete",
+                                           "reallocates"),
                          [](const auto& each) { return std::string(each.param); });
 
 // Nothing is skipped for a plugin that offers everything, so every check ran.
