@@ -207,6 +207,17 @@ TEST(SmiCheck, OnlyRunsWhatItDependsOn) {
                                                    "functions", "create"));
 }
 
+TEST(SmiCheck, RunsOneCheckInItsOwnProcessForADebugger) {
+  const std::string arguments = " --model " + kModel + " --in-process";
+  EXPECT_EQ(SmiCheck(Package("echo") + arguments).exit_code, 2);
+  const Outcome good = SmiCheck(Package("echo") + arguments + " --only execute");
+  EXPECT_EQ(good.exit_code, 0) << good.output;
+  EXPECT_THAT(good.output, HasSubstr("2 passed, 0 failed, 0 skipped"));
+  // The process itself ends, which is what a debugger waits for.
+  const Outcome bad = SmiCheck(Package("exit_in_execute") + arguments + " --only execute");
+  EXPECT_EQ(bad.exit_code, 7) << bad.output;
+}
+
 TEST(Template, Passes) {
   const Outcome run = SmiCheck(std::string(MLOS_TEMPLATE_PACKAGE) + " --model " +
                                MLOS_TEMPLATE_SOURCE + "/model.affine");
