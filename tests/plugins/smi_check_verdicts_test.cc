@@ -202,6 +202,7 @@ TEST(SmiCheck, WrongUseIsNoVerdict) {
 TEST(SmiCheck, OnlyRunsWhatItDependsOn) {
   const auto findings = Findings(SmiCheck(Package("echo") + " --json --only create"));
   std::vector<std::string> ids;
+  ids.reserve(findings.size());
   for (const auto& [id, finding] : findings) ids.push_back(id);
   EXPECT_THAT(ids, ::testing::UnorderedElementsAre("manifest", "library", "table", "version",
                                                    "functions", "create"));
