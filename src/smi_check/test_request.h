@@ -93,6 +93,7 @@ struct TestRequest::Output {
   smi_datatype datatype;
   std::vector<int64_t> shape;
   Guarded bytes;
+  bool is_replaced;  // by a later call of allocate_output
 };
 
 }  // namespace mlos
