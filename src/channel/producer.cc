@@ -245,7 +245,7 @@ Lane* Producer::Impl::FindLane(uint32_t lane) {
 // absurdly so, or else another; when there is none, what idle entries keep is
 // given up.
 bool Producer::Impl::FitBlock(Shadow* shadow, uint64_t bytes) {
-  constexpr uint64_t kAlwaysFine = 64 << 10;
+  constexpr uint64_t kAlwaysFine = 16 << 10;
   const uint64_t kept = shadow->block.length;
   if (kept > 0 && kept >= bytes && (kept <= kAlwaysFine || kept / 8 <= bytes)) return true;
   if (shadow->block.length > 0) {
