@@ -55,8 +55,9 @@ class Consumer {
   // false if there is none left.  The owner runs these one at a time, before
   // anything else.
   bool NextReplay(Claim* claim);
-  // Looks at all entries once more, as Attach did: for a hand-over in which the
-  // predecessor died after this end had attached.
+  // Looks at all entries once more, as Attach did.  While the predecessor of a
+  // hand-over lives, what it has claimed is its own: leave NextReplay alone, and
+  // rescan when it has ended, in whatever way.
   void Rescan();
   bool HasSubmissions() const;
 
