@@ -51,8 +51,8 @@ TEST_F(PluginTest, TableIsComplete) {
 }
 
 TEST_F(PluginTest, PropertiesNameVersionAndLoadableProviders) {
-  const auto* extension = static_cast<const smi_ext_properties*>(
-      plugin_->api().get_extension(SMI_EXT_PROPERTIES));
+  const auto* extension =
+      static_cast<const smi_ext_properties*>(plugin_->api().get_extension(SMI_EXT_PROPERTIES));
   ASSERT_NE(extension, nullptr);
   const std::string text = extension->properties(plugin_->instance());
   EXPECT_THAT(text, HasSubstr("\"onnxruntime\":\"1."));
@@ -213,8 +213,8 @@ TEST_F(PluginTest, ExternalDataElsewhereIsRefusedByName) {
 }
 
 TEST_F(PluginTest, WarmUpNeverFailsALoad) {
-  const auto* extension = static_cast<const smi_ext_warm_up*>(
-      plugin_->api().get_extension(SMI_EXT_WARM_UP));
+  const auto* extension =
+      static_cast<const smi_ext_warm_up*>(plugin_->api().get_extension(SMI_EXT_WARM_UP));
   ASSERT_NE(extension, nullptr);
   for (const char* name : {"classifier.onnx", "identity_bytes.onnx", "unknown_rank.onnx"}) {
     const LoadedModel model(*plugin_, File(name));
