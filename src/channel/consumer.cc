@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "channel/consumer_impl.h"
-#include "channel/doorbell.h"
 #include "channel/entry.h"
 
 namespace mlos::channel {
@@ -48,7 +47,8 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant) {
   impl.entry_count = grant.entries;
   impl.words = grant.entries / 64;
   impl.epoch = grant.epoch;
-  impl.consumer_event = std::move(grant.consumer_event);
+  impl.sleeper = Sleeper(&impl.header->consumer, std::move(grant.consumer_event),
+                         EventKind::kSocket);
   impl.producer_event = std::move(grant.producer_event);
   impl.locals = std::make_unique<Local[]>(grant.entries);
   impl.replay.reserve(grant.entries);
@@ -332,7 +332,7 @@ bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Time
                      claim.sequence, impl_->epoch)) {
     return false;
   }
-  Ring(impl_->header->producer, impl_->producer_event.get());
+  Ring(impl_->header->producer, impl_->producer_event.get(), EventKind::kEventFd);
   return true;
 }
 
@@ -344,21 +344,12 @@ bool Consumer::IsCancelled(uint32_t entry) const {
 // ------------------------------------------------------------------- waiting
 
 bool Consumer::PrepareSleep(Sleep how) {
-  impl_->sleeping = how;
-  return AnnounceSleep(impl_->header->consumer.sleep, how, [this] { return HasSubmissions(); });
+  return impl_->sleeper.Prepare(how, [this] { return HasSubmissions(); });
 }
 
-void Consumer::FutexSleep(uint64_t deadline_ns) {
-  FutexWait(impl_->header->consumer, deadline_ns);
-}
-
-void Consumer::FinishSleep() {
-  impl_->header->consumer.sleep.store(static_cast<uint32_t>(Sleep::kAwake),
-                                      std::memory_order_relaxed);
-  if (impl_->sleeping == Sleep::kEventFd) DrainEvent(impl_->consumer_event.get());
-}
-
-int Consumer::event_fd() const { return impl_->consumer_event.get(); }
+void Consumer::FutexSleep(uint64_t deadline_ns) { impl_->sleeper.Futex(deadline_ns); }
+void Consumer::FinishSleep() { impl_->sleeper.Finish(); }
+int Consumer::event_fd() const { return impl_->sleeper.event(); }
 uint32_t Consumer::epoch() const { return impl_->epoch; }
 
 }  // namespace mlos::channel

@@ -12,6 +12,7 @@
 #include "base/mutex.h"
 #include "channel/arena.h"
 #include "channel/consumer.h"
+#include "channel/doorbell.h"
 #include "channel/segment.h"
 
 namespace mlos::channel {
@@ -56,10 +57,9 @@ struct Consumer::Impl {
   uint32_t entry_count = 0;
   uint32_t words = 0;  // hint words in use
   uint32_t epoch = 0;
-  OwnedFd consumer_event;
+  Sleeper sleeper;
   OwnedFd producer_event;
   uint32_t cursor = 0;
-  Sleep sleeping = Sleep::kAwake;
   std::vector<Replay> replay;
   std::unique_ptr<Local[]> locals;
 

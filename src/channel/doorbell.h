@@ -26,14 +26,6 @@
 
 namespace mlos::channel {
 
-template <typename Atomic, typename HasWork>
-bool AnnounceSleep(Atomic& flag, Sleep how, HasWork&& has_work) {
-  flag.store(static_cast<uint32_t>(how), std::memory_order_seq_cst);
-  if (!has_work()) return true;
-  flag.store(static_cast<uint32_t>(Sleep::kAwake), std::memory_order_seq_cst);
-  return false;
-}
-
 // To be called after a hint was raised: how the other end has to be woken.
 template <typename Atomic>
 Sleep TakeSleeper(Atomic& flag) {
@@ -44,14 +36,69 @@ Sleep TakeSleeper(Atomic& flag) {
       flag.exchange(static_cast<uint32_t>(Sleep::kAwake), std::memory_order_seq_cst));
 }
 
-// Wakes whoever sleeps behind `bell`, if anybody does.
-void Ring(Doorbell& bell, int event_fd);
-// Sleeps until `bell` is rung, at most until `deadline_ns` (CLOCK_MONOTONIC;
-// UINT64_MAX: no limit).  May return early.
-void FutexWait(Doorbell& bell, uint64_t deadline_ns);
+// True: sleep.  False: there is work; *rung says whether a waker took the flag
+// in the meantime, so that its event is on the way.
+template <typename Atomic, typename HasWork>
+bool AnnounceSleep(Atomic& flag, Sleep how, HasWork&& has_work, bool* rung) {
+  flag.store(static_cast<uint32_t>(how), std::memory_order_seq_cst);
+  if (!has_work()) return true;
+  *rung = TakeSleeper(flag) == Sleep::kAwake;
+  return false;
+}
 
-StatusOr<OwnedFd> MakeEvent();
-// Takes back what woke the sleeper.  Never blocks.
-void DrainEvent(int event_fd);
+// What one end sleeps with.  An event descriptor has to be harmless to both
+// ends, and a descriptor that two processes share is not: each can make it a
+// blocking one, fill it or empty it, and the other one's next call stands
+// still.  So:
+//  - the consumer sleeps on one end of a pair of datagram sockets: each end has
+//    an open file of its own, and every call says itself that it must not
+//    block.  Front ends ring here, and no plugin host may stop them.
+//  - the producer sleeps on an eventfd, which is a third cheaper, and which it
+//    only ever reads, in a way that cannot block.  A hostile producer can stop
+//    the host thread that rings it; the host's watchdog is for such things.
+enum class EventKind { kSocket, kEventFd };
+
+class Sleeper {
+ public:
+  Sleeper() = default;
+  Sleeper(Doorbell* bell, OwnedFd event, EventKind kind)
+      : bell_(bell), event_(std::move(event)), kind_(kind) {}
+
+  template <typename HasWork>
+  bool Prepare(Sleep how, HasWork&& has_work) {
+    how_ = how;
+    bool rung = false;
+    if (AnnounceSleep(bell_->sleep, how, has_work, &rung)) return true;
+    event_left_ |= rung && how == Sleep::kEventFd;
+    return false;
+  }
+  // Sleeps until rung, at most until `deadline_ns` (CLOCK_MONOTONIC;
+  // UINT64_MAX: no limit).  May return early.
+  void Futex(uint64_t deadline_ns);
+  // Awake again: takes back the event that a waker has left, if any did.
+  void Finish();
+  int event() const { return event_.get(); }
+
+ private:
+  bool Drain();
+
+  Doorbell* bell_ = nullptr;
+  OwnedFd event_;
+  EventKind kind_ = EventKind::kSocket;
+  Sleep how_ = Sleep::kAwake;
+  bool event_left_ = false;  // an event has been or will be left
+};
+
+// Wakes whoever sleeps behind `bell`, if anybody does; `event` is the other end
+// of its sockets, or its eventfd.
+void Ring(Doorbell& bell, int event, EventKind kind);
+
+// The two ends: for the sleeper, for the waker.
+struct SocketPair {
+  OwnedFd sleeper;
+  OwnedFd waker;
+};
+StatusOr<SocketPair> MakeSocketPair();
+StatusOr<OwnedFd> MakeEventFd();
 
 }  // namespace mlos::channel

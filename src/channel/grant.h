@@ -22,8 +22,8 @@ struct ConsumerGrant {
   uint32_t entries = 0;
   uint32_t epoch = 0;
   OwnedFd control;
-  OwnedFd consumer_event;  // eventfd the consumer sleeps on
-  OwnedFd producer_event;  // eventfd the producer sleeps on
+  OwnedFd consumer_event;  // the consumer sleeps on it: a socket (doorbell.h)
+  OwnedFd producer_event;  // the producer sleeps on it: an eventfd
   std::vector<SegmentGrant> requests;
   std::vector<SegmentGrant> responses;  // of this epoch
 };

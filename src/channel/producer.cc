@@ -11,7 +11,6 @@
 #include <cassert>
 #include <string>
 
-#include "channel/doorbell.h"
 #include "channel/entry.h"
 #include "channel/producer_impl.h"
 
@@ -72,8 +71,7 @@ StatusOr<std::unique_ptr<Producer>> Producer::Create(const Options& options) {
                         Segment::Create("mlos-control", control_bytes, Access::kReadWrite,
                                         Access::kReadWrite, control_bytes));
   impl.total_bytes += impl.control->size();
-  MLOS_ASSIGN_OR_RETURN(impl.consumer_event, MakeEvent());
-  MLOS_ASSIGN_OR_RETURN(impl.producer_event, MakeEvent());
+  MLOS_ASSIGN_OR_RETURN(OwnedFd event, MakeEventFd());
   MLOS_ASSIGN_OR_RETURN(
       NumberedSegment first, impl.NewSegment("mlos-request", options.request_bytes, Access::kReadWrite,
                                       Access::kReadOnly, options.prefault_bytes));
@@ -83,9 +81,7 @@ StatusOr<std::unique_ptr<Producer>> Producer::Create(const Options& options) {
   // A fresh segment is all zero: every entry free, no hints, both ends awake.
   impl.header = reinterpret_cast<ControlHeader*>(impl.control->data());
   impl.entries = reinterpret_cast<Entry*>(impl.control->data() + sizeof(ControlHeader));
-  impl.header->magic = kChannelMagic;
-  impl.header->layout_version = kLayoutVersion;
-  impl.header->entries = options.entries;
+  impl.sleeper = Sleeper(&impl.header->producer, std::move(event), EventKind::kEventFd);
   impl.words = options.entries / 64;
   impl.shadows.resize(options.entries);
   impl.free_entries.reserve(options.entries);
@@ -128,35 +124,53 @@ Status Producer::BeginEpoch() {
   if (impl_->epoch == kMaxEpoch) {
     return ResourceExhausted("the channel has had too many consumers: make a new one");
   }
+  // Nothing that the last consumer did to its descriptors reaches the next one.
+  MLOS_ASSIGN_OR_RETURN(SocketPair sockets, MakeSocketPair());
   MLOS_ASSIGN_OR_RETURN(
       NumberedSegment first,
       impl_->NewSegment("mlos-response", impl_->options.response_bytes, Access::kReadOnly,
                         Access::kReadWrite, impl_->options.prefault_bytes));
+  impl_->consumer_event = std::move(sockets.sleeper);
+  impl_->consumer_bell = std::move(sockets.waker);
+  fcntl(impl_->sleeper.event(), F_SETFL, O_NONBLOCK);
   auto next = std::make_unique<ResponseEpoch>();
   next->epoch = impl_->epoch + 1;
   next->responses.push_back(std::move(first));
   for (uint32_t i = 0; i < impl_->options.entries; ++i) impl_->CarryOver(i);
   impl_->epochs.push_back(std::move(next));
   ++impl_->epoch;
+  impl_->header->magic = kChannelMagic;
+  impl_->header->layout_version = kLayoutVersion;
+  impl_->header->entries = impl_->options.entries;
   impl_->header->epoch.store(impl_->epoch, std::memory_order_relaxed);
   impl_->DropUnusedEpochs();
   return OkStatus();
 }
 
-// An entry that waits for its answer while the consumer changes.
+// An entry while the consumer changes.  What the old one may have scribbled is
+// set right, so that its successor runs what was asked for and nothing else.
 void Producer::Impl::CarryOver(uint32_t entry) {
   Shadow& shadow = shadows[entry];
-  if (shadow.state != Holder::kConsumer) return;
+  std::atomic<uint64_t>& word = entries[entry].word;
+  if (shadow.state == Holder::kReader) {
+    word.store(DoneWord(shadow.sequence, shadow.answered_by), std::memory_order_relaxed);
+  } else if (shadow.state != Holder::kConsumer) {
+    word.store(FreeWord(shadow.sequence), std::memory_order_relaxed);
+  } else {
+    CarryOverWaiting(entry);
+  }
+}
+
+void Producer::Impl::CarryOverWaiting(uint32_t entry) {
+  Shadow& shadow = shadows[entry];
+  std::atomic<uint64_t>& word = entries[entry].word;
+  const EntryWord seen = EntryWord::Unpack(word.load(std::memory_order_acquire));
   // The old consumer's answer may stand there, or, if it is alive and handing
   // over, still come: its memory stays until this entry is released.
-  const EntryWord seen = EntryWord::Unpack(entries[entry].word.load(std::memory_order_acquire));
   ResponseEpoch* author = epochs.empty() ? nullptr : epochs.back().get();
   if (ResponseEpoch* named = FindEpoch(seen.epoch)) author = named;
   Pin(&shadow, author);
-  if (RecoverAnswer(entries[entry].word, header->completed[entry / 64], Bit(entry),
-                    shadow.sequence)) {
-    return;
-  }
+  if (RecoverAnswer(word, header->completed[entry / 64], Bit(entry), shadow.sequence)) return;
   WriteDescriptor(entry);
   const bool waits = seen.sequence == shadow.sequence &&
                      (seen.state == EntryState::kSubmitted ||
@@ -164,8 +178,7 @@ void Producer::Impl::CarryOver(uint32_t entry) {
   // A word that means nothing was scribbled.  The request is submitted again,
   // unless it may have run and must not twice: FailPending deals with that.
   if (waits || (shadow.submission.flags & kReplayNever) != 0) return;
-  PublishSubmission(entries[entry].word, header->submitted[entry / 64], Bit(entry),
-                    shadow.sequence);
+  PublishSubmission(word, header->submitted[entry / 64], Bit(entry), shadow.sequence);
 }
 
 uint32_t Producer::epoch() const { return impl_->epoch; }
@@ -177,7 +190,7 @@ StatusOr<ConsumerGrant> Producer::Grant() const {
   grant.epoch = impl_->epoch;
   MLOS_ASSIGN_OR_RETURN(grant.control, Duplicate(impl_->control->fd()));
   MLOS_ASSIGN_OR_RETURN(grant.consumer_event, Duplicate(impl_->consumer_event.get()));
-  MLOS_ASSIGN_OR_RETURN(grant.producer_event, Duplicate(impl_->producer_event.get()));
+  MLOS_ASSIGN_OR_RETURN(grant.producer_event, Duplicate(impl_->sleeper.event()));
   for (const NumberedSegment& segment : impl_->requests) {
     MLOS_ASSIGN_OR_RETURN(SegmentGrant one, GrantOf(segment));
     grant.requests.push_back(std::move(one));
@@ -321,7 +334,7 @@ void Producer::Submit(const RequestSlot& slot, const Submission& submission) {
   impl_->entries[slot.entry].attempts.store(0, std::memory_order_relaxed);
   PublishSubmission(impl_->entries[slot.entry].word, impl_->header->submitted[slot.entry / 64],
                     Bit(slot.entry), shadow.sequence);
-  Ring(impl_->header->consumer, impl_->consumer_event.get());
+  Ring(impl_->header->consumer, impl_->consumer_bell.get(), EventKind::kSocket);
 }
 
 bool Producer::Cancel(uint32_t entry) {
@@ -482,20 +495,11 @@ bool Producer::Impl::HasAnswers() {
 }
 
 bool Producer::PrepareSleep(Sleep how) {
-  impl_->sleeping = how;
-  return AnnounceSleep(impl_->header->producer.sleep, how, [this] { return impl_->HasAnswers(); });
+  return impl_->sleeper.Prepare(how, [this] { return impl_->HasAnswers(); });
 }
 
-void Producer::FutexSleep(uint64_t deadline_ns) {
-  FutexWait(impl_->header->producer, deadline_ns);
-}
-
-void Producer::FinishSleep() {
-  impl_->header->producer.sleep.store(static_cast<uint32_t>(Sleep::kAwake),
-                                      std::memory_order_relaxed);
-  if (impl_->sleeping == Sleep::kEventFd) DrainEvent(impl_->producer_event.get());
-}
-
-int Producer::event_fd() const { return impl_->producer_event.get(); }
+void Producer::FutexSleep(uint64_t deadline_ns) { impl_->sleeper.Futex(deadline_ns); }
+void Producer::FinishSleep() { impl_->sleeper.Finish(); }
+int Producer::event_fd() const { return impl_->sleeper.event(); }
 
 }  // namespace mlos::channel

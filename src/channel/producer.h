@@ -143,7 +143,10 @@ class Producer {
   // ----------------------------------------------------------------- waiting
   // To sleep: PrepareSleep(how); if it returns false there is something to
   // collect, do not sleep.  Otherwise wait on event_fd() (kEventFd) or with
-  // FutexSleep, then FinishSleep.
+  // FutexSleep, then FinishSleep.  Each wake-up is an edge of event_fd(), and
+  // FinishSleep takes it back, so epoll may watch it in either way; but only
+  // edge-triggered watching is safe from a hostile peer that rings all the
+  // time without being asked.
   bool PrepareSleep(Sleep how);
   void FutexSleep(uint64_t deadline_ns);
   void FinishSleep();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "channel/arena.h"
+#include "channel/doorbell.h"
 #include "channel/producer.h"
 #include "channel/segment.h"
 
@@ -52,8 +53,9 @@ struct Producer::Impl {
   ControlHeader* header = nullptr;
   Entry* entries = nullptr;
   uint32_t words = 0;  // hint words in use
-  OwnedFd consumer_event;
-  OwnedFd producer_event;
+  Sleeper sleeper;
+  OwnedFd consumer_event;  // for grants: the consumer's end
+  OwnedFd consumer_bell;   // rings it
 
   std::vector<NumberedSegment> requests;
   Arena arena;  // of the active request segments
@@ -68,12 +70,12 @@ struct Producer::Impl {
   uint32_t next_sequence = 1;
   uint32_t pending = 0;    // held by the consumer
   uint32_t in_flight = 0;  // held by the consumer or a reader
-  Sleep sleeping = Sleep::kAwake;
 
   StatusOr<NumberedSegment> NewSegment(const char* name, uint64_t bytes, Access mine, Access others,
                                 uint64_t prefault);
   Status CheckRoom(uint64_t bytes) const;
   void CarryOver(uint32_t entry);
+  void CarryOverWaiting(uint32_t entry);
   void Pin(Shadow* shadow, ResponseEpoch* target);
   void DropUnusedEpochs();
   ResponseEpoch* FindEpoch(uint32_t number);

@@ -26,6 +26,7 @@ struct smi_model {
   const smi_host_api* host;
   int64_t any_size;
   smi_tensor_spec input, output;
+  void* extra; /* for the plugin that needs it */
   smi_model_info info;
 };
 

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real plugin hosts under the engine: the way of a request, what bad plugins
+// do, and what happens when a host dies.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <random>
+
+#include "base/clock.h"
+#include "test_core.h"
+
+namespace mlos::test {
+namespace {
+
+using tensor::Datatype;
+using testing::HasSubstr;
+
+Input Floats(const std::vector<float>& values) { return MakeInput(Datatype::kFp32, values); }
+Input Millis(int64_t value) { return MakeInput(Datatype::kInt64, std::vector<int64_t>{value}); }
+
+std::string Text(const Answer& answer) { return std::string(Message(answer.status)); }
+
+TEST(HostTest, AModelAnswers) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  const Input in = Floats({1, 2, 3});
+  for (int i = 0; i < 100; ++i) {
+    const Answer answer = core.Infer("m-echo", {in});
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    ASSERT_EQ(1u, answer.data.size());
+    EXPECT_EQ(in.bytes, answer.data[0]);
+  }
+}
+
+TEST(HostTest, AModelOnDemandIsLoadedOnceByItsFirstRequests) {
+  TestCore core;
+  ASSERT_TRUE(core.RegisterPlugin("echo").ok());
+  ASSERT_TRUE(core.LoadPlugin("echo").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "echo").ok());
+  EXPECT_EQ("registered", core.ModelState("m"));
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 20; ++i) answers.push_back(core.Start("m", {Floats({1})}));
+  for (auto& answer : answers) EXPECT_TRUE(answer.get().status.ok());
+  EXPECT_EQ("ready", core.ModelState("m"));
+  ASSERT_TRUE(core.UnloadModel("m").ok());
+  const Answer refused = core.Infer("m", {Floats({1})});
+  EXPECT_EQ(StatusCode::kUnavailable, refused.status.code());
+  EXPECT_THAT(Text(refused), HasSubstr("unloaded"));
+  ASSERT_TRUE(core.LoadModel("m").ok());
+  EXPECT_TRUE(core.Infer("m", {Floats({1})}).status.ok());
+}
+
+TEST(HostTest, UnknownModelsAndVersionsAreNotFound) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  EXPECT_EQ(StatusCode::kNotFound, core.Infer("nobody", {}).status.code());
+}
+
+TEST(HostTest, ABadRequestSaysWhatIsWrong) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  const Answer missing = core.Infer("m-echo", {});
+  EXPECT_EQ(StatusCode::kInvalidArgument, missing.status.code());
+  EXPECT_THAT(Text(missing), HasSubstr("\"X\" is missing"));
+  const Answer datatype = core.Infer("m-echo", {Millis(1)});
+  EXPECT_EQ(StatusCode::kInvalidArgument, datatype.status.code());
+  EXPECT_THAT(Text(datatype), HasSubstr("FP32"));
+  Input rank = Floats({1, 2});
+  rank.shape = {1, 2};
+  const Answer shape = core.Infer("m-echo", {rank});
+  EXPECT_EQ(StatusCode::kInvalidArgument, shape.status.code());
+  EXPECT_THAT(Text(shape), HasSubstr("[1,2]"));
+  EXPECT_EQ(StatusCode::kInvalidArgument,
+            core.Infer("m-echo", {Floats({1})}, 20'000, {7}).status.code());
+  EXPECT_TRUE(core.Infer("m-echo", {Floats({1})}).status.ok());
+}
+
+TEST(HostTest, BytesAreCheckedBeforeThePluginSeesThem) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo", R"({"parameters":{"datatype":"BYTES"}})").ok());
+  Input good{0, Datatype::kBytes, {2}, std::string("\1\0\0\0a\0\0\0\0", 9)};
+  const Answer answer = core.Infer("m-echo", {good});
+  ASSERT_TRUE(answer.status.ok()) << answer.status;
+  EXPECT_EQ(good.bytes, answer.data[0]);
+  Input cut = good;
+  cut.bytes = std::string("\xff\0\0\0a\0\0\0\0", 9);
+  EXPECT_EQ(StatusCode::kInvalidArgument, core.Infer("m-echo", {cut}).status.code());
+}
+
+TEST(HostTest, TensorsLargerThanTheFirstSegmentsGetSegmentsOfTheirOwn) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  for (const size_t count : {size_t{10}, size_t{200'000}, size_t{5'000'000}, size_t{3}}) {
+    std::vector<float> values(count);
+    for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i);
+    const Input in = Floats(values);
+    const Answer answer = core.Infer("m-echo", {in});
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    EXPECT_TRUE(in.bytes == answer.data[0]);
+  }
+}
+
+TEST(HostTest, ManyRequestsAtOnceAreAllAnsweredWithTheirOwnResult) {
+  TestCore core(4);
+  ASSERT_TRUE(core.Bring("echo").ok());
+  std::vector<std::pair<Input, std::future<Answer>>> calls;
+  for (int i = 0; i < 500; ++i) {
+    const Input in = Floats({static_cast<float>(i), static_cast<float>(i * 2)});
+    calls.emplace_back(in, core.Start("m-echo", {in}));
+  }
+  for (auto& [in, future] : calls) {
+    const Answer answer = future.get();
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    EXPECT_EQ(in.bytes, answer.data[0]);
+  }
+}
+
+TEST(HostTest, MoreThanAModelMayHoldIsRefusedAtOnce) {
+  channel::Options small;
+  small.entries = 64;
+  TestCore core(1, small);
+  ASSERT_TRUE(core.Bring("slow").ok());
+  std::vector<std::future<Answer>> calls;
+  for (int i = 0; i < 100; ++i) calls.push_back(core.Start("m-slow", {Millis(i == 0 ? 300 : 0)}));
+  int refused = 0;
+  for (auto& call : calls) {
+    const Answer answer = call.get();
+    if (answer.status.code() == StatusCode::kUnavailable) ++refused;
+  }
+  EXPECT_EQ(100 - 48, refused);  // three quarters of 64 entries
+}
+
+TEST(HostTest, TheDeadlineHoldsForWaitingAndForRunningRequests) {
+  TestCore core(1);
+  ASSERT_TRUE(core.Bring("slow").ok());
+  ASSERT_TRUE(core.Infer("m-slow", {Millis(1)}).status.ok());
+  const uint64_t start = NowNanos();
+  auto running = core.Start("m-slow", {Millis(10'000)}, 200);
+  auto waiting = core.Start("m-slow", {Millis(0)}, 300);
+  const Answer first = running.get();
+  EXPECT_TRUE(first.status.code() == StatusCode::kDeadlineExceeded ||
+              first.status.code() == StatusCode::kCancelled)
+      << first.status;
+  waiting.get();
+  EXPECT_LT(NowNanos() - start, 5 * kNanosPerSecond);
+  EXPECT_TRUE(core.Infer("m-slow", {Millis(1)}).status.ok());
+}
+
+// ----------------------------------------------------------------- bad plugins
+
+class LyingPlugin : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(LyingPlugin, IsRefusedWithAReasonAndHurtsNobody) {
+  const auto [name, reason] = GetParam();
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  ASSERT_TRUE(core.RegisterPlugin(name).ok());
+  const Status status = core.LoadPlugin(name);
+  EXPECT_EQ(StatusCode::kUnavailable, status.code());
+  EXPECT_THAT(std::string(Message(status)), HasSubstr(reason));
+  EXPECT_EQ(-1, core.HostPid(name));
+  EXPECT_TRUE(core.Infer("m-echo", {Floats({1})}).status.ok());
+  EXPECT_EQ(0u, core.Restarts("echo"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, LyingPlugin,
+    testing::Values(std::pair("liar_name", "plugin.yaml"), std::pair("liar_abi", "major version 99"),
+                    std::pair("no_symbol", "smi_plugin_entry_v1"),
+                    std::pair("null_function", "lacks a required function"),
+                    std::pair("small_struct", "function table has"),
+                    std::pair("abort_in_create", "signal 6")),
+    [](const auto& param) { return std::string(param.param.first); });
+
+TEST(HostTest, ACrashInLoadFailsTheModelAndTheHostComesBack) {
+  TestCore core;
+  ASSERT_TRUE(core.RegisterPlugin("crash_in_load").ok());
+  ASSERT_TRUE(core.LoadPlugin("crash_in_load").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "crash_in_load").ok());
+  const Status status = core.LoadModel("m");
+  EXPECT_EQ(StatusCode::kUnavailable, status.code());
+  EXPECT_THAT(std::string(Message(status)), HasSubstr("signal 11"));
+  EXPECT_EQ("failed", core.ModelState("m"));
+  EXPECT_TRUE(WaitUntil([&] { return core.HostPid("crash_in_load") > 0; }));
+}
+
+TEST(HostTest, ARequestThatKillsItsHostEndsWithAnErrorAndOthersAreServed) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("crash_in_execute").ok());
+  ASSERT_TRUE(core.Bring("echo").ok());
+  auto poison = core.Start("m-crash_in_execute", {Floats({1})});
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(core.Infer("m-echo", {Floats({1})}).status.ok());
+  const Answer answer = poison.get();
+  EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
+  EXPECT_THAT(Text(answer), HasSubstr("died"));
+  EXPECT_EQ(0u, core.Restarts("echo"));
+}
+
+TEST(HostTest, PluginsThatBreakTheRulesOfAnsweringGetAnError) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("never_answers").ok());
+  const Answer never = core.Infer("m-never_answers", {Floats({1})});
+  EXPECT_EQ(StatusCode::kInternal, never.status.code());
+  EXPECT_THAT(Text(never), HasSubstr("without answering"));
+  ASSERT_TRUE(core.Bring("wrong_output").ok());
+  EXPECT_FALSE(core.Infer("m-wrong_output", {Floats({1})}).status.ok());
+  ASSERT_TRUE(core.Bring("throws").ok());
+  const Answer thrown = core.Infer("m-throws", {Floats({1})});
+  EXPECT_EQ(StatusCode::kInternal, thrown.status.code());
+  EXPECT_THAT(Text(thrown), HasSubstr("exception"));
+  ASSERT_TRUE(core.Bring("double_answer").ok());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(core.Infer("m-double_answer", {Floats({1})}).status.ok());
+  }
+  ASSERT_TRUE(core.Bring("chatty").ok());
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(core.Infer("m-chatty", {Floats({1})}).status.ok());
+  for (const char* name : {"never_answers", "wrong_output", "throws", "double_answer", "chatty"}) {
+    EXPECT_EQ(0u, core.Restarts(name)) << name;
+  }
+}
+
+TEST(HostTest, OutputsOfAnySizeCome) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("big_output").ok());
+  for (const int64_t count : {0, 1, 1000, 1'000'000, 20'000'000, 5}) {
+    const Answer answer = core.Infer("m-big_output", {Millis(count)});
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    ASSERT_EQ(static_cast<size_t>(count) * 4, answer.data[0].size());
+    if (count > 0) {
+      float last = 0;
+      std::memcpy(&last, answer.data[0].data() + (count - 1) * 4, 4);
+      EXPECT_EQ(static_cast<float>(count - 1), last);
+    }
+  }
+}
+
+// ------------------------------------------------------------ a host that dies
+
+TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("slow").ok());
+  const pid_t pid = core.HostPid("slow");
+  auto running = core.Start("m-slow", {Millis(500)});
+  auto waiting = core.Start("m-slow", {Millis(1)});
+  ASSERT_TRUE(WaitUntil([&] {
+    return core.OnFront([&] { return core.engine().Expecting(); });
+  }));
+  ASSERT_EQ(0, kill(pid, SIGKILL));
+  const Answer first = running.get();
+  ASSERT_TRUE(first.status.ok()) << first.status;
+  int64_t value = 0;
+  std::memcpy(&value, first.data[0].data(), 8);
+  EXPECT_EQ(500, value);
+  EXPECT_TRUE(waiting.get().status.ok());
+  EXPECT_EQ(1u, core.Restarts("slow"));
+  EXPECT_NE(pid, core.HostPid("slow"));
+}
+
+TEST(ReplayTest, NothingIsLostWhenAServingHostIsKilledAgainAndAgain) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  std::mt19937 random(7);
+  uint32_t kills = 0;
+  float next = 0;
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::pair<Input, std::future<Answer>>> calls;
+    for (int i = 0; i < 300; ++i) {
+      const Input in = Floats({next++});
+      calls.emplace_back(in, core.Start("m-echo", {in}));
+      if (i == static_cast<int>(random() % 300) || i == 150) {
+        if (const pid_t pid = core.HostPid("echo"); pid > 0 && kill(pid, SIGKILL) == 0) ++kills;
+      }
+    }
+    for (auto& [in, future] : calls) {
+      const Answer answer = future.get();
+      ASSERT_TRUE(answer.status.ok()) << answer.status;
+      ASSERT_EQ(in.bytes, answer.data[0]);
+    }
+  }
+  EXPECT_GE(kills, 4u);
+}
+
+TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("slow", R"({"parameters":{"replay":"never"}})").ok());
+  auto running = core.Start("m-slow", {Millis(5'000)});
+  ASSERT_TRUE(WaitUntil([&] {
+    return core.OnFront([&] { return core.engine().Expecting(); });
+  }));
+  // Claimed, not only submitted: the heartbeat of a busy host says so.
+  const uint64_t start = NowNanos();
+  ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
+  ASSERT_EQ(0, kill(core.HostPid("slow"), SIGKILL));
+  const Answer answer = running.get();
+  EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
+  EXPECT_THAT(Text(answer), HasSubstr("run twice"));
+  EXPECT_TRUE(core.Infer("m-slow", {Millis(1)}).status.ok());
+}
+
+TEST(ReplayTest, AHangEndsByTheDeadlineAndTheHostIsReplaced) {
+  TestCore core(1);
+  ASSERT_TRUE(core.Bring("hang_in_execute").ok());
+  const pid_t pid = core.HostPid("hang_in_execute");
+  const Answer answer = core.Infer("m-hang_in_execute", {Floats({1})}, 200);
+  EXPECT_EQ(StatusCode::kDeadlineExceeded, answer.status.code()) << answer.status;
+  EXPECT_TRUE(WaitUntil([&] { return core.HostPid("hang_in_execute") != pid; }));
+}
+
+TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("exit_in_execute").ok());
+  const Answer answer = core.Infer("m-exit_in_execute", {Floats({1})});
+  EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
+  EXPECT_GE(core.Restarts("exit_in_execute"), 3u);
+}
+
+}  // namespace
+}  // namespace mlos::test
