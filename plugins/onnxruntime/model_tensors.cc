@@ -26,7 +26,7 @@ const char* KindName(ONNXType type) {
 Error Unsupported(std::string_view side, const std::string& name, ONNXType type) {
   std::string text = std::string(side) + " " + Quote(name) + " is " + KindName(type) +
                      ", and only tensors can be served";
-  if (type == ONNX_TYPE_SEQUENCE || type == ONNX_TYPE_MAP) {
+  if (side == "output" && (type == ONNX_TYPE_SEQUENCE || type == ONNX_TYPE_MAP)) {
     text += "; a classifier from scikit-learn is converted with the option zipmap off";
   }
   return Error(SMI_UNIMPLEMENTED, std::move(text));
