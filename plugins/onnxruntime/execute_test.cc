@@ -191,7 +191,7 @@ TEST_F(ExecuteTest, OutputMemoryMayMove) {
 TEST_F(ExecuteTest, SizeThatDependsOnDataIsFoundOut) {
   const Served served("nonzero.onnx");
   ASSERT_TRUE(served.model.ok()) << served.model.error();
-  const auto nonzero = [&](std::vector<int64_t> x) {
+  const auto nonzero = [&](const std::vector<int64_t>& x) {
     FakeRequest request;
     request.AddInput(0, SMI_INT64, {4}, x);
     EXPECT_EQ(request.Run(served.model), SMI_OK) << request.error();

@@ -88,6 +88,8 @@ Error OrtRuntime::ToError(OrtStatus* status) const {
 
 Error OrtRuntime::Open(const smi_host_api& host, std::unique_ptr<OrtRuntime>* runtime) {
   // Before any code of the library: its constructors may already look at it.
+  // create comes before every other call, so nobody reads the environment now.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/1);
 
   std::string why;

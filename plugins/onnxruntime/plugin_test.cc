@@ -248,6 +248,7 @@ class PackageTest : public ::testing::Test {
 TEST_F(PackageTest, WorksFromAnotherPlace) {
   const Plugin plugin(library().string());
   ASSERT_TRUE(plugin.ok()) << plugin.error();
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the test has one thread.
   EXPECT_STREQ(getenv("ORT_DISABLE_TELEMETRY"), "1");
 }
 

@@ -174,7 +174,7 @@ Error SlotRunner::SelectOutputs(const smi_request& request) {
       return Invalid("output " + std::to_string(output.index) +
                      " is asked for, but the model has " + std::to_string(total));
     }
-    outputs_.push_back(std::move(output));
+    outputs_.push_back(output);
   }
   all_outputs_ = count == total;
   return {};

@@ -59,7 +59,10 @@ Artefact Artefact::FromDirectory(const std::string& directory, const std::string
   Artefact artefact;
   artefact.Add("", ReadFile(directory + "/" + main));
   artefact.Add(main, ReadFile(directory + "/" + main));
-  for (const std::string& other : others) artefact.Add(other, ReadFile(directory + "/" + other));
+  for (const std::string& other : others) {
+    std::string path = directory;
+    artefact.Add(other, ReadFile(path.append("/").append(other)));
+  }
   return artefact;
 }
 
@@ -73,7 +76,7 @@ std::string ReadFile(const std::string& path) {
 Plugin::Plugin(const std::string& library, const smi_host_api* requests) {
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    error_ = dlerror();
+    error_ = dlerror();  // NOLINT(concurrency-mt-unsafe): set-up has one thread
     return;
   }
   const auto entry = reinterpret_cast<smi_plugin_entry_fn>(dlsym(handle, SMI_PLUGIN_ENTRY_SYMBOL));
