@@ -37,7 +37,7 @@ constexpr int64_t kOutputShape[] = {1, 10};
 
 [[noreturn]] void Die(const char* what) {
   std::fprintf(stderr, "ort_plugin_bench: %s\n", what);
-  std::exit(1);
+  std::exit(1);  // NOLINT(concurrency-mt-unsafe): there is one thread
 }
 
 // ------------------------------------------------------- the cheapest of hosts
