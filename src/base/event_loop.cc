@@ -5,6 +5,13 @@
 #include <boost/asio/executor_work_guard.hpp>
 
 namespace mlos {
+namespace {
+
+// Events handled before the pollers get their turn: a peer that makes events
+// without end must not keep the loop to itself.
+constexpr int kEventsPerTurn = 128;
+
+}  // namespace
 
 EventLoop::EventLoop(Spin spin) : spin_(std::move(spin)) {
   has_work_ = [this] {
@@ -32,7 +39,8 @@ void EventLoop::FinishSleeps() {
 void EventLoop::Run() {
   const auto guard = boost::asio::make_work_guard(io_);
   while (!stop_.load(std::memory_order_acquire)) {
-    size_t did = io_.poll();
+    size_t did = 0;
+    for (int i = 0; i < kEventsPerTurn && io_.poll_one() > 0; ++i) ++did;
     // By index: Work may add or remove pollers.
     for (size_t i = 0; i < pollers_.size(); ++i) did += pollers_[i]->Work();
     if (did > 0) continue;

@@ -78,9 +78,10 @@ class Sleeper {
   // Awake again: takes back the event that a waker has left, if any did.
   void Finish();
   int event() const { return event_.get(); }
+  // True if something was there.  Never blocks.
+  bool Drain();
 
  private:
-  bool Drain();
 
   Doorbell* bell_ = nullptr;
   OwnedFd event_;

@@ -500,6 +500,7 @@ bool Producer::PrepareSleep(Sleep how) {
 
 void Producer::FutexSleep(uint64_t deadline_ns) { impl_->sleeper.Futex(deadline_ns); }
 void Producer::FinishSleep() { impl_->sleeper.Finish(); }
+void Producer::DrainEvent() { impl_->sleeper.Drain(); }
 int Producer::event_fd() const { return impl_->sleeper.event(); }
 
 }  // namespace mlos::channel

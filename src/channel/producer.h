@@ -150,6 +150,10 @@ class Producer {
   bool PrepareSleep(Sleep how);
   void FutexSleep(uint64_t deadline_ns);
   void FinishSleep();
+  // Takes what lies in event_fd(), which a hostile consumer may fill at any
+  // time: for owners that watch the descriptor and would find it ready for
+  // ever.  Never blocks.
+  void DrainEvent();
   int event_fd() const;
 
  private:

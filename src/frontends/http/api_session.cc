@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/api_session.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <optional>
+
+#include "base/clock.h"
+#include "frontends/common/infer_plan.h"
+#include "frontends/http/infer_handler.h"
+#include "frontends/http/json_text.h"
+#include "frontends/http/metadata.h"
+#include "frontends/http/router.h"
+
+namespace mlos::http {
+namespace {
+
+using frontend::Quote;
+
+// Bodies of requests that take none are read, up to this, and ignored.
+constexpr uint64_t kIgnoredBodyBytes = 64 << 10;
+constexpr uint32_t kMaxManagementDepth = 32;
+
+// A page on some other site must not be able to act through its visitor's
+// browser: browsers name the page's site in Origin.
+bool IsCrossOrigin(const RequestHead& head) {
+  if (head.origin.empty() || head.method == Method::kGet || head.method == Method::kHead) {
+    return false;
+  }
+  const size_t scheme = head.origin.find("://");
+  return scheme == std::string_view::npos || head.origin.substr(scheme + 3) != head.host;
+}
+
+class ApiSession;
+
+// GET /v2/models/{m}: waits for the model to be loaded where that is needed.
+class MetadataCall final : public engine::Call {
+ public:
+  MetadataCall(ApiContext& context, Exchange& exchange) : context_(context), exchange_(exchange) {}
+
+  void Start(std::string_view model, std::string_view version) {
+    explicit_version_ = !version.empty();
+    active_ = true;
+    deadline_ns = NowNanos() + context_.options.default_deadline_ns;
+    if (context_.engine.Resolve(*this, model, version)) OnProgress();
+  }
+
+  void OnProgress() override {
+    Response& response = exchange_.response();
+    if (status.ok()) {
+      AppendModelMetadata(*route, *context_.engine.routes(), explicit_version_, &response.body);
+    } else {
+      response.Error(status);
+    }
+    Release();
+    exchange_.Send();
+  }
+
+  void Release() {
+    if (!std::exchange(active_, false)) return;
+    context_.engine.Finish(*this);
+  }
+
+ private:
+  ApiContext& context_;
+  Exchange& exchange_;
+  bool explicit_version_ = false;
+  bool active_ = false;
+};
+
+class ApiSession final : public Session {
+ public:
+  ApiSession(ApiContext& context, Exchange& exchange)
+      : context_(context), exchange_(exchange), self_(std::make_shared<ApiSession*>(this)) {}
+
+  uint64_t OnHead(const RequestHead& head) override {
+    FindRoute(head.method, head.target, &route_);
+    json_length_ = head.json_length;
+    bad_json_length_ = head.bad_json_length;
+    encoded_ = head.encoded;
+    cross_origin_ = IsCrossOrigin(head);
+    if (route_.target == Target::kInfer) return context_.options.max_body_bytes;
+    if (route_.target == Target::kOperation) return context_.options.max_management_body_bytes;
+    return kIgnoredBodyBytes;
+  }
+
+  void RefuseBody(Response& response) override {
+    if (route_.target == Target::kInfer || route_.target == Target::kOperation) {
+      const uint64_t limit = route_.target == Target::kInfer
+                                 ? context_.options.max_body_bytes
+                                 : context_.options.max_management_body_bytes;
+      return Fail(
+          response, 413,
+          InvalidArgument("the body is larger than the " + std::to_string(limit) +
+                          " bytes, or in more pieces than the " +
+                          std::to_string(context_.options.max_chunks) + ", that are allowed"));
+    }
+    if (!FailedRoute(response)) Fail(response, 413, InvalidArgument("this takes no body"));
+  }
+
+  void OnBody(const Body& body) override {
+    Response& response = exchange_.response();
+    if (!FailedRoute(response) && !Handle(body, response)) return;
+    exchange_.Send();
+  }
+
+  void Sent() override { Release(); }
+  void Abandon() override { Release(); }
+  bool head_only() const override { return route_.head_only; }
+
+ private:
+  // True: the response is complete.  False: Send comes later, or has come.
+  bool Handle(const Body& body, Response& response) {
+    switch (route_.target) {
+      case Target::kInfer:
+        return Infer(body, response);
+      case Target::kModelMetadata:
+        if (!metadata_) metadata_.emplace(context_, exchange_);
+        metadata_->Start(route_.name, route_.version);
+        return false;
+      case Target::kOperation:
+        return Operate(body, response);
+      case Target::kServerMetadata:
+        AppendServerMetadata(context_.options, &response.body);
+        return true;
+      case Target::kLive:
+        if (!RefusedForDraining(response)) response.body.Append("{\"live\":true}");
+        return true;
+      case Target::kReady:
+        ServerReady(response);
+        return true;
+      case Target::kModelReady:
+        ModelReady(response);
+        return true;
+      case Target::kOptions:
+        response.allow = route_.allow;
+        return true;
+      case Target::kUnknownPath:
+      case Target::kMethodNotAllowed:
+      case Target::kBadPath:
+        break;
+    }
+    return true;
+  }
+
+  // The request is refused for what its head says.
+  bool FailedRoute(Response& response) {
+    if (route_.target == Target::kUnknownPath) {
+      Fail(response, 404, NotFound("Not Found"), "GET /v2 and /api/v1/status answer");
+    } else if (route_.target == Target::kMethodNotAllowed) {
+      Fail(response, 405, InvalidArgument("this path takes " + route_.allow));
+      response.allow = route_.allow;
+    } else if (route_.target == Target::kBadPath) {
+      Fail(response, 400, InvalidArgument("a name in the path is not percent-encoded text"));
+    } else if (cross_origin_) {
+      Fail(response, 403,
+           MakeStatus(StatusCode::kPermissionDenied,
+                      "requests from pages of other sites are refused"));
+    } else if (encoded_) {
+      Fail(response, 415,
+           InvalidArgument("Content-Encoding is not supported: send the body as it is"));
+      response.extra = "Accept-Encoding: identity\r\n";
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  // An error in the form of the surface, with a status that the canonical
+  // code does not have.
+  void Fail(Response& response, int http_status, const Status& error, std::string_view hint = {}) {
+    if (route_.management) {
+      response.ManagementError(error, hint);
+      response.status = http_status;
+    } else {
+      response.Error(http_status, Message(error));
+    }
+  }
+
+  bool Infer(const Body& body, Response& response) {
+    if (bad_json_length_) {
+      Fail(response, 400,
+           InvalidArgument("Inference-Header-Content-Length is not an integer from 0 to the body's "
+                           "size"));
+      return true;
+    }
+    if (!infer_) {
+      infer_ = std::make_unique<InferHandler>(context_.engine, context_.decoder, context_.options,
+                                              exchange_);
+    }
+    infer_->Start(route_.name, route_.version, body, json_length_);
+    return false;
+  }
+
+  bool RefusedForDraining(Response& response) {
+    if (!context_.draining) return false;
+    response.Error(Unavailable("the server is shutting down"));
+    return true;
+  }
+
+  void ServerReady(Response& response) {
+    if (RefusedForDraining(response)) return;
+    if (context_.engine.routes()->ready) {
+      response.body.Append("{\"ready\":true}");
+      return;
+    }
+    response.status = 400;
+    response.body.Append(
+        "{\"ready\":false,\"error\":\"not all models that should be loaded are\"}");
+  }
+
+  void ModelReady(Response& response) {
+    const engine::RoutePin model = context_.engine.routes()->Find(route_.name, route_.version);
+    if (model == nullptr) {
+      std::string text = "there is no model " + Quote(route_.name);
+      if (!route_.version.empty()) text += " of version " + Quote(route_.version);
+      return response.Error(NotFound(text));
+    }
+    const bool ready = model->state == engine::ModelState::kReady;
+    if (!ready) response.status = route_.version.empty() ? 400 : 503;
+    response.body.Append("{\"name\":");
+    AppendJsonString(model->name, &response.body);
+    response.body.Append(ready ? ",\"ready\":true}" : ",\"ready\":false,\"error\":");
+    if (ready) return;
+    std::string text = "model " + Quote(model->name) + " version " + model->version + " is " +
+                       std::string(engine::ModelStateName(model->state));
+    if (!model->reason.empty()) text += ": " + model->reason;
+    AppendJsonString(text, &response.body);
+    response.body.Append('}');
+  }
+
+  // -------------------------------------------------------------- management
+  bool Operate(const Body& body, Response& response) {
+    control::Operation operation;
+    operation.kind = route_.operation->kind;
+    operation.name = route_.name;
+    operation.version = route_.version;
+    operation.wait = route_.wait || !route_.operation->can_wait;
+    if (Status parsed = ParseBody(body, &operation.body); !parsed.ok()) {
+      response.ManagementError(parsed, "send a JSON object");
+      return true;
+    }
+    // The answer comes on another thread, when this connection may be gone.
+    operating_ = ++operation_number_;
+    context_.control.Apply(std::move(operation),
+                           [&loop = context_.loop, session = std::weak_ptr<ApiSession*>(self_),
+                            number = operating_](control::Outcome outcome) {
+                             loop.Post([session, number, outcome = std::move(outcome)] {
+                               const auto alive = session.lock();
+                               if (alive != nullptr) (*alive)->OnOutcome(number, outcome);
+                             });
+                           });
+    return false;
+  }
+
+  Status ParseBody(const Body& body, boost::json::object* object) {
+    if (!route_.operation->takes_body || body.size == 0) {
+      if (route_.operation->takes_body) return InvalidArgument("the body is empty");
+      return OkStatus();
+    }
+    boost::json::parse_options options;
+    options.max_depth = kMaxManagementDepth;
+    boost::json::error_code error;
+    boost::json::value value = boost::json::parse({body.data, body.size}, error, {}, options);
+    if (error) return InvalidArgument("the body is not valid JSON: " + error.message());
+    if (!value.is_object()) return InvalidArgument("the body is not a JSON object");
+    *object = std::move(value.as_object());
+    return OkStatus();
+  }
+
+  void OnOutcome(uint64_t number, const control::Outcome& outcome) {
+    if (operating_ != number) return;  // abandoned
+    operating_ = 0;
+    Response& response = exchange_.response();
+    if (outcome.status.ok()) {
+      response.status = outcome.created ? 201 : outcome.accepted ? 202 : 200;
+      response.body.Append(boost::json::serialize(outcome.body));
+    } else {
+      response.ManagementError(outcome.status, outcome.hint);
+    }
+    exchange_.Send();
+  }
+
+  void Release() {
+    operating_ = 0;
+    if (infer_ != nullptr) infer_->Release();
+    if (metadata_) metadata_->Release();
+  }
+
+  ApiContext& context_;
+  Exchange& exchange_;
+  std::shared_ptr<ApiSession*> self_;  // expires with the session
+  Route route_;
+  int64_t json_length_ = -1;
+  bool bad_json_length_ = false;
+  bool encoded_ = false;
+  bool cross_origin_ = false;
+  uint64_t operation_number_ = 0;
+  uint64_t operating_ = 0;  // 0: no operation is awaited
+  std::unique_ptr<InferHandler> infer_;
+  std::optional<MetadataCall> metadata_;
+};
+
+}  // namespace
+
+Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
+         const HttpOptions& options)
+    : context_{loop, engine, control, options} {}
+
+std::unique_ptr<Session> Api::NewSession(Exchange& exchange) {
+  return std::make_unique<ApiSession>(context_, exchange);
+}
+
+}  // namespace mlos::http

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is served: routes a connection's requests to inference, metadata,
+// health and management.
+//
+// Api is one per server and makes a session per connection.  Threads: the
+// event loop's; answers of the control path are posted to it.
+// Lifetime: Api outlives its sessions' requests; the loop, the engine and the
+// control path outlive Api.
+#pragma once
+
+#include <memory>
+
+#include "base/event_loop.h"
+#include "control/operation.h"
+#include "engine/engine.h"
+#include "frontends/http/exchange.h"
+#include "frontends/http/infer_request.h"
+#include "frontends/http/options.h"
+
+namespace mlos::http {
+
+// What all sessions share.
+struct ApiContext {
+  EventLoop& loop;
+  engine::Engine& engine;
+  control::Control& control;
+  const HttpOptions& options;
+  InferDecoder decoder = {};
+  bool draining = false;
+};
+
+class Api {
+ public:
+  Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
+      const HttpOptions& options);
+  // `exchange` outlives the session.
+  std::unique_ptr<Session> NewSession(Exchange& exchange);
+  void set_draining() { context_.draining = true; }
+
+ private:
+  ApiContext context_;
+};
+
+}  // namespace mlos::http

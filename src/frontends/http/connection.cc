@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/connection.h"
+
+#include <poll.h>
+
+#include <boost/asio/buffer.hpp>
+#include <cerrno>
+
+#include "base/clock.h"
+
+namespace mlos::http {
+namespace {
+
+// Header and a small body fit; a body that does not gets a buffer of its own.
+constexpr size_t kInBytes = 32 << 10;
+// Memory an idle connection may keep from its last request.
+constexpr size_t kIdleBytes = 64 << 10;
+// Answers above this are accounted with the owner.
+constexpr uint64_t kUnaccountedBytes = 64 << 10;
+// A request that has run this long is worth a look whether its client is
+// still there.
+constexpr uint64_t kLookAfterNs = 100 * kNanosPerMilli;
+constexpr size_t kMostGathered = 64;
+
+}  // namespace
+
+// Completion of the one operation under way; keeps the connection alive.
+struct Connection::Handler {
+  using allocator_type = IoAllocator<void*>;
+  std::shared_ptr<Connection> self;
+  Io io;
+  allocator_type get_allocator() const { return allocator_type(self->io_memory_); }
+  void operator()(const boost::system::error_code& error, size_t bytes = 0) {
+    self->OnIo(io, error, bytes);
+  }
+};
+
+Connection::Connection(Socket socket, ConnectionOwner& owner)
+    : socket_(std::move(socket)),
+      owner_(&owner),
+      parser_(owner.options().max_header_bytes, owner.options().max_chunks),
+      in_(new char[kInBytes + kBodyPadding]) {}
+
+Connection::~Connection() = default;
+
+void Connection::Start() {
+  EnterPhase(Phase::kHead, owner_->options().idle_timeout_ns);
+  Drive();
+}
+
+void Connection::Drive() {
+  if (driving_) return;  // a session answers inside OnBody: the loop below goes on
+  driving_ = true;
+  while (Step()) {
+  }
+  driving_ = false;
+}
+
+bool Connection::Step() {
+  switch (phase_) {
+    case Phase::kHead:
+      return StepHead();
+    case Phase::kBody:
+      return StepBody();
+    case Phase::kChunks:
+      return StepChunks();
+    case Phase::kHandling:
+      if (!answered_) return false;
+      StartResponse();
+      return true;
+    case Phase::kWriting:
+      return StepWrite();
+    case Phase::kLinger:
+      return Read(in_.get(), kInBytes);
+    case Phase::kClosed:
+      return false;
+  }
+  return false;
+}
+
+// ------------------------------------------------------------------- input
+
+bool Connection::StepHead() {
+  // Some clients end a request with an empty line too many.
+  while (!head_seen_ && begin_ < end_ && (in_[begin_] == '\r' || in_[begin_] == '\n')) ++begin_;
+  if (begin_ < end_) {
+    size_t consumed = 0;
+    switch (parser_.ReadHead({in_.get() + begin_, end_ - begin_}, &consumed)) {
+      case RequestParser::Result::kDone:
+        return OnHeadDone(consumed);
+      case RequestParser::Result::kError:
+        return Refuse(parser_.error_status(), parser_.error_text());
+      case RequestParser::Result::kNeedMore:
+        break;
+    }
+    if (!head_seen_) {
+      head_seen_ = true;
+      EnterPhase(Phase::kHead, owner_->options().header_timeout_ns);
+    }
+    // The parser has taken note of positions that are about to move.
+    if (begin_ > 0) parser_.Reset();
+  } else if (owner_->draining()) {
+    Close();
+    return false;
+  }
+  if (!MoveInputToFront()) return Refuse(431, "the request's header is larger than allowed");
+  return Read(in_.get() + end_, kInBytes - end_);
+}
+
+bool Connection::OnHeadDone(size_t consumed) {
+  const RequestHead& head = parser_.head();
+  head_seen_ = true;
+  http10_ = head.http10;
+  close_after_ = !head.keep_alive;
+  expects_continue_ = head.expects_continue && !head.http10;
+  if (head.host_count > 1 || (head.host_count == 0 && !head.http10)) {
+    return Refuse(400, "a request has exactly one Host field");
+  }
+  if (head.bad_expectation) return Refuse(417, "the only Expect that is met is 100-continue");
+  body_limit_ = session_->OnHead(head);
+  begin_ += consumed;
+  body_.Clear();
+  if (head.chunked) {
+    body_inline_ = false;
+    EnterPhase(Phase::kChunks, TransferTime(0));
+    // With some of the body here the client has not waited for a word.
+    return begin_ < end_ || SayContinue();
+  }
+  return BeginBody(head.content_length);
+}
+
+bool Connection::BeginBody(uint64_t total) {
+  if (total > body_limit_) return RefuseBody();
+  body_total_ = total;
+  body_inline_ = total <= kInBytes - begin_;
+  if (body_inline_) {
+    if (total <= end_ - begin_) return DispatchBody(in_.get() + begin_, total);
+  } else {
+    if (!owner_->ReserveBuffer(total)) {
+      return Refuse(503, "too many large requests at once: try again");
+    }
+    reserved_ += total;
+    body_.Reserve(total + kBodyPadding);
+    body_.Append({in_.get() + begin_, end_ - begin_});
+    begin_ = end_ = 0;
+  }
+  EnterPhase(Phase::kBody, TransferTime(total));
+  return SayContinue();
+}
+
+bool Connection::StepBody() {
+  if (body_inline_) {
+    if (end_ - begin_ >= body_total_) return DispatchBody(in_.get() + begin_, body_total_);
+    return Read(in_.get() + end_, kInBytes - end_);
+  }
+  if (body_.size() == body_total_) return DispatchBody(body_.data(), body_.size());
+  return Read(body_.data() + body_.size(), body_total_ - body_.size());
+}
+
+bool Connection::StepChunks() {
+  size_t consumed = 0;
+  const auto result =
+      parser_.ReadChunks({in_.get() + begin_, end_ - begin_}, body_limit_, &body_, &consumed);
+  begin_ += consumed;
+  if (body_.capacity() > reserved_) {
+    const uint64_t more = body_.capacity() - reserved_;
+    if (!owner_->ReserveBuffer(more)) {
+      return Refuse(503, "too many large requests at once: try again");
+    }
+    reserved_ += more;
+  }
+  switch (result) {
+    case RequestParser::Result::kDone:
+      body_.Tail(kBodyPadding);
+      return DispatchBody(body_.data(), body_.size());
+    case RequestParser::Result::kError:
+      if (parser_.error_status() == 413) return RefuseBody();
+      return Refuse(parser_.error_status(), parser_.error_text());
+    case RequestParser::Result::kNeedMore:
+      break;
+  }
+  deadline_ns_ = phase_start_ns_ + TransferTime(body_.size());
+  if (!MoveInputToFront()) return Refuse(400, "a chunk's header is longer than allowed");
+  return Read(in_.get() + end_, kInBytes - end_);
+}
+
+bool Connection::SayContinue() {
+  if (!expects_continue_) return true;
+  expects_continue_ = false;
+  constexpr std::string_view kText = "HTTP/1.1 100 Continue\r\n\r\n";
+  // Nothing else is on its way out, so the socket has room for these bytes.
+  const ssize_t sent =
+      ::send(socket_.native_handle(), kText.data(), kText.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent == static_cast<ssize_t>(kText.size())) return true;
+  Close();
+  return false;
+}
+
+bool Connection::DispatchBody(const char* data, uint64_t size) {
+  EnterPhase(Phase::kHandling, 0);
+  answered_ = false;
+  with_session_ = true;
+  response_.Clear();
+  session_->OnBody({data, size});
+  return true;
+}
+
+// ------------------------------------------------------------------ output
+
+void Connection::Send() {
+  answered_ = true;
+  Drive();
+}
+
+bool Connection::Refuse(int status, std::string_view text) {
+  response_.Error(status, text);
+  response_.retry_after = status == 503;
+  close_after_ = true;
+  omit_body_ = false;
+  StartResponse();
+  return true;
+}
+
+bool Connection::RefuseBody() {
+  response_.Clear();
+  session_->RefuseBody(response_);
+  close_after_ = true;
+  omit_body_ = session_->head_only();
+  StartResponse();
+  return true;
+}
+
+void Connection::StartResponse() {
+  if (with_session_) omit_body_ = session_->head_only();
+  uint64_t length = response_.content_length();
+  if (response_.body.size() > kUnaccountedBytes) {
+    if (owner_->ReserveBuffer(response_.body.size())) {
+      reserved_ += response_.body.size();
+    } else {
+      response_.Error(503, "too many large answers at once: try again");
+      response_.retry_after = true;
+      length = response_.content_length();
+    }
+  }
+  close_after_ |= owner_->draining();
+  head_out_.Clear();
+  FormatHead(response_,
+             {.close = close_after_, .keep_alive_10 = http10_, .date = owner_->date_field()},
+             &head_out_);
+  gather_.clear();
+  gather_at_ = 0;
+  gather_.push_back({head_out_.data(), head_out_.size()});
+  if (!omit_body_) {
+    if (!response_.body.empty()) {
+      gather_.push_back({response_.body.data(), response_.body.size()});
+    }
+    for (const auto& blob : response_.blobs) {
+      if (blob.empty()) continue;
+      gather_.push_back({const_cast<std::byte*>(blob.data()), blob.size()});
+    }
+  }
+  EnterPhase(Phase::kWriting, TransferTime(length));
+}
+
+bool Connection::StepWrite() {
+  while (gather_at_ < gather_.size()) {
+    msghdr message{};
+    message.msg_iov = &gather_[gather_at_];
+    message.msg_iovlen = std::min(gather_.size() - gather_at_, kMostGathered);
+    ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      socket_.async_wait(Socket::wait_write, Handler{shared_from_this(), Io::kWritable});
+      return false;
+    }
+    if (sent < 0) {
+      Close();
+      return false;
+    }
+    while (sent > 0) {
+      iovec& piece = gather_[gather_at_];
+      const size_t taken = std::min(static_cast<size_t>(sent), piece.iov_len);
+      piece.iov_base = static_cast<char*>(piece.iov_base) + taken;
+      piece.iov_len -= taken;
+      sent -= static_cast<ssize_t>(taken);
+      if (piece.iov_len == 0) ++gather_at_;
+    }
+  }
+  return FinishRequest();
+}
+
+bool Connection::FinishRequest() {
+  if (with_session_) {
+    with_session_ = false;
+    session_->Sent();
+    if (body_inline_) begin_ += body_total_;
+  }
+  ReleaseBuffers();
+  if (close_after_) {
+    BeginLinger();
+    return true;
+  }
+  body_inline_ = false;
+  head_seen_ = false;
+  parser_.Reset();
+  EnterPhase(Phase::kHead, owner_->options().idle_timeout_ns);
+  return true;
+}
+
+void Connection::ReleaseBuffers() {
+  if (reserved_ == 0) return;
+  owner_->ReleaseBuffer(reserved_);
+  reserved_ = 0;
+  // What is not accounted for is not kept, up to a small rest: but a stream of
+  // large requests would pay for fresh pages each time, so the memory goes
+  // only when the connection falls idle (Sweep).
+}
+
+// ------------------------------------------------------------ end and time
+
+void Connection::BeginLinger() {
+  boost::system::error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  EnterPhase(Phase::kLinger, owner_->options().linger_ns);
+}
+
+void Connection::Close() {
+  if (phase_ == Phase::kClosed) return;
+  phase_ = Phase::kClosed;
+  if (with_session_) {
+    with_session_ = false;
+    session_->Abandon();
+  }
+  ReleaseBuffers();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  std::exchange(owner_, nullptr)->OnClosed(*this);
+}
+
+void Connection::Drain() {
+  if (phase_ == Phase::kHead && !head_seen_ && begin_ == end_) Close();
+}
+
+void Connection::Sweep(uint64_t now_ns) {
+  if (phase_ == Phase::kHandling) {
+    if (now_ns > phase_start_ns_ + kLookAfterNs && PeerHasLeft()) Close();
+    return;
+  }
+  if (deadline_ns_ != 0 && now_ns > deadline_ns_) return OnTimeout();
+  if (phase_ == Phase::kHead && !head_seen_ && now_ns > phase_start_ns_ + kNanosPerSecond) {
+    body_.Trim(kIdleBytes);
+    response_.body.Trim(kIdleBytes);
+  }
+}
+
+void Connection::OnTimeout() {
+  const bool in_request =
+      phase_ == Phase::kBody || phase_ == Phase::kChunks || (phase_ == Phase::kHead && head_seen_);
+  if (in_request) {
+    // A read is under way, so this is said in one breath or not at all.
+    response_.Error(408, "the request took too long to arrive");
+    head_out_.Clear();
+    FormatHead(response_, {.close = true, .date = owner_->date_field()}, &head_out_);
+    head_out_.Append(response_.body.view());
+    const ssize_t sent = ::send(socket_.native_handle(), head_out_.data(), head_out_.size(),
+                                MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) ::shutdown(socket_.native_handle(), SHUT_WR);
+  }
+  Close();
+}
+
+bool Connection::PeerHasLeft() const {
+  pollfd look{const_cast<Socket&>(socket_).native_handle(), POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+// ---------------------------------------------------------------------- io
+
+bool Connection::MoveInputToFront() {
+  if (begin_ > 0) {
+    std::memmove(in_.get(), in_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  return end_ < kInBytes;
+}
+
+bool Connection::Read(char* to, size_t most) {
+  socket_.async_read_some(boost::asio::mutable_buffer(to, most),
+                          Handler{shared_from_this(), Io::kRead});
+  return false;
+}
+
+void Connection::OnIo(Io io, const boost::system::error_code& error, size_t bytes) {
+  if (phase_ == Phase::kClosed) return;
+  if (error) return Close();
+  if (io == Io::kRead) {
+    if (phase_ == Phase::kBody && !body_inline_) {
+      body_.Advance(bytes);
+    } else if (phase_ != Phase::kLinger) {
+      end_ += bytes;
+    }
+  }
+  Drive();
+}
+
+void Connection::EnterPhase(Phase phase, uint64_t timeout_ns) {
+  phase_ = phase;
+  phase_start_ns_ = NowNanos();
+  deadline_ns_ = timeout_ns == 0 ? 0 : phase_start_ns_ + timeout_ns;
+}
+
+uint64_t Connection::TransferTime(uint64_t bytes) const {
+  const HttpOptions& options = owner_->options();
+  return options.transfer_timeout_ns +
+         bytes * kNanosPerSecond / std::max<uint64_t>(options.min_bytes_per_second, 1);
+}
+
+}  // namespace mlos::http

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One client's connection: reads requests, hands them to its session one at a
+// time, writes answers.  A state machine with at most one system operation
+// under way, so pipelined requests wait in the socket and a slow client costs
+// nothing but its buffer.
+//
+// No timers of its own: the server calls Sweep a few times a second, which
+// enforces the timeouts and notices clients that left during an inference.
+//
+// Threads: the event loop's.  Lifetime: shared between the server's list and
+// the operation under way; after Close nothing of the server is touched.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "frontends/http/buffer.h"
+#include "frontends/http/exchange.h"
+#include "frontends/http/io_memory.h"
+#include "frontends/http/options.h"
+#include "frontends/http/request_parser.h"
+
+namespace mlos::http {
+
+using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                boost::asio::io_context::executor_type>;
+
+class Connection;
+
+// What a connection needs of its server.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual const HttpOptions& options() const = 0;
+  virtual bool draining() const = 0;
+  virtual std::string_view date_field() = 0;  // "Date: …\r\n"
+  // Accounts for body bytes that are kept; false when there are too many.
+  virtual bool ReserveBuffer(uint64_t bytes) = 0;
+  virtual void ReleaseBuffer(uint64_t bytes) = 0;
+  // The connection has closed; called once.
+  virtual void OnClosed(Connection& connection) = 0;
+};
+
+class Connection final : public Exchange, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Socket socket, ConnectionOwner& owner);
+  ~Connection() override;
+  void set_session(std::unique_ptr<Session> session) { session_ = std::move(session); }
+
+  void Start();
+  void Sweep(uint64_t now_ns);
+  // The server drains: an idle connection closes, a busy one after its answer.
+  void Drain();
+  void Close();
+
+  Response& response() override { return response_; }
+  void Send() override;
+
+  size_t owner_index = 0;  // the owner's
+
+ private:
+  enum class Phase : uint8_t { kHead, kBody, kChunks, kHandling, kWriting, kLinger, kClosed };
+  enum class Io : uint8_t { kRead, kWritable };
+  struct Handler;
+
+  // Each step does what can be done now in the present phase; true: look
+  // again, false: wait for the system or for the session.
+  void Drive();
+  bool Step();
+  bool StepHead();
+  bool StepBody();
+  bool StepChunks();
+  bool StepWrite();
+
+  bool OnHeadDone(size_t consumed);
+  bool BeginBody(uint64_t total);
+  bool SayContinue();
+  bool DispatchBody(const char* data, uint64_t size);
+  bool FinishRequest();
+  void ReleaseBuffers();
+  void BeginLinger();
+
+  bool Refuse(int status, std::string_view text);
+  bool RefuseBody();
+  void StartResponse();
+  void OnTimeout();
+  bool PeerHasLeft() const;
+
+  bool MoveInputToFront();  // false: full
+  bool Read(char* to, size_t most);
+  void OnIo(Io io, const boost::system::error_code& error, size_t bytes);
+  void EnterPhase(Phase phase, uint64_t timeout_ns);
+  uint64_t TransferTime(uint64_t bytes) const;
+
+  Socket socket_;
+  ConnectionOwner* owner_;
+  std::unique_ptr<Session> session_;
+  RequestParser parser_;
+
+  Phase phase_ = Phase::kHead;
+  bool driving_ = false;
+  bool head_seen_ = false;     // some of the next request has arrived
+  bool with_session_ = false;  // OnBody was called, neither Sent nor Abandon yet
+  bool answered_ = false;      // Send was called
+  bool close_after_ = false;
+  bool http10_ = false;
+  bool omit_body_ = false;
+  uint64_t phase_start_ns_ = 0;
+  uint64_t deadline_ns_ = 0;  // of the phase; 0: none
+
+  // Input: [begin_, end_) of in_ is not consumed yet.  Its capacity is fixed,
+  // so views into it stay good while a request is in hand.
+  std::unique_ptr<char[]> in_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+
+  // The body: in in_ where it fits, else in body_.
+  uint64_t body_total_ = 0;
+  uint64_t body_limit_ = 0;
+  bool body_inline_ = false;
+  bool expects_continue_ = false;
+  Buffer body_;
+  uint64_t reserved_ = 0;  // accounted with the owner
+
+  // Output: gather_ from gather_at_ on is not sent yet.
+  Response response_;
+  Buffer head_out_;
+  std::vector<iovec> gather_;
+  size_t gather_at_ = 0;
+
+  IoMemory io_memory_;
+};
+
+}  // namespace mlos::http

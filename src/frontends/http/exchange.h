@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The line between transport and what is served over it.
+//
+// A Connection owns one Session and drives it, one request at a time:
+//
+//   OnHead -> OnBody -> (session works) -> Exchange::Send -> Sent
+//                                   or, at any point: Abandon
+//
+// Everything happens on the event loop's thread.
+#pragma once
+
+#include <memory>
+
+#include "frontends/http/request.h"
+#include "frontends/http/response.h"
+
+namespace mlos::http {
+
+// The connection as a session sees it.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual Response& response() = 0;
+  // The response is complete.  May be called inside OnBody or later; exactly
+  // once per OnBody, and as the session's last act on this request: the
+  // connection may go on to the next one, or end, before Send returns.
+  virtual void Send() = 0;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // A request's head has arrived.  Returns the largest body that will be
+  // taken; for a larger one RefuseBody follows instead of OnBody.
+  virtual uint64_t OnHead(const RequestHead& head) = 0;
+  // Fill in the response; the connection sends it and closes.
+  virtual void RefuseBody(Response& response) = 0;
+  // The body is there and stays until Sent or Abandon.
+  virtual void OnBody(const Body& body) = 0;
+  // The response has been handed to the system: let go of what it points to.
+  virtual void Sent() = 0;
+  // The client is gone: stop, no Send any more.  Not called after Sent.
+  virtual void Abandon() = 0;
+  // True if the response goes without its body (HEAD).
+  virtual bool head_only() const = 0;
+};
+
+}  // namespace mlos::http

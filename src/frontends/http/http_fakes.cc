@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/http_fakes.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+
+#include "base/clock.h"
+
+namespace mlos::engine {
+namespace {
+
+using tensor::Datatype;
+
+std::shared_ptr<ModelInfo> Identity(Datatype datatype) {
+  auto info = std::make_shared<ModelInfo>();
+  info->inputs = {{"in", datatype, {-1}, false}};
+  info->outputs = {{"out", datatype, {-1}, false}};
+  info->platform = "fake";
+  return info;
+}
+
+void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo> info,
+         ModelState state = ModelState::kReady, uint64_t version = 1) {
+  auto route = std::make_shared<ModelRoute>();
+  route->name = name;
+  route->version = std::to_string(version);
+  route->version_number = version;
+  route->state = state;
+  route->on_demand = state == ModelState::kRegistered;
+  route->info = std::move(info);
+  route->plugin = "fakeplugin";
+  table->models[name].versions.push_back(std::move(route));
+}
+
+std::shared_ptr<RoutingTable> Models() {
+  auto table = std::make_shared<RoutingTable>();
+  table->ready = true;
+  for (const auto t :
+       {Datatype::kInt8, Datatype::kInt16, Datatype::kInt32, Datatype::kInt64, Datatype::kUint8,
+        Datatype::kUint16, Datatype::kUint32, Datatype::kUint64, Datatype::kFp16, Datatype::kFp32,
+        Datatype::kFp64, Datatype::kBf16, Datatype::kBool, Datatype::kBytes}) {
+    Add(table.get(), "id_" + std::string(tensor::DatatypeName(t)), Identity(t));
+  }
+  auto pair = std::make_shared<ModelInfo>();
+  pair->inputs = {{"a", Datatype::kInt32, {-1}, false},
+                  {"b", Datatype::kFp32, {-1, 2}, false},
+                  {"c", Datatype::kBytes, {-1}, true}};
+  pair->outputs = {{"a", Datatype::kInt32, {-1}, false},
+                   {"b", Datatype::kFp32, {-1, 2}, false},
+                   {"c", Datatype::kBytes, {-1}, false}};
+  Add(table.get(), "pair", pair);
+  Add(table.get(), "pair", pair, ModelState::kReady, 7);
+  Add(table.get(), "pair", pair, ModelState::kFailed, 9);
+  auto batch = std::make_shared<ModelInfo>();
+  batch->inputs = {{"in", Datatype::kFp32, {-1, 2}, false}};
+  batch->outputs = {{"out", Datatype::kFp32, {-1, 2}, false}};
+  batch->max_batch_size = 4;
+  batch->platform = "fake";
+  Add(table.get(), "batch", batch);
+  auto word = Identity(Datatype::kBytes);
+  word->inputs[0].shape = {1};
+  word->outputs[0].shape = {1};
+  Add(table.get(), "word", word);
+  for (const char* name : {"later", "hang", "odd name/\xc3\xa9"}) {
+    Add(table.get(), name, Identity(Datatype::kFp32));
+  }
+  for (int code = 1; code <= 16; ++code) {
+    Add(table.get(), "fail_" + CodeName(static_cast<StatusCode>(code)), Identity(Datatype::kFp32));
+  }
+  Add(table.get(), "ondemand", Identity(Datatype::kFp32), ModelState::kRegistered);
+  Add(table.get(), "unloaded", nullptr, ModelState::kUnloaded);
+  return table;
+}
+
+}  // namespace
+
+FakeEngine::FakeEngine(EventLoop& loop) : loop_(loop), table_(Models()) {}
+
+void FakeEngine::SetReady(bool ready) {
+  auto table = std::make_shared<RoutingTable>(*table_);
+  table->ready = ready;
+  table_ = std::move(table);
+}
+
+void FakeEngine::Later(Call& call, std::function<void()> f) {
+  const uint64_t serial = memory_[&call].serial;
+  loop_.Post([this, &call, serial, f = std::move(f)] {
+    const auto it = memory_.find(&call);
+    if (it == memory_.end() || it->second.serial != serial) return;
+    f();
+    call.OnProgress();
+  });
+}
+
+bool FakeEngine::Resolve(Call& call, std::string_view model, std::string_view version) {
+  ++resolved;
+  call.status = OkStatus();
+  memory_[&call].serial = ++serial_;
+  ++running;
+  last_deadline_ns = call.deadline_ns;
+  const RoutePin route = table_->Find(model, version);
+  if (route == nullptr) {
+    call.status = NotFound("there is no model " + std::string(model));
+    return true;
+  }
+  if (route->state == ModelState::kRegistered) {
+    Later(call, [&call, route] { call.route = route; });
+    return false;
+  }
+  if (route->state != ModelState::kReady) {
+    call.status = Unavailable("model " + std::string(model) + " is " +
+                              std::string(ModelStateName(route->state)));
+    return true;
+  }
+  call.route = route;
+  return true;
+}
+
+bool FakeEngine::Allocate(Call& call, tensor::RequestPlan* plan) {
+  Memory& memory = memory_[&call];
+  call.status = OkStatus();
+  if (!tensor::LayOutRequest(plan, &memory.bytes) || memory.bytes > max_request_bytes) {
+    call.status = ResourceExhausted("the request is larger than a channel can be");
+    return true;
+  }
+  // Exactly as large as planned, so that a sanitizer sees what goes beyond.
+  memory.block.reset(new std::byte[memory.bytes]);
+  memory.wanted = plan->outputs;
+  call.slot.memory = {memory.block.get(), memory.bytes};
+  tensor::WriteRequest(*plan, 0, 0, call.slot.memory);
+  if (!allocate_later) return true;
+  Later(call, [] {});
+  return false;
+}
+
+bool FakeEngine::Submit(Call& call) {
+  ++submitted;
+  call.status = OkStatus();
+  const std::string& name = call.route->name;
+  if (name == "hang") return false;
+  if (name == "later") {
+    Later(call, [this, &call] { Answer(call); });
+    return false;
+  }
+  Answer(call);
+  return true;
+}
+
+void FakeEngine::Answer(Call& call) {
+  call.outputs.clear();
+  const std::string& name = call.route->name;
+  for (int code = 1; code <= 16; ++code) {
+    if (name == "fail_" + CodeName(static_cast<StatusCode>(code))) {
+      call.status = MakeStatus(static_cast<StatusCode>(code), "this model fails");
+      return;
+    }
+  }
+  Memory& memory = memory_[&call];
+  call.status = tensor::ReadRequest({memory.block.get(), memory.bytes}, &memory.view);
+  if (!call.status.ok()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    last_parameters_ =
+        memory.view.has_parameters ? std::string(memory.view.parameter_text.data()) : "";
+  }
+  const size_t all = call.route->info->outputs.size();
+  for (uint32_t i = 0; i < all; ++i) {
+    const auto& wanted = memory.wanted;
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), i) == wanted.end()) continue;
+    OutputTensor out;
+    out.desc.index = i;
+    out.desc.datatype = static_cast<uint32_t>(call.route->info->outputs[i].datatype);
+    out.desc.rank = static_cast<uint32_t>(call.route->info->outputs[i].shape.size());
+    for (const tensor::TensorDesc& in : memory.view.inputs) {
+      if (in.index != i) continue;
+      out.desc = in;
+      out.data =
+          std::span<const std::byte>(memory.block.get(), memory.bytes).subspan(in.offset, in.bytes);
+    }
+    call.outputs.push_back(out);
+  }
+}
+
+void FakeEngine::Finish(Call& call) {
+  if (memory_.erase(&call) > 0) --running;
+  call.route.reset();
+  call.outputs.clear();
+}
+
+std::string FakeEngine::last_parameters() const {
+  const std::lock_guard lock(mutex_);
+  return last_parameters_;
+}
+
+}  // namespace mlos::engine
+
+namespace mlos::http {
+
+FakeControl::FakeControl() {
+  answer_ = [](const control::Operation&) {
+    control::Outcome outcome;
+    outcome.body = boost::json::object{};
+    return outcome;
+  };
+  thread_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return stop_ || (open_ && !queue_.empty()); });
+      if (stop_) return;
+      auto [operation, done] = std::move(queue_.front());
+      queue_.erase(queue_.begin());
+      const Answer answer = answer_;
+      lock.unlock();
+      done(answer(operation));
+      lock.lock();
+    }
+  });
+}
+
+FakeControl::~FakeControl() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void FakeControl::Apply(control::Operation operation, std::function<void(control::Outcome)> done) {
+  ++applied;
+  const std::lock_guard lock(mutex_);
+  queue_.emplace_back(std::move(operation), std::move(done));
+  changed_.notify_all();
+}
+
+void FakeControl::set_answer(Answer answer) {
+  const std::lock_guard lock(mutex_);
+  answer_ = std::move(answer);
+}
+
+void FakeControl::Open(bool open) {
+  const std::lock_guard lock(mutex_);
+  open_ = open;
+  changed_.notify_all();
+}
+
+TestServer::TestServer(HttpOptions options) {
+  engine_ = std::make_unique<engine::FakeEngine>(loop_);
+  server_ = std::make_unique<HttpServer>(loop_, *engine_, control_, std::move(options));
+  address_ = server_->Listen("127.0.0.1:0").value();
+  thread_ = std::thread([this] { loop_.Run(); });
+}
+
+TestServer::~TestServer() {
+  OnLoop([this] { server_.reset(); });
+  loop_.Stop();
+  thread_.join();
+}
+
+void TestServer::OnLoop(std::function<void()> f) {
+  std::promise<void> done;
+  loop_.Post([&] {
+    f();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+size_t TestServer::connections() {
+  size_t n = 0;
+  OnLoop([&] { n = server_->connections(); });
+  return n;
+}
+
+namespace {
+
+OwnedFd Connect(const std::string& address) {
+  if (address.substr(0, 5) == "unix:") {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    std::strncpy(to.sun_path, address.c_str() + 5, sizeof(to.sun_path) - 1);
+    OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) fd.Reset();
+    return fd;
+  }
+  const size_t colon = address.rfind(':');
+  const auto port = static_cast<uint16_t>(std::stoi(address.substr(colon + 1)));
+  if (address[0] == '[') {
+    sockaddr_in6 to{};
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(port);
+    ::inet_pton(AF_INET6, address.substr(1, colon - 2).c_str(), &to.sin6_addr);
+    OwnedFd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) fd.Reset();
+    return fd;
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+  OwnedFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) fd.Reset();
+  return fd;
+}
+
+std::string Lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+}  // namespace
+
+TestClient::TestClient(const std::string& address) : fd_(Connect(address)) {
+  const timeval limit{10, 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+bool TestClient::Send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+bool TestClient::Fill() {
+  char chunk[16384];
+  const ssize_t n = ::recv(fd_.get(), chunk, sizeof(chunk), 0);
+  if (n <= 0) return false;
+  buffer_.append(chunk, static_cast<size_t>(n));
+  return true;
+}
+
+Reply TestClient::Read(bool head) {
+  Reply reply;
+  size_t end;
+  while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
+    if (!Fill()) return reply;
+  }
+  const std::string header = buffer_.substr(0, end + 2);
+  buffer_.erase(0, end + 4);
+  const int status = std::stoi(header.substr(9, 3));
+  for (size_t at = header.find("\r\n") + 2; at < header.size();) {
+    const size_t eol = header.find("\r\n", at);
+    const size_t colon = header.find(':', at);
+    reply.fields[Lower(header.substr(at, colon - at))] = header.substr(colon + 2, eol - colon - 2);
+    at = eol + 2;
+  }
+  const auto length = reply.fields.find("content-length");
+  if (!head && length != reply.fields.end()) {
+    const size_t bytes = std::stoull(length->second);
+    while (buffer_.size() < bytes) {
+      if (!Fill()) return reply;
+    }
+    reply.body = buffer_.substr(0, bytes);
+    buffer_.erase(0, bytes);
+  }
+  reply.status = status;
+  return reply;
+}
+
+Reply TestClient::Ask(std::string_view method, std::string_view path, std::string_view body,
+                      std::string_view fields) {
+  std::string request(method);
+  request += ' ';
+  request += path;
+  request += " HTTP/1.1\r\nHost: test\r\n";
+  request += fields;
+  if (!body.empty() || method == "POST") {
+    request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  }
+  request += "\r\n";
+  request += body;
+  Send(request);
+  return Read(method == "HEAD");
+}
+
+std::string TestClient::ReadAll() {
+  while (Fill()) {
+  }
+  return std::exchange(buffer_, {});
+}
+
+bool TestClient::AtEnd() {
+  if (!buffer_.empty()) return false;
+  char c;
+  return ::recv(fd_.get(), &c, 1, 0) == 0;
+}
+
+void TestClient::ShutdownSend() { ::shutdown(fd_.get(), SHUT_WR); }
+
+bool Eventually(const std::function<bool()>& condition) {
+  const uint64_t limit = NowNanos() + 10 * kNanosPerSecond;
+  while (!condition()) {
+    if (NowNanos() > limit) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+}  // namespace mlos::http

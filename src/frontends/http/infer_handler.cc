@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/infer_handler.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "frontends/http/infer_response.h"
+
+namespace mlos::http {
+
+void InferHandler::Start(std::string_view model, std::string_view version, const Body& body,
+                         int64_t json_length) {
+  model_ = model;
+  version_ = version;
+  if (Status parsed = decoder_.Parse(body, json_length, &request_); !parsed.ok()) {
+    return Answer(parsed);
+  }
+  uint64_t allowed_ns = options_.default_deadline_ns;
+  if (request_.timeout_us > 0) {
+    allowed_ns =
+        std::min(request_.timeout_us, options_.max_deadline_ns / kNanosPerMicro) * kNanosPerMicro;
+  }
+  deadline_ns = NowNanos() + allowed_ns;
+  Run(Step::kResolve);
+}
+
+void InferHandler::OnProgress() { Run(step_); }
+
+void InferHandler::Run(Step step) {
+  // Enters with `step` not begun (from Start and from the end of each step) or
+  // with it done (from OnProgress).
+  bool done = step == step_;
+  for (;;) {
+    step_ = step;
+    Status after;
+    switch (step) {
+      case Step::kResolve:
+        if (!done && !engine_.Resolve(*this, model_, version_)) return;
+        after = status.ok() ? AfterResolve() : status;
+        step = Step::kAllocate;
+        break;
+      case Step::kAllocate:
+        if (!done && !engine_.Allocate(*this, &plan_)) return;
+        after = AfterAllocate();
+        step = Step::kSubmit;
+        break;
+      case Step::kSubmit:
+        if (!done && !engine_.Submit(*this)) return;
+        after = status.ok() ? AfterSubmit() : status;
+        return Answer(after);
+      case Step::kIdle:
+      case Step::kAnswered:
+        return;
+    }
+    if (!after.ok()) return Answer(after);
+    done = false;
+  }
+}
+
+Status InferHandler::AfterResolve() {
+  return decoder_.Plan(model_, *route->info, &request_, &plan_);
+}
+
+Status InferHandler::AfterAllocate() {
+  if (!status.ok()) return status;
+  return decoder_.Fill(model_, &request_, plan_, slot.memory);
+}
+
+Status InferHandler::AfterSubmit() {
+  return EncodeInferResponse(model_, route->version, *route->info, request_, outputs,
+                             options_.max_json_response_bytes, &exchange_.response());
+}
+
+void InferHandler::Answer(const Status& error) {
+  const bool allocating = step_ == Step::kAllocate;
+  if (!error.ok()) {
+    Response& response = exchange_.response();
+    response.Error(error);
+    // Not "slow down" but "never": the request is larger than any channel.
+    if (allocating && error.code() == StatusCode::kResourceExhausted) {
+      response.status = 413;
+      response.retry_after = false;
+    }
+  }
+  // Outputs that are sent from where they lie are kept until Release.
+  if (exchange_.response().blobs.empty()) {
+    Release();
+  } else {
+    step_ = Step::kAnswered;
+  }
+  exchange_.Send();
+}
+
+void InferHandler::Release() {
+  if (step_ == Step::kIdle) return;
+  step_ = Step::kIdle;
+  engine_.Finish(*this);
+  decoder_.Trim();
+}
+
+}  // namespace mlos::http

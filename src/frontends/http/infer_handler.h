@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One inference from body to answer: parse, resolve, plan, allocate, fill,
+// submit, encode, finish.  One per connection, reused; each step either goes
+// through at once or continues in OnProgress.
+//
+// Threads: the event loop's.  Lifetime: the session's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/engine.h"
+#include "frontends/http/exchange.h"
+#include "frontends/http/infer_request.h"
+#include "frontends/http/options.h"
+
+namespace mlos::http {
+
+class InferHandler final : public engine::Call {
+ public:
+  InferHandler(engine::Engine& engine, InferDecoder& decoder, const HttpOptions& options,
+               Exchange& exchange)
+      : engine_(engine), decoder_(decoder), options_(options), exchange_(exchange) {}
+
+  // Ends in exchange.Send().  `model` and `version` stay until Sent or Abandon.
+  void Start(std::string_view model, std::string_view version, const Body& body,
+             int64_t json_length);
+  // The answer is out, or nobody wants it any more.
+  void Release();
+
+  void OnProgress() override;
+
+ private:
+  enum class Step : uint8_t { kIdle, kResolve, kAllocate, kSubmit, kAnswered };
+
+  // Runs steps until one has to wait or the answer is ready.
+  void Run(Step step);
+  // What comes after a step: the next one, or an error that ends it.
+  Status AfterResolve();
+  Status AfterAllocate();
+  Status AfterSubmit();
+  void Answer(const Status& error);
+
+  engine::Engine& engine_;
+  InferDecoder& decoder_;
+  const HttpOptions& options_;
+  Exchange& exchange_;
+
+  Step step_ = Step::kIdle;
+  std::string_view model_;
+  std::string_view version_;
+  InferRequest request_;
+  tensor::RequestPlan plan_;
+};
+
+}  // namespace mlos::http

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/infer_parameters.h"
+
+#include "frontends/common/infer_plan.h"
+#include "frontends/http/json_read.h"
+#include "frontends/http/json_text.h"
+
+namespace mlos::http {
+namespace {
+
+namespace od = simdjson::ondemand;
+
+Status NotOffered(std::string_view parameter, std::string_view extension) {
+  return Unimplemented("parameter \"" + std::string(parameter) +
+                       "\": this server does not offer the " + std::string(extension) +
+                       " extension");
+}
+
+// A JSON object is walked; `each` sees every key, unescaped, with its value.
+template <typename F>
+Status ForEachParameter(od::value value, F each) {
+  od::object object;
+  if (value.get_object().get(object) != simdjson::SUCCESS) {
+    return InvalidArgument("\"parameters\" is not an object");
+  }
+  for (auto member : object) {
+    od::field field;
+    MLOS_RETURN_IF_ERROR(JsonOk(std::move(member).get(field)));
+    std::string_view key;
+    if (field.unescaped_key().get(key) != simdjson::SUCCESS) {
+      return InvalidArgument("a parameter's name is not a string of valid Unicode");
+    }
+    MLOS_RETURN_IF_ERROR(each(key, field.value()));
+  }
+  return OkStatus();
+}
+
+// The number or word as it was written, after a look that it is one.
+Status ScalarText(std::string_view key, od::value value, std::string_view* text) {
+  auto type = od::json_type::null;
+  MLOS_RETURN_IF_ERROR(JsonOk(value.type().get(type)));
+  bool valid = false;
+  *text = value.raw_json_token();
+  if (type == od::json_type::boolean) {
+    bool ignored = false;
+    valid = value.get_bool().get(ignored) == simdjson::SUCCESS;
+  } else if (type == od::json_type::number) {
+    double ignored = 0;
+    valid = value.get_double().get(ignored) == simdjson::SUCCESS;
+  }
+  if (!valid) {
+    return InvalidArgument("parameter " + frontend::Quote(key) +
+                           " is not a string, a number, true or false");
+  }
+  while (!text->empty() && static_cast<unsigned char>(text->back()) <= ' ') text->remove_suffix(1);
+  return OkStatus();
+}
+
+// `"key":value` behind what `out` has.
+Status AppendCustom(std::string_view key, od::value value, std::string* out) {
+  Buffer text;
+  text.Append(out->empty() ? '{' : ',');
+  AppendJsonString(key, &text);
+  text.Append(':');
+  std::string_view string;
+  if (value.get_string().get(string) == simdjson::SUCCESS) {
+    AppendJsonString(string, &text);
+  } else {
+    MLOS_RETURN_IF_ERROR(ScalarText(key, value, &string));
+    text.Append(string);
+  }
+  out->append(text.view());
+  if (out->size() >= tensor::kMaxParameterBytes) {
+    return InvalidArgument("the parameters are longer than " +
+                           std::to_string(tensor::kMaxParameterBytes) + " bytes");
+  }
+  return OkStatus();
+}
+
+// The client means a stateful model: to answer as if there were no sequence
+// would be a wrong result.
+Status CheckSequenceId(od::value value) {
+  uint64_t number = 0;
+  std::string_view text;
+  const bool none = (value.get_uint64().get(number) == simdjson::SUCCESS && number == 0) ||
+                    (value.get_string().get(text) == simdjson::SUCCESS && text.empty());
+  return none ? OkStatus() : NotOffered("sequence_id", "sequence");
+}
+
+}  // namespace
+
+Status ParseRequestParameters(od::value value, InferRequest* request) {
+  bool ignored = false;
+  uint64_t number = 0;
+  MLOS_RETURN_IF_ERROR(ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+    if (key == "binary_data_output") return ReadBool(v, key, &request->binary_default);
+    if (key == "timeout") return ReadUint(v, key, &request->timeout_us);
+    if (key == "priority") return ReadUint(v, key, &number);  // one class for all, so far
+    if (key == "sequence_id") return CheckSequenceId(v);
+    if (key == "sequence_start" || key == "sequence_end") return ReadBool(v, key, &ignored);
+    if (key == "headers") return OkStatus();
+    if (key.substr(0, 7) == "triton_") {
+      return InvalidArgument("parameter " + frontend::Quote(key) +
+                             ": names that begin with 'triton_' are reserved");
+    }
+    return AppendCustom(key, v, &request->parameters);
+  }));
+  if (!request->parameters.empty()) request->parameters += '}';
+  return OkStatus();
+}
+
+Status ParseInputParameters(od::value value, std::optional<uint64_t>* binary_size) {
+  return ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+    if (key == "binary_data_size") {
+      if (binary_size->has_value()) {
+        return InvalidArgument("parameter \"binary_data_size\" is given twice");
+      }
+      return ReadUint(v, key, &binary_size->emplace());
+    }
+    if (key.substr(0, 14) == "shared_memory_") return NotOffered(key, "shared memory");
+    return OkStatus();
+  });
+}
+
+Status ParseOutputParameters(od::value value, Form* form) {
+  return ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+    if (key == "binary_data") {
+      bool binary = false;
+      MLOS_RETURN_IF_ERROR(ReadBool(v, key, &binary));
+      *form = binary ? Form::kBinary : Form::kJson;
+      return OkStatus();
+    }
+    if (key == "classification") {
+      // Some clients always send it; 0 classes asks for nothing.
+      uint64_t classes = 0;
+      if (v.get_uint64().get(classes) == simdjson::SUCCESS && classes == 0) return OkStatus();
+      return NotOffered(key, "classification");
+    }
+    if (key.substr(0, 14) == "shared_memory_") return NotOffered(key, "shared memory");
+    return OkStatus();
+  });
+}
+
+}  // namespace mlos::http

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An inference request as HTTP carries it: JSON, perhaps followed by binary
+// tensors (the binary tensor data extension).
+//
+// Read in three steps, between which the caller may wait:
+//   Parse  what is asked for, without looking at the tensors' elements
+//   Plan   against the model: tensors found and checked, sizes known
+//   Fill   the elements, straight into the request's memory
+//
+// InferRequest is one per connection and reused; it points into the body.
+// InferDecoder holds the parser's memory and is one per event loop: a document
+// it has read is forgotten when it reads another, and is then read again by
+// Fill.  One thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "frontends/common/infer_plan.h"
+#include "frontends/http/request.h"
+#include "tensor/message.h"
+#include "tensor/model_info.h"
+
+namespace mlos::http {
+
+enum class Form : uint8_t { kUnset, kJson, kBinary };
+
+struct InferInput {
+  std::string_view name;
+  tensor::TensorDesc desc;   // datatype, rank, dims; after Plan all but the place
+  Form form = Form::kUnset;  // where the elements are
+  uint64_t blob_offset = 0;  // in the body
+  uint64_t blob_bytes = 0;
+};
+
+struct InferOutput {
+  std::string_view name;
+  Form form = Form::kUnset;  // kUnset: as binary_default says
+  uint32_t index = 0;        // after Plan
+};
+
+struct InferRequest {
+  Body body;
+  uint64_t json_bytes = 0;  // 0: the body is one raw tensor
+  std::string_view id;
+  uint64_t timeout_us = 0;  // 0: none given
+  bool binary_default = false;
+  std::vector<InferInput> inputs;
+  std::vector<InferOutput> outputs;  // empty: all
+  std::string parameters;            // custom ones, as a JSON object; or empty
+
+  void Clear();
+  // Keeps what an escaped string says; the view lives until Clear.
+  std::string_view Keep(std::string_view text);
+
+  // Inference-Header-Content-Length: 0.  All outputs come back binary.
+  bool raw() const { return json_bytes == 0; }
+
+  uint64_t document = 0;  // the decoder's
+
+ private:
+  std::deque<std::string> kept_;
+};
+
+class InferDecoder {
+ public:
+  InferDecoder();
+  ~InferDecoder();
+
+  // `json_length` is Inference-Header-Content-Length, -1 if there is none.
+  Status Parse(const Body& body, int64_t json_length, InferRequest* request);
+  // `plan` points into `request`, too.
+  Status Plan(std::string_view model, const ModelInfo& info, InferRequest* request,
+              tensor::RequestPlan* plan);
+  // `block` is the request's memory, laid out by `plan`.
+  Status Fill(std::string_view model, InferRequest* request, const tensor::RequestPlan& plan,
+              std::span<std::byte> block);
+
+  // Gives back the memory that large documents took.
+  void Trim();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mlos::http

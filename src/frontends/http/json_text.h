@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writing JSON: strings with their escapes, and tensors as flat arrays.
+// Functions without state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/status.h"
+#include "frontends/http/buffer.h"
+#include "tensor/datatype.h"
+
+namespace mlos::http {
+
+// "text", quoted and escaped.  Bytes above 0x7f are written as they are: the
+// caller gives UTF-8.
+void AppendJsonString(std::string_view text, Buffer* out);
+void AppendJsonInt(int64_t value, Buffer* out);
+// [1,2,3]
+void AppendJsonShape(std::span<const int64_t> dims, Buffer* out);
+
+// The elements as one flat array in row-major order.  `data` may lie in memory
+// that another process can still write: every byte is read once.  Floating
+// point is printed so that it reads back exactly, NaN and infinities as NaN,
+// Infinity, -Infinity.
+// INVALID_ARGUMENT: the datatype has no JSON form (FP16, BF16), or BYTES that
+// are not UTF-8.  RESOURCE_EXHAUSTED: `out` would exceed `limit` bytes.
+// INTERNAL: malformed BYTES.
+Status AppendJsonTensor(tensor::Datatype datatype, uint64_t count, std::span<const std::byte> data,
+                        uint64_t limit, Buffer* out);
+
+}  // namespace mlos::http

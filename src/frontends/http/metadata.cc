@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/metadata.h"
+
+#include "frontends/http/json_text.h"
+
+namespace mlos::http {
+namespace {
+
+// Only what is implemented: clients act on it.
+constexpr std::string_view kExtensions = "[\"binary_tensor_data\",\"parameters\"]";
+
+void AppendTensors(const std::vector<TensorInfo>& tensors, Buffer* out) {
+  out->Append('[');
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    out->Append(i > 0 ? ",{\"name\":" : "{\"name\":");
+    AppendJsonString(tensors[i].name, out);
+    out->Append(",\"datatype\":\"");
+    out->Append(tensor::DatatypeName(tensors[i].datatype));
+    out->Append("\",\"shape\":");
+    AppendJsonShape(tensors[i].shape, out);
+    out->Append('}');
+  }
+  out->Append(']');
+}
+
+void AppendVersions(const engine::ModelRoute& route, const engine::RoutingTable& table,
+                    bool explicit_version, Buffer* out) {
+  out->Append('[');
+  bool first = true;
+  const auto append = [&](std::string_view version) {
+    if (!first) out->Append(',');
+    first = false;
+    AppendJsonString(version, out);
+  };
+  const auto model = table.models.find(route.name);
+  if (explicit_version || model == table.models.end()) {
+    append(route.version);
+  } else {
+    for (const engine::RoutePin& other : model->second.versions) {
+      // The one in hand serves, whatever the snapshot says by now.
+      if (other->state == engine::ModelState::kReady || other->version == route.version) {
+        append(other->version);
+      }
+    }
+  }
+  out->Append(']');
+}
+
+}  // namespace
+
+void AppendServerMetadata(const HttpOptions& options, Buffer* out) {
+  out->Append("{\"name\":");
+  AppendJsonString(options.server_name, out);
+  out->Append(",\"version\":");
+  AppendJsonString(options.server_version, out);
+  out->Append(",\"extensions\":");
+  out->Append(kExtensions);
+  out->Append('}');
+}
+
+void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingTable& table,
+                         bool explicit_version, Buffer* out) {
+  out->Append("{\"name\":");
+  AppendJsonString(route.name, out);
+  out->Append(",\"versions\":");
+  AppendVersions(route, table, explicit_version, out);
+  out->Append(",\"platform\":");
+  AppendJsonString(route.info->platform.empty() ? std::string_view(route.plugin)
+                                                : std::string_view(route.info->platform),
+                   out);
+  out->Append(",\"inputs\":");
+  AppendTensors(route.info->inputs, out);
+  out->Append(",\"outputs\":");
+  AppendTensors(route.info->outputs, out);
+  out->Append('}');
+}
+
+}  // namespace mlos::http

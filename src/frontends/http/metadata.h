@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What GET /v2 and GET /v2/models/{m} answer.  Functions without state.
+#pragma once
+
+#include <string_view>
+
+#include "engine/route.h"
+#include "frontends/http/buffer.h"
+#include "frontends/http/options.h"
+
+namespace mlos::http {
+
+void AppendServerMetadata(const HttpOptions& options, Buffer* out);
+
+// `route` is ready; with an explicit `version` only that one is listed, else
+// all that are ready.
+void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingTable& table,
+                         bool explicit_version, Buffer* out);
+
+}  // namespace mlos::http

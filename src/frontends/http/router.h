@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From method and path to what is asked for.  The inference paths are fixed by
+// the protocol; the management paths come from control::Operations().
+// No state; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "control/operation.h"
+#include "frontends/http/request.h"
+
+namespace mlos::http {
+
+enum class Target : uint8_t {
+  kServerMetadata,
+  kLive,
+  kReady,
+  kModelMetadata,
+  kModelReady,
+  kInfer,
+  kOperation,
+  kOptions,           // any known path, or "*"
+  kUnknownPath,       // 404
+  kMethodNotAllowed,  // 405, `allow` says which are
+  kBadPath,           // 400: percent-encoding, NUL
+};
+
+// One per connection, reused: strings keep their capacity.
+struct Route {
+  Target target = Target::kUnknownPath;
+  bool management = false;  // below /api: errors have the management form
+  bool head_only = false;   // HEAD: answer as GET, without the body
+  bool wait = true;         // ?wait=false
+  std::string name;         // {m} or {name}, decoded
+  std::string version;      // {v} or {version}; empty: none given
+  const control::OperationRow* operation = nullptr;
+  std::string allow;  // "GET, HEAD"
+};
+
+void FindRoute(Method method, std::string_view target, Route* route);
+
+// %XX decoded; false on a malformed escape, on NUL and on control characters.
+bool PercentDecode(std::string_view text, std::string* out);
+
+}  // namespace mlos::http

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/server.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <ctime>
+#include <vector>
+
+#include "base/clock.h"
+#include "frontends/http/api_session.h"
+#include "frontends/http/connection.h"
+#include "frontends/http/listener.h"
+
+namespace mlos::http {
+namespace {
+
+constexpr std::string_view kFull =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    "Content-Length: 48\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    "{\"error\":\"too many connections: try again soon\"}";
+
+}  // namespace
+
+class HttpServer::Impl final : public ConnectionOwner {
+ public:
+  Impl(EventLoop& loop, engine::Engine& engine, control::Control& control, HttpOptions options)
+      : options_(std::move(options)),
+        loop_(loop),
+        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())),
+        api_(loop, engine, control, options_) {}
+
+  ~Impl() override {
+    sweep_->cancel();
+    alive_.reset();
+    drained_ = nullptr;
+    listeners_.clear();
+    while (!connections_.empty()) connections_.back()->Close();
+  }
+
+  StatusOr<std::string> Listen(std::string_view text) {
+    MLOS_ASSIGN_OR_RETURN(const Address address, Address::Parse(text));
+    MLOS_ASSIGN_OR_RETURN(auto listener,
+                          Listener::Open(loop_.io(), address,
+                                         [this](Accepted client) { Accept(std::move(client)); }));
+    std::string chosen = listener->address();
+    listeners_.push_back(std::move(listener));
+    return chosen;
+  }
+
+  void Drain(std::function<void()> done) {
+    draining_ = true;
+    api_.set_draining();
+    drained_ = std::move(done);
+    listeners_.clear();
+    // Close changes the list.
+    const std::vector<std::shared_ptr<Connection>> present = connections_;
+    for (const auto& connection : present) connection->Drain();
+    CheckDrained();
+  }
+
+  size_t connections() const { return connections_.size(); }
+
+  // ConnectionOwner
+  const HttpOptions& options() const override { return options_; }
+  bool draining() const override { return draining_; }
+
+  std::string_view date_field() override {
+    const time_t now = ::time(nullptr);
+    if (now != date_of_) {
+      date_of_ = now;
+      tm parts{};
+      ::gmtime_r(&now, &parts);
+      date_length_ =
+          std::strftime(date_, sizeof(date_), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+    }
+    return {date_, date_length_};
+  }
+
+  bool ReserveBuffer(uint64_t bytes) override {
+    if (bytes > options_.max_buffered_bytes - buffered_) return false;
+    buffered_ += bytes;
+    return true;
+  }
+  void ReleaseBuffer(uint64_t bytes) override { buffered_ -= bytes; }
+
+  void OnClosed(Connection& connection) override {
+    const size_t index = connection.owner_index;
+    std::shared_ptr<Connection> gone = std::move(connections_[index]);
+    if (index + 1 != connections_.size()) {
+      connections_[index] = std::move(connections_.back());
+      connections_[index]->owner_index = index;
+    }
+    connections_.pop_back();
+    // Somebody further up the stack may still be inside it.
+    loop_.Post([gone = std::move(gone)] {});
+    CheckDrained();
+  }
+
+ private:
+  void Accept(Accepted client) {
+    if (connections_.size() >= options_.max_connections) {
+      (void)!::send(client.fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::shutdown(client.fd.get(), SHUT_WR);
+      return;
+    }
+    Socket socket(loop_.io().get_executor());
+    boost::system::error_code error;
+    socket.assign(boost::asio::generic::stream_protocol(client.family, 0), client.fd.get(), error);
+    if (error) return;
+    client.fd.Release();
+    auto connection = std::make_shared<Connection>(std::move(socket), *this);
+    connection->set_session(api_.NewSession(*connection));
+    connection->owner_index = connections_.size();
+    connections_.push_back(connection);
+    if (connections_.size() == 1) StartSweeping();
+    connection->Start();
+  }
+
+  // While there are connections; an idle server does not wake up.
+  void StartSweeping() {
+    if (sweeping_) return;
+    sweeping_ = true;
+    sweep_->expires_after(std::chrono::nanoseconds(options_.sweep_ns));
+    sweep_->async_wait([this, alive = std::weak_ptr<int>(alive_),
+                        timer = sweep_](const boost::system::error_code&) {
+      if (alive.expired()) return;
+      sweeping_ = false;
+      Sweep();
+      if (!connections_.empty()) StartSweeping();
+    });
+  }
+
+  void Sweep() {
+    const uint64_t now = NowNanos();
+    // From the back: closing one moves the last into its place.
+    for (size_t i = connections_.size(); i-- > 0;) {
+      if (i < connections_.size()) connections_[i]->Sweep(now);
+    }
+  }
+
+  void CheckDrained() {
+    if (!draining_ || !connections_.empty() || !drained_) return;
+    loop_.Post([done = std::exchange(drained_, nullptr), alive = std::weak_ptr<int>(alive_)] {
+      if (!alive.expired()) done();
+    });
+  }
+
+  const HttpOptions options_;
+  EventLoop& loop_;
+  std::shared_ptr<boost::asio::steady_timer> sweep_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  bool sweeping_ = false;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  uint64_t buffered_ = 0;
+  time_t date_of_ = 0;
+  char date_[64] = "";
+  size_t date_length_ = 0;
+  Api api_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::shared_ptr<Connection>> connections_;
+};
+
+HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
+                       HttpOptions options)
+    : impl_(std::make_unique<Impl>(loop, engine, control, std::move(options))) {}
+
+HttpServer::~HttpServer() = default;
+
+StatusOr<std::string> HttpServer::Listen(std::string_view address) {
+  return impl_->Listen(address);
+}
+
+void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done)); }
+
+size_t HttpServer::connections() const { return impl_->connections(); }
+
+bool IsLocalAddress(std::string_view address) {
+  const auto parsed = Address::Parse(address);
+  return parsed.ok() && parsed->IsLocal();
+}
+
+}  // namespace mlos::http

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The HTTP/1.1 front end: inference under /v2, management under /api/v1.
+//
+// Threads: built before the loop runs or on its thread; everything else on the
+// loop's thread, but for answers of the control path, which are posted to the
+// loop from wherever they come.
+// Lifetime: the loop, the engine and the control path outlive the server.
+// Destroying it closes all connections and cancels what they wait for.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "control/operation.h"
+#include "engine/engine.h"
+#include "frontends/http/options.h"
+
+namespace mlos::http {
+
+class HttpServer {
+ public:
+  HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
+             HttpOptions options = {});
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Listens on HOST:PORT, [v6]:PORT or unix:PATH, as often as it is called;
+  // port 0 takes a free one.  Returns the address in use.
+  StatusOr<std::string> Listen(std::string_view address);
+
+  // Stops listening, closes idle connections, lets running requests be
+  // answered, then calls `done` (once, on the loop; never if the server is
+  // destroyed first).
+  void Drain(std::function<void()> done);
+
+  size_t connections() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// True if `address` can be reached from this machine only.
+bool IsLocalAddress(std::string_view address);
+
+}  // namespace mlos::http
