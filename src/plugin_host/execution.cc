@@ -176,10 +176,10 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
     SetError(error, text);
     return code;
   };
-  if (answered_ || index >= info.outputs.size() || has_output_[index]) {
+  if (answered_ || index >= info.outputs.size()) {
     return refuse(SMI_FAILED_PRECONDITION,
-                  fmt::format("{}: output {} cannot be allocated: it does not exist, is allocated "
-                              "already, or the request was answered",
+                  fmt::format("{}: output {} cannot be allocated: it does not exist, or the "
+                              "request was answered",
                               model_->label(), index));
   }
   const TensorInfo& declared = info.outputs[index];
@@ -205,6 +205,8 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
                   fmt::format("{}: output \"{}\" of shape {} cannot have {} bytes", model_->label(),
                               declared.name, ShapeText({shape, rank}), byte_size));
   }
+  // A second call replaces the first: the channel takes the earlier memory back.
+  has_output_[index] = false;
   const auto block = Allocate(index + 1, std::max<uint64_t>(byte_size, 1));
   if (!block.ok()) {
     return refuse(static_cast<smi_code>(block.status().code()),
