@@ -176,10 +176,10 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
     SetError(error, text);
     return code;
   };
-  if (answered_ || index >= info.outputs.size()) {
+  if (answered_ || index >= info.outputs.size() || !Wanted(index)) {
     return refuse(SMI_FAILED_PRECONDITION,
-                  fmt::format("{}: output {} cannot be allocated: it does not exist, or the "
-                              "request was answered",
+                  fmt::format("{}: output {} cannot be allocated: it does not exist, was not asked "
+                              "for, or the request was answered",
                               model_->label(), index));
   }
   const TensorInfo& declared = info.outputs[index];
