@@ -41,6 +41,7 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
       {with({"--http-address", "*:0"}), 2, {"*:0", "loopback"}},
       {with({"--http-address", "192.0.2.1:80"}), 2, {"192.0.2.1:80", "loopback"}},
       {with({"--http-address", "nonsense"}), 2, {"nonsense", "HOST:PORT"}},
+      {with({"--http-address", "no.such.host.invalid:80"}), 2, {"no.such.host.invalid"}},
       {with({"--http-address", "127.0.0.1:99999"}), 2, {"127.0.0.1:99999", "HOST:PORT"}},
       {with({"--http-address", "127.0.0.1:"}), 2, {"127.0.0.1:", "HOST:PORT"}},
       {with({"--http-address", "unix:" + dir.path() + "/file"}), 1, {"file"}},
