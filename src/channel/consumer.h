@@ -75,7 +75,11 @@ class Consumer {
 
   // Publishes the answer; wakes the producer if it sleeps.  False if the entry
   // is not claimed by this epoch (nothing is published).
-  bool Complete(const Claim& claim, const BlockRef& response, const Times& times);
+  // With `ring` false the producer is not woken: for answers that come in quick
+  // succession, the last of which, or RingProducer, wakes it for all.
+  bool Complete(const Claim& claim, const BlockRef& response, const Times& times,
+                bool ring = true);
+  void RingProducer();
 
   bool IsCancelled(uint32_t entry) const;
 

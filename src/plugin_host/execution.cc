@@ -29,9 +29,10 @@ std::string NameList(const std::vector<TensorInfo>& tensors) {
 
 Execution::Execution(SegmentSource& segments) : segments_(segments) {}
 
-void Execution::Run(const Job& job, const Model& model) {
+void Execution::Run(const Job& job, const Model& model, bool ring) {
   job_ = &job;
   model_ = &model;
+  ring_ = ring;
   answered_ = false;
   started_ns_ = NowNanos();
   const Status status = Prepare();
@@ -56,6 +57,7 @@ void Execution::Run(const Job& job, const Model& model) {
 void Execution::Fail(const Job& job, StatusCode code, std::string_view text) {
   job_ = &job;
   model_ = nullptr;
+  ring_ = true;
   answered_ = false;
   started_ns_ = NowNanos();
   allocated_.clear();
@@ -278,7 +280,7 @@ void Execution::Publish(StatusCode code, std::string_view text) {
                  static_cast<int>(Message(head.status()).size()), Message(head.status()).data());
   }
   job_->consumer->Complete(job_->claim, block,
-                           {job_->claim.claimed_ns, started_ns_, NowNanos()});
+                           {job_->claim.claimed_ns, started_ns_, NowNanos()}, ring_);
 }
 
 // ------------------------------------------------------------- SMI callbacks

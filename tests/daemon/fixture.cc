@@ -153,12 +153,13 @@ void UnharmedTest::TearDown() {
   EXPECT_EQ(At(daemon().Get("/api/v1/status"), "/pid"), std::to_string(pid_));
   const Reply bystander = daemon().InferJson(
       "bystander", R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})");
-  EXPECT_EQ("[3.0,5.0]", At(bystander, "/outputs/0/data")) << Show(bystander);
+  EXPECT_EQ((std::vector<double>{3, 5}), Numbers(bystander, "/outputs/0/data")) << Show(bystander);
   for (const auto& [name, host] : daemon().Hosts()) {
     const std::string plugin = name.substr(0, name.find(' '));
     if (std::find(mortal_.begin(), mortal_.end(), plugin) != mortal_.end()) continue;
     EXPECT_EQ(0, host.restarts) << name;
-    if (hosts_.count(name) != 0) EXPECT_EQ(hosts_[name].pid, host.pid) << name;
+    if (hosts_.count(name) == 0) continue;  // came in this test
+    EXPECT_EQ(hosts_[name].pid, host.pid) << name;
   }
 }
 

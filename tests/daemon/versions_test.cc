@@ -33,27 +33,27 @@ TEST(ModelVersionsTest, TheHighestReadyOneIsTheDefault) {
   }
   ASSERT_EQ(200, daemon.ModelAction("m", "load", "1").status);
   ASSERT_EQ(200, daemon.ModelAction("m", "load", "2").status);
-  const auto answered_by = [&](const std::string& target, const char* data) {
+  const auto answered_by = [&](const std::string& target, const std::vector<double>& data) {
     const Reply reply = daemon.Post("/v2/models/m" + target + "/infer", kOnX);
     EXPECT_EQ(200, reply.status) << Show(reply);
-    EXPECT_EQ(data, At(reply, "/outputs/0/data"));
+    EXPECT_EQ(data, Numbers(reply, "/outputs/0/data"));
     return At(reply, "/model_version");
   };
-  EXPECT_EQ("2", answered_by("", "[2.0,4.0]"));
-  EXPECT_EQ("1", answered_by("/versions/1", "[1.0,2.0]"));
-  EXPECT_EQ("10", answered_by("/versions/10", "[10.0,20.0]"));  // on demand
-  EXPECT_EQ("10", answered_by("", "[10.0,20.0]"));
+  EXPECT_EQ("2", answered_by("", {2, 4}));
+  EXPECT_EQ("1", answered_by("/versions/1", {1, 2}));
+  EXPECT_EQ("10", answered_by("/versions/10", {10, 20}));  // on demand
+  EXPECT_EQ("10", answered_by("", {10, 20}));
   EXPECT_EQ(R"(["1","2","10"])", At(daemon.Get("/v2/models/m"), "/versions"));
   EXPECT_EQ(R"(["2"])", At(daemon.Get("/v2/models/m/versions/2"), "/versions"));
   ASSERT_EQ(200, daemon.ModelAction("m", "unload", "10").status);
-  EXPECT_EQ("2", answered_by("", "[2.0,4.0]"));
+  EXPECT_EQ("2", answered_by("", {2, 4}));
   EXPECT_REFUSED(503, "unloaded", daemon.Post("/v2/models/m/versions/10/infer", kOnX));
   EXPECT_REFUSED(404, "3", daemon.Post("/v2/models/m/versions/3/infer", kOnX));
   EXPECT_EQ("1", At(daemon.Get("/api/v1/models/m"), "/models/0/version"));
   EXPECT_EQ("10", At(daemon.Get("/api/v1/models/m"), "/models/2/version"));
   ASSERT_EQ(200, daemon.ModelAction("m", "unload", "2").status);
   ASSERT_EQ(200, daemon.Delete("/api/v1/models/m/versions/2").status);
-  EXPECT_EQ("1", answered_by("", "[1.0,2.0]"));
+  EXPECT_EQ("1", answered_by("", {1, 2}));
 }
 
 TEST(PluginVersionsTest, ACopyWithAnotherVersionIsLoadedBesideTheFirst) {
@@ -91,7 +91,7 @@ TEST(PluginsTest, TwoPluginsServeAtOnce) {
   const Digits digits = HeldOutDigits();
   for (size_t i = 0; i < 50; ++i) {
     const Reply affine = daemon.InferJson("affine", kOnX);
-    ASSERT_EQ("[3.0,5.0]", At(affine, "/outputs/0/data")) << Show(affine);
+    ASSERT_EQ((std::vector<double>{3, 5}), Numbers(affine, "/outputs/0/data")) << Show(affine);
     const BinaryAnswer answer =
         daemon.InferBinary("digits", {{"image", "FP32", {1, 64}, digits.image(i)}});
     ASSERT_EQ("", answer.error);

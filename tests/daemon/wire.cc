@@ -91,6 +91,16 @@ std::string At(const Reply& reply, std::string_view pointer) {
   return At(ParseJson(reply.body), pointer);
 }
 
+std::vector<double> Numbers(const Reply& reply, std::string_view pointer) {
+  const json::value body = ParseJson(reply.body);
+  boost::system::error_code error;
+  const json::value* found = body.find_pointer({pointer.data(), pointer.size()}, error);
+  std::vector<double> out;
+  if (found == nullptr || !found->is_array()) return out;
+  for (const json::value& number : found->as_array()) out.push_back(number.to_number<double>());
+  return out;
+}
+
 std::string ErrorText(const Reply& reply) {
   const json::value body = ParseJson(reply.body);
   const std::string management = At(body, "/error/message");

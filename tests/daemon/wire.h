@@ -58,6 +58,9 @@ boost::json::value ParseJson(std::string_view text);
 std::string At(const boost::json::value& value, std::string_view pointer);
 std::string At(const Reply& reply, std::string_view pointer);
 
+// The numbers of the array at a JSON pointer; none where there is no array.
+std::vector<double> Numbers(const Reply& reply, std::string_view pointer);
+
 // The error text of either surface.
 std::string ErrorText(const Reply& reply);
 

@@ -177,9 +177,9 @@ void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done
 
 size_t HttpServer::connections() const { return impl_->connections(); }
 
-bool IsLocalAddress(std::string_view address) {
-  const auto parsed = Address::Parse(address);
-  return parsed.ok() && parsed->IsLocal();
+Status CheckLocalAddress(std::string_view address) {
+  MLOS_ASSIGN_OR_RETURN(const Address parsed, Address::Parse(address));
+  return parsed.CheckLocal();
 }
 
 }  // namespace mlos::http
