@@ -63,7 +63,7 @@ Status InferHandler::AfterResolve() {
 
 Status InferHandler::AfterAllocate() {
   if (!status.ok()) return status;
-  return decoder_.Fill(model_, &request_, plan_, slot.memory);
+  return InferDecoder::Fill(model_, request_, plan_, slot.memory);
 }
 
 Status InferHandler::AfterSubmit() {
