@@ -5,6 +5,13 @@
 #include <boost/asio/executor_work_guard.hpp>
 
 namespace mlos {
+namespace {
+
+// Events handled before the pollers get their turn: a peer that makes events
+// without end must not keep the loop to itself.
+constexpr int kEventsPerTurn = 128;
+
+}  // namespace
 
 EventLoop::EventLoop(Spin spin) : spin_(std::move(spin)) {
   has_work_ = [this] {
@@ -32,10 +39,16 @@ void EventLoop::FinishSleeps() {
 void EventLoop::Run() {
   const auto guard = boost::asio::make_work_guard(io_);
   while (!stop_.load(std::memory_order_acquire)) {
-    size_t did = io_.poll();
+    int events = 0;
+    while (events < kEventsPerTurn && io_.poll_one() > 0) ++events;
+    size_t work = 0;
     // By index: Work may add or remove pollers.
-    for (size_t i = 0; i < pollers_.size(); ++i) did += pollers_[i]->Work();
-    if (did > 0) continue;
+    for (size_t i = 0; i < pollers_.size(); ++i) work += pollers_[i]->Work();
+    // The descriptors were asked last of all and had nothing: unless there was
+    // work since, or more events are waiting, it is time to wait.
+    if (work > 0 || events == kEventsPerTurn) continue;
+    // Stop's own event may have been among those handled.
+    if (stop_.load(std::memory_order_acquire)) break;
     const bool expecting = std::any_of(pollers_.begin(), pollers_.end(),
                                        [](const Poller* p) { return p->Expecting(); });
     if (expecting && spin_ && spin_(has_work_)) continue;

@@ -29,14 +29,16 @@ void HostLane::Close() {
   event_.close(ignored);
 }
 
-// The loop registers descriptors edge-triggered and each ring is an edge, so
-// the counter need not be read.  A ring that comes while no wait is
-// outstanding is not lost either: before it sleeps the loop looks at the
-// channel itself (Producer::PrepareSleep).
+// The ring is taken before the wait is renewed, or the descriptor would be
+// ready for ever.  A ring that comes while no wait is outstanding is not lost:
+// before it sleeps the loop looks at the channel itself
+// (Producer::PrepareSleep).
 void HostLane::WaitEvent() {
   event_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                     [self = shared_from_this()](const boost::system::error_code& error) {
-                      if (!error && self->observer_ != nullptr) self->WaitEvent();
+                      if (error || self->observer_ == nullptr) return;
+                      self->producer_->OnEventReadable();
+                      self->WaitEvent();
                     });
 }
 

@@ -4,6 +4,7 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <charconv>
+#include <limits>
 #include <optional>
 
 namespace mlos::http {
@@ -46,9 +47,10 @@ bool ParseLength(std::string_view text, int64_t* value) {
 // One message.  Beast's parser cannot be reset, so it is made anew in place.
 class Message : public beast::http::basic_parser<true> {
  public:
-  explicit Message(uint32_t max_header_bytes, uint32_t max_chunks) : max_chunks_(max_chunks) {
-    header_limit(max_header_bytes);
-    // Whoever routes the request knows its limit; it is kept outside.
+  explicit Message(uint32_t max_chunks) : max_chunks_(max_chunks) {
+    // Limits are kept outside: the parser's own for the header depends on how
+    // the bytes arrive, and only who routes the request knows the body's.
+    header_limit(std::numeric_limits<uint32_t>::max());
     body_limit(boost::none);
   }
 
@@ -172,7 +174,7 @@ class RequestParser::Parser {
   }
 
   void Reset() {
-    message_.emplace(max_header_bytes_, max_chunks_);
+    message_.emplace(max_chunks_);
     status_ = 400;
     text_ = {};
   }
@@ -191,16 +193,20 @@ class RequestParser::Parser {
     return Result::kError;
   }
 
+  Result RefuseHeader() {
+    status_ = 431;
+    text_ = "the request's header is larger than allowed";
+    return Result::kError;
+  }
+
+  uint32_t max_header_bytes() const { return max_header_bytes_; }
   int status() const { return status_; }
   std::string_view text() const { return text_; }
 
  private:
   void Explain(const error_code& ec) {
     using beast::http::error;
-    if (ec == error::header_limit) {
-      status_ = 431;
-      text_ = "the request's header is larger than allowed";
-    } else if (ec == error::bad_version) {
+    if (ec == error::bad_version) {
       status_ = 505;
       text_ = "only HTTP/1.0 and HTTP/1.1 are spoken here";
     } else if (ec == error::bad_content_length || ec == error::multiple_content_length) {
@@ -238,6 +244,10 @@ RequestParser::Result RequestParser::ReadHead(std::string_view data, size_t* con
   const Result result = parser_->Put(data.substr(skip), &taken);
   message.head_consumed += taken;
   *consumed = message.head_consumed;
+  const size_t header = result == Result::kDone ? *consumed : data.size();
+  if (result != Result::kError && header > parser_->max_header_bytes()) {
+    return parser_->RefuseHeader();
+  }
   return result;
 }
 
