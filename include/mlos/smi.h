@@ -254,9 +254,10 @@ typedef struct smi_host_api {
    * smi_model_info.outputs.  For BYTES `byte_size` is the length of the
    * encoded form; for other datatypes it is checked against the shape.  The
    * memory is aligned to 64 bytes, writable until the request is answered, and
-   * its content is undefined.  Call it once per output and request, or again
-   * when the shape turned out to be another: the later call replaces the
-   * earlier, whose memory must not be touched any more. */
+   * its content is undefined.  Call it for outputs that were asked for, once
+   * per output and request, or again when the shape turned out to be another:
+   * the later call replaces the earlier, whose memory must not be touched any
+   * more. */
   smi_code (*allocate_output)(const smi_request *request, uint32_t index,
                               smi_datatype datatype, uint32_t rank,
                               const int64_t *shape, uint64_t byte_size,

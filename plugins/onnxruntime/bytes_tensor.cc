@@ -16,9 +16,8 @@ Error DecodeBytes(const OrtRuntime& ort, const smi_tensor& tensor, OrtPtr<OrtVal
     return Invalid("holds fewer elements than its shape says");
   }
   OrtValue* made = nullptr;
-  Error error = ort.ToError(
-      api.CreateTensorAsOrtValue(ort.allocator(), tensor.shape, tensor.rank,
-                                 ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, &made));
+  Error error = ort.ToError(api.CreateTensorAsOrtValue(
+      ort.allocator(), tensor.shape, tensor.rank, ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, &made));
   if (!error.ok()) return error;
   value->reset(made);
 

@@ -84,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(ExecuteTest, BytesGoThroughUnchanged) {
   const Served served("identity_bytes.onnx");
   ASSERT_TRUE(served.model.ok()) << served.model.error();
-  const std::vector<std::string> first = {"one", "", std::string("a\0b", 3), std::string(9000, 'x')};
+  const std::vector<std::string> first = {"one", "", std::string("a\0b", 3),
+                                          std::string(9000, 'x')};
   const std::vector<std::string> second = {"", "", "", ""};
   for (const auto& values : {first, second, first, {}}) {
     FakeRequest request;
@@ -190,7 +191,7 @@ TEST_F(ExecuteTest, OutputMemoryMayMove) {
 TEST_F(ExecuteTest, SizeThatDependsOnDataIsFoundOut) {
   const Served served("nonzero.onnx");
   ASSERT_TRUE(served.model.ok()) << served.model.error();
-  const auto nonzero = [&](std::vector<int64_t> x) {
+  const auto nonzero = [&](const std::vector<int64_t>& x) {
     FakeRequest request;
     request.AddInput(0, SMI_INT64, {4}, x);
     EXPECT_EQ(request.Run(served.model), SMI_OK) << request.error();
@@ -257,8 +258,7 @@ TEST_F(ExecuteTest, OnlyTheOutputsAskedFor) {
   FakeRequest request;
   request.AddInput<float>(0, SMI_FP32, {2}, {5, 6});
   request.AddInput<float>(1, SMI_FP32, {2}, {1, 2});
-  for (const std::vector<uint32_t>& asked :
-       {std::vector<uint32_t>{1}, {0}, {}, {0, 1}, {1}, {1}}) {
+  for (const std::vector<uint32_t>& asked : {std::vector<uint32_t>{1}, {0}, {}, {0, 1}, {1}, {1}}) {
     request.AskFor(asked);
     ASSERT_EQ(request.Run(served.model), SMI_OK) << request.error();
     const bool all = asked.empty();

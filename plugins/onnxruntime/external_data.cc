@@ -18,8 +18,8 @@ constexpr uint64_t kMaxModel = uint64_t{1} << 31;
 // Field numbers of TensorProto that say where the data is.
 enum { kRawData = 9, kExternalData = 13, kDataLocation = 14 };
 
-Error OpenFile(const smi_host_api& host, const smi_artefact* artefact,
-               const ExternalTensor& tensor, smi_blob* blob) {
+Error OpenFile(const smi_host_api& host, const smi_artefact* artefact, const ExternalTensor& tensor,
+               smi_blob* blob) {
   const std::string who =
       "tensor " + Quote(tensor.name) + " keeps its data in " + Quote(tensor.location);
   std::string name;
@@ -33,7 +33,8 @@ Error OpenFile(const smi_host_api& host, const smi_artefact* artefact,
   const smi_code code = host.open_artefact(artefact, name.c_str(), blob, &reason);
   if (code == SMI_OK) return {};
   if (code == SMI_NOT_FOUND) {
-    return Invalid(who + ", which is not among the model's files; put it beside the model");
+    return Invalid(who + ", which is not among the model's files; put it beside the model and "
+                         "register the directory that holds both");
   }
   return Error(code, who + ", which could not be opened: " + Tidy(text));
 }
@@ -123,8 +124,8 @@ class Rewriter {
         replacements_.begin(), replacements_.end(), range.data(),
         [](const Replacement& a, const char* at) { return a.message.data() < at; });
     if (found == replacements_.end()) return nullptr;
-    const bool within = found->message.data() + found->message.size() <=
-                        range.data() + range.size();
+    const bool within =
+        found->message.data() + found->message.size() <= range.data() + range.size();
     return within ? &*found : nullptr;
   }
 

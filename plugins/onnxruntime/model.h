@@ -40,8 +40,8 @@ class SlotTable {
 
 class Model {
  public:
-  static Error Load(const OrtRuntime& ort, const smi_host_api& host,
-                    const smi_load_params& params, std::unique_ptr<Model>* model);
+  static Error Load(const OrtRuntime& ort, const smi_host_api& host, const smi_load_params& params,
+                    std::unique_ptr<Model>* model);
 
   const smi_model_info& info() const { return info_; }
 

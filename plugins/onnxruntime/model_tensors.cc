@@ -8,19 +8,25 @@ namespace {
 
 const char* KindName(ONNXType type) {
   switch (type) {
-    case ONNX_TYPE_SEQUENCE: return "a sequence";
-    case ONNX_TYPE_MAP: return "a map";
-    case ONNX_TYPE_OPAQUE: return "an opaque value";
-    case ONNX_TYPE_SPARSETENSOR: return "a sparse tensor";
-    case ONNX_TYPE_OPTIONAL: return "an optional value";
-    default: return "of an unknown kind";
+    case ONNX_TYPE_SEQUENCE:
+      return "a sequence";
+    case ONNX_TYPE_MAP:
+      return "a map";
+    case ONNX_TYPE_OPAQUE:
+      return "an opaque value";
+    case ONNX_TYPE_SPARSETENSOR:
+      return "a sparse tensor";
+    case ONNX_TYPE_OPTIONAL:
+      return "an optional value";
+    default:
+      return "of an unknown kind";
   }
 }
 
 Error Unsupported(std::string_view side, const std::string& name, ONNXType type) {
   std::string text = std::string(side) + " " + Quote(name) + " is " + KindName(type) +
                      ", and only tensors can be served";
-  if (type == ONNX_TYPE_SEQUENCE || type == ONNX_TYPE_MAP) {
+  if (side == "output" && (type == ONNX_TYPE_SEQUENCE || type == ONNX_TYPE_MAP)) {
     text += "; a classifier from scikit-learn is converted with the option zipmap off";
   }
   return Error(SMI_UNIMPLEMENTED, std::move(text));
@@ -120,8 +126,8 @@ Error ModelTensors::Read(const OrtRuntime& ort, const OrtSession* session, const
     return Invalid("input " + Quote(input.name) +
                    " declares no shape; export the model with one (unknown sizes are fine)");
   }
-  return ReadSide(ort, session, "output", scan, api.SessionGetOutputCount,
-                  api.SessionGetOutputName, api.SessionGetOutputTypeInfo, &outputs_);
+  return ReadSide(ort, session, "output", scan, api.SessionGetOutputCount, api.SessionGetOutputName,
+                  api.SessionGetOutputTypeInfo, &outputs_);
 }
 
 Error ModelTensors::CheckBatchable(uint32_t max_batch_size) const {

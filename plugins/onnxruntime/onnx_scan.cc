@@ -13,31 +13,49 @@ namespace {
 constexpr int kMaxDepth = 32;
 
 // Field numbers of onnx.proto.
-namespace model_field { enum { kGraph = 7, kTraining = 20, kFunctions = 25 }; }
-namespace training_field { enum { kInitialization = 1, kAlgorithm = 2 }; }
-namespace function_field { enum { kNode = 7, kAttributeProto = 11 }; }
+namespace model_field {
+enum { kGraph = 7, kTraining = 20, kFunctions = 25 };
+}
+namespace training_field {
+enum { kInitialization = 1, kAlgorithm = 2 };
+}
+namespace function_field {
+enum { kNode = 7, kAttributeProto = 11 };
+}
 namespace graph_field {
 enum { kNode = 1, kInitializer = 5, kInput = 11, kOutput = 12, kSparseInitializer = 15 };
 }
-namespace node_field { enum { kAttribute = 5 }; }
+namespace node_field {
+enum { kAttribute = 5 };
+}
 namespace attribute_field {
 enum { kTensor = 5, kGraph = 6, kTensors = 10, kGraphs = 11, kSparse = 22, kSparses = 23 };
 }
-namespace sparse_field { enum { kValues = 1, kIndices = 2 }; }
+namespace sparse_field {
+enum { kValues = 1, kIndices = 2 };
+}
 namespace tensor_field {
 enum { kDims = 1, kDataType = 2, kName = 8, kExternalData = 13, kDataLocation = 14 };
 }
-namespace entry_field { enum { kKey = 1, kValue = 2 }; }
-namespace value_info_field { enum { kName = 1, kType = 2 }; }
-namespace type_field { enum { kTensorType = 1 }; }
-namespace tensor_type_field { enum { kShape = 2 }; }
+namespace entry_field {
+enum { kKey = 1, kValue = 2 };
+}
+namespace value_info_field {
+enum { kName = 1, kType = 2 };
+}
+namespace type_field {
+enum { kTensorType = 1 };
+}
+namespace tensor_type_field {
+enum { kShape = 2 };
+}
 
 constexpr uint64_t kLocationExternal = 1;
 
 // Bits per element by TensorProto.DataType; 0: not stored as plain bytes.
 unsigned ElementBits(uint64_t data_type) {
-  static constexpr uint8_t kBits[] = {0,  32, 8,  8,  16, 16, 32, 64, 0, 8, 16, 64,
-                                      32, 64, 64, 128, 16, 8, 8,  8,  8, 4, 4};
+  static constexpr uint8_t kBits[] = {0,  32, 8,  8,   16, 16, 32, 64, 0, 8, 16, 64,
+                                      32, 64, 64, 128, 16, 8,  8,  8,  8, 4, 4};
   return data_type < sizeof(kBits) ? kBits[data_type] : 0;
 }
 
@@ -76,7 +94,8 @@ Kind ChildKind(Kind parent, uint32_t number) {
       if (number == sparse_field::kIndices) return Kind::kTensor;
       break;
     case Kind::kTensor:
-    case Kind::kNone: break;
+    case Kind::kNone:
+      break;
   }
   return Kind::kNone;
 }
@@ -134,9 +153,8 @@ Error Scanner::Message(Kind kind, std::string_view bytes, int depth) {
     if (field.type != WireType::kBytes) continue;
     const Kind child = ChildKind(kind, field.number);
     if (child == Kind::kNone) continue;
-    Error error = child == Kind::kTensor
-                      ? Tensor(field.bytes, kind == Kind::kGraph && depth == 0)
-                      : Message(child, field.bytes, depth + 1);
+    Error error = child == Kind::kTensor ? Tensor(field.bytes, kind == Kind::kGraph && depth == 0)
+                                         : Message(child, field.bytes, depth + 1);
     if (!error.ok()) return error;
   }
   return reader.broken() ? Broken() : Error();

@@ -34,8 +34,8 @@ std::string ScanError(const std::string& bytes) {
 
 TEST(OnnxScanTest, FindsExternalTensorsWhereverTheyAre) {
   const std::string tensor = Field(8, "w") + Entry("location", "a.bin") + Entry("offset", "64");
-  const std::string in_attribute = Field(1, Field(5, Field(5, tensor)));      // node, attribute, t
-  const std::string in_list = Field(1, Field(5, Field(10, tensor)));          // tensors
+  const std::string in_attribute = Field(1, Field(5, Field(5, tensor)));  // node, attribute, t
+  const std::string in_list = Field(1, Field(5, Field(10, tensor)));      // tensors
   const std::string in_graph = Field(1, Field(5, Field(6, Field(5, tensor))));  // g, initializer
   const std::string in_graphs = Field(1, Field(5, Field(11, Field(5, tensor))));
   const std::string in_sparse = Field(15, Field(1, tensor));
@@ -51,10 +51,10 @@ TEST(OnnxScanTest, FindsExternalTensorsWhereverTheyAre) {
     EXPECT_EQ(scan.external[0].offset, 64u);
     EXPECT_EQ(scan.external[0].initializer, graph == Field(5, tensor));
   }
-  for (const std::string& rest : {Field(25, Field(7, Field(5, Field(5, tensor)))),  // function
-                                  Field(25, Field(11, Field(5, tensor))),
-                                  Field(20, Field(1, Field(5, tensor))),  // training
-                                  Field(20, Field(2, Field(5, tensor)))}) {
+  for (const std::string& rest :
+       {Field(25, Field(7, Field(5, Field(5, tensor)))),                                // function
+        Field(25, Field(11, Field(5, tensor))), Field(20, Field(1, Field(5, tensor))),  // training
+        Field(20, Field(2, Field(5, tensor)))}) {
     OnnxScan scan;
     const std::string model = Model("") + rest;
     ASSERT_TRUE(ScanOnnx(model, "f", &scan).ok());
@@ -92,8 +92,8 @@ TEST(OnnxScanTest, Locations) {
   EXPECT_TRUE(NormaliseLocation("a.bin", &name));
   EXPECT_TRUE(NormaliseLocation("././d/a.bin", &name));
   EXPECT_EQ(name, "d/a.bin");
-  for (const char* bad : {"", "/", "/a", "..", "../a", "a/../b", "a/..", "a//b", "a/", "./", "./.",
-                          "a/./b"}) {
+  for (const char* bad :
+       {"", "/", "/a", "..", "../a", "a/../b", "a/..", "a//b", "a/", "./", "./.", "a/./b"}) {
     EXPECT_FALSE(NormaliseLocation(bad, &name)) << bad;
   }
   EXPECT_FALSE(NormaliseLocation(std::string_view("a\0b", 3), &name));

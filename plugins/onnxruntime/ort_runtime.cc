@@ -34,10 +34,14 @@ void* OpenLibrary(std::string* why) {
 
 smi_log_level ToSmiLevel(OrtLoggingLevel level) {
   switch (level) {
-    case ORT_LOGGING_LEVEL_VERBOSE: return SMI_LOG_DEBUG;
-    case ORT_LOGGING_LEVEL_INFO: return SMI_LOG_INFO;
-    case ORT_LOGGING_LEVEL_WARNING: return SMI_LOG_WARNING;
-    default: return SMI_LOG_ERROR;
+    case ORT_LOGGING_LEVEL_VERBOSE:
+      return SMI_LOG_DEBUG;
+    case ORT_LOGGING_LEVEL_INFO:
+      return SMI_LOG_INFO;
+    case ORT_LOGGING_LEVEL_WARNING:
+      return SMI_LOG_WARNING;
+    default:
+      return SMI_LOG_ERROR;
   }
 }
 
@@ -58,10 +62,14 @@ smi_code ToSmiCode(OrtErrorCode code) {
     case ORT_INVALID_ARGUMENT:
     case ORT_INVALID_PROTOBUF:
     case ORT_INVALID_GRAPH:
-    case ORT_NO_MODEL: return SMI_INVALID_ARGUMENT;
-    case ORT_NO_SUCHFILE: return SMI_NOT_FOUND;
-    case ORT_NOT_IMPLEMENTED: return SMI_UNIMPLEMENTED;
-    default: return SMI_INTERNAL;
+    case ORT_NO_MODEL:
+      return SMI_INVALID_ARGUMENT;
+    case ORT_NO_SUCHFILE:
+      return SMI_NOT_FOUND;
+    case ORT_NOT_IMPLEMENTED:
+      return SMI_UNIMPLEMENTED;
+    default:
+      return SMI_INTERNAL;
   }
 }
 
@@ -80,6 +88,8 @@ Error OrtRuntime::ToError(OrtStatus* status) const {
 
 Error OrtRuntime::Open(const smi_host_api& host, std::unique_ptr<OrtRuntime>* runtime) {
   // Before any code of the library: its constructors may already look at it.
+  // create comes before every other call, so nobody reads the environment now.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/1);
 
   std::string why;
@@ -111,9 +121,9 @@ Error OrtRuntime::Open(const smi_host_api& host, std::unique_ptr<OrtRuntime>* ru
 
   const OrtApi& api = *made->api_;
   OrtEnv* env = nullptr;
-  Error error = made->ToError(
-      api.CreateEnvWithCustomLogger(ForwardLog, const_cast<smi_host_api*>(&host),
-                                    ORT_LOGGING_LEVEL_WARNING, "onnxruntime", &env));
+  Error error =
+      made->ToError(api.CreateEnvWithCustomLogger(ForwardLog, const_cast<smi_host_api*>(&host),
+                                                  ORT_LOGGING_LEVEL_WARNING, "onnxruntime", &env));
   if (!error.ok()) return error.Prefixed("ONNX Runtime did not start: ");
   made->env_ = OrtPtr<OrtEnv>(env, api.ReleaseEnv);
   error = made->ToError(api.DisableTelemetryEvents(env));

@@ -45,8 +45,8 @@ smi_code Guard(smi_error* error, Step step) noexcept {
 }
 
 std::string Properties(const OrtRuntime& ort) {
-  std::string text = "{\"onnxruntime\":\"" + ort.version() + "\",\"headers_api\":" +
-                     std::to_string(ORT_API_VERSION) + ",\"providers\":[";
+  std::string text = "{\"onnxruntime\":\"" + ort.version() +
+                     "\",\"headers_api\":" + std::to_string(ORT_API_VERSION) + ",\"providers\":[";
   bool first = true;
   for (const std::string& provider : ort.LoadableProviders()) {
     text += (first ? "\"" : ",\"") + provider + "\"";

@@ -5,12 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "testing/fake_host.h"
 
 namespace mlos::onnxrt::testing {
 namespace {
+
+namespace fs = std::filesystem;
 
 using ::testing::AllOf;
 using ::testing::Contains;
@@ -51,8 +54,8 @@ TEST_F(PluginTest, TableIsComplete) {
 }
 
 TEST_F(PluginTest, PropertiesNameVersionAndLoadableProviders) {
-  const auto* extension = static_cast<const smi_ext_properties*>(
-      plugin_->api().get_extension(SMI_EXT_PROPERTIES));
+  const auto* extension =
+      static_cast<const smi_ext_properties*>(plugin_->api().get_extension(SMI_EXT_PROPERTIES));
   ASSERT_NE(extension, nullptr);
   const std::string text = extension->properties(plugin_->instance());
   EXPECT_THAT(text, HasSubstr("\"onnxruntime\":\"1."));
@@ -213,8 +216,8 @@ TEST_F(PluginTest, ExternalDataElsewhereIsRefusedByName) {
 }
 
 TEST_F(PluginTest, WarmUpNeverFailsALoad) {
-  const auto* extension = static_cast<const smi_ext_warm_up*>(
-      plugin_->api().get_extension(SMI_EXT_WARM_UP));
+  const auto* extension =
+      static_cast<const smi_ext_warm_up*>(plugin_->api().get_extension(SMI_EXT_WARM_UP));
   ASSERT_NE(extension, nullptr);
   for (const char* name : {"classifier.onnx", "identity_bytes.onnx", "unknown_rank.onnx"}) {
     const LoadedModel model(*plugin_, File(name));
@@ -223,17 +226,44 @@ TEST_F(PluginTest, WarmUpNeverFailsALoad) {
   }
 }
 
-TEST_F(PluginTest, PackageWorksFromAnotherPlace) {
-  namespace fs = std::filesystem;
-  const fs::path package = fs::path(MLOS_PLUGIN_LIBRARY).parent_path();
-  const fs::path copy =
-      fs::temp_directory_path() / ("mlos-ort-package-" + std::to_string(getpid()));
-  fs::copy(package, copy, fs::copy_options::recursive);
-  {
-    const Plugin moved((copy / "libmlos_onnxruntime.so").string());
-    EXPECT_TRUE(moved.ok()) << moved.error();
+// A copy of the package in a directory of its own.
+class PackageTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    // A place of its own for each test: libraries stay mapped under their path.
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    copy_ = fs::temp_directory_path() / ("mlos-" + test + "-" + std::to_string(getpid()));
+    fs::remove_all(copy_);
+    fs::copy(fs::path(MLOS_PLUGIN_LIBRARY).parent_path(), copy_, fs::copy_options::recursive);
   }
-  fs::remove_all(copy);
+  void TearDown() override { fs::remove_all(copy_); }
+
+  fs::path library() const { return copy_ / "libmlos_onnxruntime.so"; }
+  fs::path framework() const { return copy_ / "libonnxruntime.so.1"; }
+
+ private:
+  fs::path copy_;
+};
+
+TEST_F(PackageTest, WorksFromAnotherPlace) {
+  const Plugin plugin(library().string());
+  ASSERT_TRUE(plugin.ok()) << plugin.error();
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the test has one thread.
+  EXPECT_STREQ(getenv("ORT_DISABLE_TELEMETRY"), "1");
+}
+
+TEST_F(PackageTest, TooOldALibraryIsNamed) {
+  fs::copy_file(MLOS_OLD_LIBRARY, framework(), fs::copy_options::overwrite_existing);
+  const Plugin plugin(library().string());
+  EXPECT_FALSE(plugin.ok());
+  EXPECT_THAT(plugin.error(), AllOf(HasSubstr("version 1.5.2"), HasSubstr("or newer")));
+}
+
+TEST_F(PackageTest, BrokenLibraryIsNamed) {
+  fs::resize_file(framework(), 100);
+  const Plugin plugin(library().string());
+  EXPECT_FALSE(plugin.ok());
+  EXPECT_THAT(plugin.error(), AllOf(HasSubstr("libonnxruntime.so.1"), HasSubstr("beside")));
 }
 
 }  // namespace

@@ -34,12 +34,17 @@ bool ProtobufReader::Next(ProtobufField* field) {
     case WireType::kVarint:
       if (!TakeVarint(&rest_, &field->varint)) return Break();
       break;
-    case WireType::kFixed64: size = 8; break;
-    case WireType::kFixed32: size = 4; break;
+    case WireType::kFixed64:
+      size = 8;
+      break;
+    case WireType::kFixed32:
+      size = 4;
+      break;
     case WireType::kBytes:
       if (!TakeVarint(&rest_, &size)) return Break();
       break;
-    default: return Break();
+    default:
+      return Break();
   }
   if (size > rest_.size()) return Break();
   field->bytes = rest_.substr(0, size);

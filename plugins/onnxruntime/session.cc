@@ -52,9 +52,8 @@ Error Configure(const OrtRuntime& ort, const Settings& settings, uint32_t grante
 
 }  // namespace
 
-Error Session::Load(const OrtRuntime& ort, const smi_host_api& host,
-                    const smi_load_params& params, const Settings& settings,
-                    std::unique_ptr<Session>* session) {
+Error Session::Load(const OrtRuntime& ort, const smi_host_api& host, const smi_load_params& params,
+                    const Settings& settings, std::unique_ptr<Session>* session) {
   std::unique_ptr<Session> made(new Session(ort, host, params.name));
   if (Error error = made->Create(params, settings); !error.ok()) return error;
   *session = std::move(made);
@@ -160,9 +159,9 @@ Error Session::TrialRun(std::vector<Shape>* output_shapes) const {
                                                        shape.size(), input.ort_type, &value));
     } else {
       memory.emplace_back(bytes / sizeof(std::max_align_t) + 1);
-      error = ort_->ToError(api.CreateTensorWithDataAsOrtValue(
-          ort_->cpu_memory(), memory.back().data(), bytes, shape.data(), shape.size(),
-          input.ort_type, &value));
+      error = ort_->ToError(
+          api.CreateTensorWithDataAsOrtValue(ort_->cpu_memory(), memory.back().data(), bytes,
+                                             shape.data(), shape.size(), input.ort_type, &value));
     }
     if (!error.ok()) return error;
     values.emplace_back(value, api.ReleaseValue);
@@ -172,9 +171,9 @@ Error Session::TrialRun(std::vector<Shape>* output_shapes) const {
   for (const TensorInfo& output : tensors_.outputs()) output_names.push_back(output.name.c_str());
 
   std::vector<OrtValue*> outputs(output_names.size(), nullptr);
-  Error error = ort_->ToError(api.Run(get(), nullptr, input_names.data(), inputs.data(),
-                                      inputs.size(), output_names.data(), output_names.size(),
-                                      outputs.data()));
+  Error error =
+      ort_->ToError(api.Run(get(), nullptr, input_names.data(), inputs.data(), inputs.size(),
+                            output_names.data(), output_names.size(), outputs.data()));
   for (OrtValue* output : outputs) {
     if (output != nullptr) values.emplace_back(output, api.ReleaseValue);
   }

@@ -23,9 +23,8 @@ namespace mlos::onnxrt {
 
 class Session {
  public:
-  static Error Load(const OrtRuntime& ort, const smi_host_api& host,
-                    const smi_load_params& params, const Settings& settings,
-                    std::unique_ptr<Session>* session);
+  static Error Load(const OrtRuntime& ort, const smi_host_api& host, const smi_load_params& params,
+                    const Settings& settings, std::unique_ptr<Session>* session);
 
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -40,9 +39,7 @@ class Session {
 
   // Whether an output may be bound to memory that was sized before the run.
   // Once forbidden it stays so.
-  bool MayBind(size_t output) const {
-    return may_bind_[output].load(std::memory_order_relaxed);
-  }
+  bool MayBind(size_t output) const { return may_bind_[output].load(std::memory_order_relaxed); }
   void ForbidBinding(size_t output);
 
   // Runs the model once on zeros (unknown dimensions as 1) and says the shapes

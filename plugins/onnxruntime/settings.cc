@@ -49,8 +49,7 @@ Error TakeNumber(std::string_view what, std::string_view name, const json::value
                  uint32_t max, std::string_view zero_means, uint32_t* to) {
   int64_t number = 0;
   if (!WholeNumber(value, &number) || number < 0 || number > max) {
-    return Bad(what, name, value,
-               "0" + std::string(zero_means) + " to " + std::to_string(max));
+    return Bad(what, name, value, "0" + std::string(zero_means) + " to " + std::to_string(max));
   }
   *to = static_cast<uint32_t>(number);
   return {};
@@ -158,8 +157,8 @@ Error TakeInstanceGroups(const json::value& groups, Settings* settings) {
     }
     uint32_t count = 1;
     if (const json::value* value = group.get_object().if_contains("count")) {
-      Error error = TakeNumber("setting", "instance_group.count", *value, kMaxInstances,
-                               " (as 1)", &count);
+      Error error =
+          TakeNumber("setting", "instance_group.count", *value, kMaxInstances, " (as 1)", &count);
       if (!error.ok()) return error;
     }
     settings->instances = std::min(settings->instances + std::max(count, 1u), kMaxInstances);

@@ -46,8 +46,7 @@ TEST(SettingsTest, EveryParameter) {
   EXPECT_EQ(Parsed(Parameter("intra_op_thread_count", "4")).intra_op_threads, 4u);
   EXPECT_EQ(Parsed(Parameter("inter_op_thread_count", "3")).inter_op_threads, 3u);
   EXPECT_TRUE(Parsed(Parameter("execution_mode", "1")).parallel_execution);
-  EXPECT_EQ(Parsed(Parameter("graph_optimization_level", "basic")).optimization,
-            ORT_ENABLE_BASIC);
+  EXPECT_EQ(Parsed(Parameter("graph_optimization_level", "basic")).optimization, ORT_ENABLE_BASIC);
   EXPECT_FALSE(Parsed(Parameter("enable_cpu_mem_arena", "0")).cpu_mem_arena);
   EXPECT_FALSE(Parsed(Parameter("enable_mem_arena", "false")).cpu_mem_arena);
   EXPECT_FALSE(Parsed(Parameter("enable_mem_pattern", "0")).mem_pattern);

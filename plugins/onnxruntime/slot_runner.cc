@@ -76,8 +76,8 @@ Error SlotRunner::BindInputs(const smi_request& request) {
     }
   }
   if (request.input_count == declared.size() &&
-      (declared.empty() || TensorAt(request, request.input_count - 1).index + 1 ==
-                               request.input_count)) {
+      (declared.empty() ||
+       TensorAt(request, request.input_count - 1).index + 1 == request.input_count)) {
     return {};
   }
   for (uint32_t i = 0; i < declared.size(); ++i) {
@@ -112,14 +112,14 @@ Error SlotRunner::BindInput(const smi_tensor& tensor) {
     // The library takes writable memory for every tensor and only reads inputs.
     void* data = tensor.byte_size == 0 ? kNoElements : const_cast<void*>(tensor.data);
     OrtValue* made = nullptr;
-    Error error = session_.ort().ToError(api_.CreateTensorWithDataAsOrtValue(
-        session_.ort().cpu_memory(), data, tensor.byte_size, tensor.shape, tensor.rank,
-        declared.ort_type, &made));
+    Error error = session_.ort().ToError(
+        api_.CreateTensorWithDataAsOrtValue(session_.ort().cpu_memory(), data, tensor.byte_size,
+                                            tensor.shape, tensor.rank, declared.ort_type, &made));
     if (!error.ok()) return error.Prefixed("cannot be used: ");
     value.reset(made);
   }
-  Error error = session_.ort().ToError(
-      api_.BindInput(binding_.get(), declared.name.c_str(), value.get()));
+  Error error =
+      session_.ort().ToError(api_.BindInput(binding_.get(), declared.name.c_str(), value.get()));
   if (!error.ok()) return error.Prefixed("cannot be used: ");
   input.bound = true;
   input.data = tensor.data;
@@ -171,10 +171,10 @@ Error SlotRunner::SelectOutputs(const smi_request& request) {
     output.index = request.output_count == 0 ? static_cast<uint32_t>(i) : request.outputs[i];
     if (output.index >= total) {
       outputs_.clear();
-      return Invalid("output " + std::to_string(output.index) + " is asked for, but the model has " +
-                     std::to_string(total));
+      return Invalid("output " + std::to_string(output.index) +
+                     " is asked for, but the model has " + std::to_string(total));
     }
-    outputs_.push_back(std::move(output));
+    outputs_.push_back(output);
   }
   all_outputs_ = count == total;
   return {};
@@ -203,8 +203,8 @@ void SlotRunner::LookUpShapes() {
       output.proven = false;
     }
     output.shape = shape;
-    if (shape != nullptr && !ByteSize(info.datatype, shape->data(), shape->size(),
-                                      &output.byte_size)) {
+    if (shape != nullptr &&
+        !ByteSize(info.datatype, shape->data(), shape->size(), &output.byte_size)) {
       output.shape = nullptr;
     }
   }
@@ -245,8 +245,8 @@ Error SlotRunner::LeaveToLibrary(Output& output) {
   output.bound = nullptr;
   output.proven = false;
   const TensorInfo& info = session_.tensors().outputs()[output.index];
-  return session_.ort().ToError(api_.BindOutputToDevice(binding_.get(), info.name.c_str(),
-                                                        session_.ort().cpu_memory()));
+  return session_.ort().ToError(
+      api_.BindOutputToDevice(binding_.get(), info.name.c_str(), session_.ort().cpu_memory()));
 }
 
 // --------------------------------------------------------------------- runs
@@ -277,8 +277,8 @@ Error SlotRunner::CollectOutputs(const smi_request& request) {
   OrtAllocator* allocator = session_.ort().allocator();
   OrtValue** values = nullptr;
   size_t count = 0;
-  Error error = session_.ort().ToError(
-      api_.GetBoundOutputValues(binding_.get(), allocator, &values, &count));
+  Error error =
+      session_.ort().ToError(api_.GetBoundOutputValues(binding_.get(), allocator, &values, &count));
   if (!error.ok()) return error;
   std::vector<OrtPtr<OrtValue>> owned;
   for (size_t i = 0; i < count; ++i) owned.emplace_back(values[i], api_.ReleaseValue);
@@ -361,9 +361,9 @@ Error SlotRunner::AllocateOutput(const smi_request& request, const Output& outpu
   char text[256] = "";
   smi_error reason = {sizeof(smi_error), sizeof(text), text};
   const TensorInfo& info = session_.tensors().outputs()[output.index];
-  const smi_code code = session_.host().allocate_output(
-      &request, output.index, info.datatype, static_cast<uint32_t>(shape.size()), shape.data(),
-      byte_size, data, &reason);
+  const smi_code code = session_.host().allocate_output(&request, output.index, info.datatype,
+                                                        static_cast<uint32_t>(shape.size()),
+                                                        shape.data(), byte_size, data, &reason);
   if (code == SMI_OK) return {};
   return Error(code, "of shape " + ShapeText(shape) + " could not be allocated: " + text);
 }

@@ -59,21 +59,36 @@ const char* OrtTypeName(ONNXTensorElementDataType type) {
 
 const char* DatatypeName(smi_datatype datatype) {
   switch (datatype) {
-    case SMI_INT8: return "INT8";
-    case SMI_INT16: return "INT16";
-    case SMI_INT32: return "INT32";
-    case SMI_INT64: return "INT64";
-    case SMI_UINT8: return "UINT8";
-    case SMI_UINT16: return "UINT16";
-    case SMI_UINT32: return "UINT32";
-    case SMI_UINT64: return "UINT64";
-    case SMI_FP16: return "FP16";
-    case SMI_FP32: return "FP32";
-    case SMI_FP64: return "FP64";
-    case SMI_BF16: return "BF16";
-    case SMI_BOOL: return "BOOL";
-    case SMI_BYTES: return "BYTES";
-    default: return "an unknown datatype";
+    case SMI_INT8:
+      return "INT8";
+    case SMI_INT16:
+      return "INT16";
+    case SMI_INT32:
+      return "INT32";
+    case SMI_INT64:
+      return "INT64";
+    case SMI_UINT8:
+      return "UINT8";
+    case SMI_UINT16:
+      return "UINT16";
+    case SMI_UINT32:
+      return "UINT32";
+    case SMI_UINT64:
+      return "UINT64";
+    case SMI_FP16:
+      return "FP16";
+    case SMI_FP32:
+      return "FP32";
+    case SMI_FP64:
+      return "FP64";
+    case SMI_BF16:
+      return "BF16";
+    case SMI_BOOL:
+      return "BOOL";
+    case SMI_BYTES:
+      return "BYTES";
+    default:
+      return "an unknown datatype";
   }
 }
 

@@ -106,7 +106,7 @@ void PluginHost::Launch() {
   };
   started_ns_ = NowNanos();
   StatusOr<std::shared_ptr<HostProcess>> process =
-      HostProcess::Launch(loop_, spec_.program, std::move(events));
+      HostProcess::Launch(loop_, spec_.program, Label(), std::move(events));
   if (!process.ok()) {
     GiveUp(Annotate(process.status(), Label()));
     return;
@@ -212,7 +212,13 @@ void PluginHost::Serve() {
                         self->SendSegment(port, std::move(segment));
                       }
                       if (self->started_) std::exchange(self->started_, nullptr)(OkStatus());
+                      self->RunLateLoads();
                     });
+}
+
+// Each loads its model, or, where the host is not ready after all, says so.
+void PluginHost::RunLateLoads() {
+  for (const auto& load : std::exchange(late_loads_, {})) load();
 }
 
 // Something on the way to serving went wrong.  If the process died of it,
@@ -225,6 +231,13 @@ void PluginHost::StartFailed(const Status& status) {
 // --------------------------------------------------------------------- models
 
 void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
+  if (state_ == HostState::kRestarting) {
+    const auto waiting = std::make_shared<ModelFiles>(std::move(files));
+    late_loads_.push_back([this, waiting, done = std::move(done)]() mutable {
+      LoadModel(std::move(*waiting), std::move(done));
+    });
+    return;
+  }
   if (state_ != HostState::kReady) {
     done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
     return;
@@ -270,11 +283,13 @@ void PluginHost::Stop(std::function<void()> done) {
     state_ = HostState::kStopped;
     timer_.cancel();
     for (const auto& port : ports_) port->Fail(Unavailable(Label() + " was unloaded"));
+    RunLateLoads();
     done();
     return;
   }
   state_ = HostState::kStopping;
   stopped_ = std::move(done);
+  RunLateLoads();
   process_->Send(hostlink::Frame{hostlink::kStop, 0, "{}", {}});
   timer_.expires_after(std::chrono::milliseconds(spec_.stop_limit_ms));
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
@@ -324,6 +339,7 @@ void PluginHost::Restart() {
 void PluginHost::GiveUp(const Status& status) {
   state_ = HostState::kFailed;
   for (const auto& port : ports_) port->Fail(Unavailable(Message(status)));
+  RunLateLoads();
   if (started_) {
     std::exchange(started_, nullptr)(status);
   } else {

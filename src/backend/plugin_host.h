@@ -74,6 +74,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void AttachNext(size_t port);
   void LoadNext(std::map<uint32_t, ModelFiles>::iterator model);
   void Serve();
+  void RunLateLoads();
   void StartFailed(const Status& status);
   void OnExit(const std::string& how);
   void Restart();
@@ -91,6 +92,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::function<void()> stopped_;
   std::shared_ptr<HostProcess> process_;
   std::map<uint32_t, ModelFiles> models_;
+  // Asked for while a successor was on its way up: told when it serves, or never will.
+  std::vector<std::function<void()>> late_loads_;
   // Made while no host was ready to take them.
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
   HostState state_ = HostState::kStopped;

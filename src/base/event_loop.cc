@@ -39,11 +39,16 @@ void EventLoop::FinishSleeps() {
 void EventLoop::Run() {
   const auto guard = boost::asio::make_work_guard(io_);
   while (!stop_.load(std::memory_order_acquire)) {
-    size_t did = 0;
-    for (int i = 0; i < kEventsPerTurn && io_.poll_one() > 0; ++i) ++did;
+    int events = 0;
+    while (events < kEventsPerTurn && io_.poll_one() > 0) ++events;
+    size_t work = 0;
     // By index: Work may add or remove pollers.
-    for (size_t i = 0; i < pollers_.size(); ++i) did += pollers_[i]->Work();
-    if (did > 0) continue;
+    for (size_t i = 0; i < pollers_.size(); ++i) work += pollers_[i]->Work();
+    // The descriptors were asked last of all and had nothing: unless there was
+    // work since, or more events are waiting, it is time to wait.
+    if (work > 0 || events == kEventsPerTurn) continue;
+    // Stop's own event may have been among those handled.
+    if (stop_.load(std::memory_order_acquire)) break;
     const bool expecting = std::any_of(pollers_.begin(), pollers_.end(),
                                        [](const Poller* p) { return p->Expecting(); });
     if (expecting && spin_ && spin_(has_work_)) continue;

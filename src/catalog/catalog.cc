@@ -24,6 +24,19 @@ StatusOr<FileIdentity> Identify(const std::string& path, std::string_view what) 
   return id;
 }
 
+// The same path written in one way: "/a//b/./" -> "/a/b".  ".." stays: what it
+// means is for the file system to say.
+std::string TidyPath(const std::string& path) {
+  std::string out;
+  for (size_t at = 0; at < path.size();) {
+    const size_t slash = std::min(path.find('/', at), path.size());
+    const std::string_view part(path.data() + at, slash - at);
+    if (!part.empty() && part != ".") out.append("/").append(part);
+    at = slash + 1;
+  }
+  return out.empty() ? "/" : out;
+}
+
 bool SameManifest(const Manifest& a, const Manifest& b) {
   return a.name == b.name && a.version == b.version && a.library == b.library &&
          a.formats == b.formats;
@@ -81,13 +94,14 @@ StatusOr<uint64_t> ParseModelVersion(std::string_view text) {
   return version;
 }
 
-StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& path) {
-  if (path.empty() || path[0] != '/' || path.size() >= 4096 ||
-      path.find('\0') != std::string::npos) {
+StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& given) {
+  if (given.empty() || given[0] != '/' || given.size() >= 4096 ||
+      given.find('\0') != std::string::npos) {
     return InvalidArgument(fmt::format(
         "\"path\" must be the absolute path of a plugin package (a directory), not {}",
-        Quoted(path)));
+        Quoted(given)));
   }
+  const std::string path = TidyPath(given);
   MLOS_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(path));
   MLOS_ASSIGN_OR_RETURN(const FileIdentity library,
                         Identify(path + "/" + manifest.library, "the plugin's library"));
@@ -157,6 +171,7 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
                                          Names(plugins_)));
     }
   }
+  if (!spec.path.empty() && spec.path[0] == '/') spec.path = TidyPath(spec.path);
   MLOS_ASSIGN_OR_RETURN(Artefact artefact, FindArtefact(spec.path, Formats(spec.plugin),
                                                         WantedFile(spec.config)));
   if (spec.plugin.empty()) {

@@ -310,7 +310,8 @@ bool Consumer::Impl::ReclaimIdle() {
   return any;
 }
 
-bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Times& times) {
+bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Times& times,
+                        bool ring) {
   constexpr auto relaxed = std::memory_order_relaxed;
   if (claim.entry >= impl_->entry_count) return false;
   Local& local = impl_->locals[claim.entry];
@@ -332,8 +333,12 @@ bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Time
                      claim.sequence, impl_->epoch)) {
     return false;
   }
-  Ring(impl_->header->producer, impl_->producer_event.get(), EventKind::kEventFd);
+  if (ring) RingProducer();
   return true;
+}
+
+void Consumer::RingProducer() {
+  Ring(impl_->header->producer, impl_->producer_event.get(), EventKind::kEventFd);
 }
 
 bool Consumer::IsCancelled(uint32_t entry) const {

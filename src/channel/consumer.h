@@ -55,8 +55,9 @@ class Consumer {
   // false if there is none left.  The owner runs these one at a time, before
   // anything else.
   bool NextReplay(Claim* claim);
-  // Looks at all entries once more, as Attach did: for a hand-over in which the
-  // predecessor died after this end had attached.
+  // Looks at all entries once more, as Attach did.  While the predecessor of a
+  // hand-over lives, what it has claimed is its own: leave NextReplay alone, and
+  // rescan when it has ended, in whatever way.
   void Rescan();
   bool HasSubmissions() const;
 
@@ -74,7 +75,11 @@ class Consumer {
 
   // Publishes the answer; wakes the producer if it sleeps.  False if the entry
   // is not claimed by this epoch (nothing is published).
-  bool Complete(const Claim& claim, const BlockRef& response, const Times& times);
+  // With `ring` false the producer is not woken: for answers that come in quick
+  // succession, the last of which, or RingProducer, wakes it for all.
+  bool Complete(const Claim& claim, const BlockRef& response, const Times& times,
+                bool ring = true);
+  void RingProducer();
 
   bool IsCancelled(uint32_t entry) const;
 

@@ -33,28 +33,35 @@ void Sleeper::Futex(uint64_t deadline_ns) {
             deadline_ns == UINT64_MAX ? nullptr : &until);
 }
 
-void Sleeper::Finish() {
+void Sleeper::TakeBackFlag() {
+  if (!announced_) return;
+  announced_ = false;
   const bool rung = TakeSleeper(bell_->sleep) == Sleep::kAwake;
-  if (how_ != Sleep::kEventFd) return;
-  event_left_ |= rung;
+  event_left_ |= rung && how_ == Sleep::kEventFd;
+}
+
+void Sleeper::Finish() {
+  TakeBackFlag();
   // If the waker has taken the flag and not left its event yet, it is looked
   // for again the next time.
   if (event_left_ && Drain()) event_left_ = false;
 }
 
+void Sleeper::OnReadable() {
+  TakeBackFlag();
+  Drain();
+  event_left_ = false;
+}
+
 // True if something was there.  Neither way depends on the descriptor's own
 // mode, which a peer may have changed.
 bool Sleeper::Drain() {
-  char buffer[16];
+  char buffer[64];  // more than one ring is rare
   if (kind_ == EventKind::kEventFd) {
     iovec whole = {buffer, sizeof(uint64_t)};
     return preadv2(event_.get(), &whole, 1, -1, RWF_NOWAIT) > 0;
   }
-  // More than one ring is rare, and a peer that sends without end must not
-  // keep us: what stays costs a look.
-  int count = 0;
-  while (count < 16 && recv(event_.get(), buffer, sizeof(buffer), MSG_DONTWAIT) >= 0) ++count;
-  return count > 0;
+  return recv(event_.get(), buffer, sizeof(buffer), MSG_DONTWAIT) > 0;
 }
 
 void Ring(Doorbell& bell, int event, EventKind kind) {
@@ -72,7 +79,7 @@ void Ring(Doorbell& bell, int event, EventKind kind) {
 
 StatusOr<SocketPair> MakeSocketPair() {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
     return ErrnoStatus("cannot make a pair of sockets");
   }
   return SocketPair{OwnedFd(ends[0]), OwnedFd(ends[1])};

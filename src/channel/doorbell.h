@@ -50,7 +50,7 @@ bool AnnounceSleep(Atomic& flag, Sleep how, HasWork&& has_work, bool* rung) {
 // ends, and a descriptor that two processes share is not: each can make it a
 // blocking one, fill it or empty it, and the other one's next call stands
 // still.  So:
-//  - the consumer sleeps on one end of a pair of datagram sockets: each end has
+//  - the consumer sleeps on one end of a pair of stream sockets: each end has
 //    an open file of its own, and every call says itself that it must not
 //    block.  Front ends ring here, and no plugin host may stop them.
 //  - the producer sleeps on an eventfd, which is a third cheaper, and which it
@@ -68,7 +68,10 @@ class Sleeper {
   bool Prepare(Sleep how, HasWork&& has_work) {
     how_ = how;
     bool rung = false;
-    if (AnnounceSleep(bell_->sleep, how, has_work, &rung)) return true;
+    if (AnnounceSleep(bell_->sleep, how, has_work, &rung)) {
+      announced_ = true;
+      return true;
+    }
     event_left_ |= rung && how == Sleep::kEventFd;
     return false;
   }
@@ -77,16 +80,20 @@ class Sleeper {
   void Futex(uint64_t deadline_ns);
   // Awake again: takes back the event that a waker has left, if any did.
   void Finish();
+  // For owners that watch the descriptor: it was found readable.  Awake, and
+  // nothing is left in it, whoever put it there.
+  void OnReadable();
   int event() const { return event_.get(); }
-  // True if something was there.  Never blocks.
-  bool Drain();
 
  private:
+  void TakeBackFlag();
+  bool Drain();
 
   Doorbell* bell_ = nullptr;
   OwnedFd event_;
   EventKind kind_ = EventKind::kSocket;
   Sleep how_ = Sleep::kAwake;
+  bool announced_ = false;   // the flag was set and not taken back yet
   bool event_left_ = false;  // an event has been or will be left
 };
 

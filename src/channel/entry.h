@@ -10,6 +10,8 @@
 // steps leaves behind.
 #pragma once
 
+#include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "channel/layout.h"
@@ -123,6 +125,30 @@ bool IsAnswered(const Atomic& word, uint32_t sequence, uint32_t* epoch) {
   if (seen.state != EntryState::kDone || seen.sequence != sequence) return false;
   *epoch = seen.epoch;
   return true;
+}
+
+// Producer: follows all hints of a word, each once.  Down before the look: an
+// answer that comes later raises its bit again.
+template <typename Atomic, typename Look>
+void FollowHints(Atomic& hints, Look&& look) {
+  if (hints.load(std::memory_order_relaxed) == 0) return;
+  for (uint64_t bits = TakeHints(hints, ~uint64_t{0}); bits != 0; bits &= bits - 1) {
+    look(static_cast<uint32_t>(std::countr_zero(bits)));
+  }
+}
+
+// Producer, about to sleep: whether an answer is there, and not only a bit that
+// says so: a consumer that raises bits without end must not keep it awake.
+// False bits are taken down; with the first true one the rest is put back.
+template <typename Atomic, typename IsTrue>
+bool HasTrueHint(Atomic& hints, IsTrue&& is_true) {
+  if (hints.load(std::memory_order_seq_cst) == 0) return false;
+  for (uint64_t bits = TakeHints(hints, ~uint64_t{0}); bits != 0; bits &= bits - 1) {
+    if (!is_true(static_cast<uint32_t>(std::countr_zero(bits)))) continue;
+    RaiseHint(hints, bits);
+    return true;
+  }
+  return false;
 }
 
 // A new consumer looks at every entry once.  What is submitted gets its hint

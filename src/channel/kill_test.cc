@@ -129,13 +129,14 @@ TEST_F(KillTest, EveryRequestIsAnsweredOnceWhateverDies) {
   const uint64_t deadline = NowNanos() + 200 * kNanosPerSecond;
   int kills = 0;
   while (kills < kKills && NowNanos() < deadline) {
-    // From before the child has attached to deep in its work.
-    const uint64_t until = NowNanos() + random() % (2 * kNanosPerMilli);
-    while (NowNanos() < until) {
+    // Sometimes before the child has attached, mostly in the midst of its work.
+    const uint64_t enough = answered_ + random() % 100;
+    const uint64_t until = NowNanos() + (random() % 4 == 0 ? 1 : 500) * kNanosPerMilli;
+    do {
       Ask();
       Collect();
       if (HasFatalFailure()) return;
-    }
+    } while (answered_ < enough && NowNanos() < until);
     ASSERT_TRUE(Kill()) << "the consumer ended by itself";
     ++kills;
     Start();

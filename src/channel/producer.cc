@@ -6,8 +6,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
-#include <bit>
 #include <cassert>
 #include <string>
 
@@ -247,7 +245,7 @@ Lane* Producer::Impl::FindLane(uint32_t lane) {
 // absurdly so, or else another; when there is none, what idle entries keep is
 // given up.
 bool Producer::Impl::FitBlock(Shadow* shadow, uint64_t bytes) {
-  constexpr uint64_t kAlwaysFine = 64 << 10;
+  constexpr uint64_t kAlwaysFine = 16 << 10;
   const uint64_t kept = shadow->block.length;
   if (kept > 0 && kept >= bytes && (kept <= kAlwaysFine || kept / 8 <= bytes)) return true;
   if (shadow->block.length > 0) {
@@ -383,17 +381,14 @@ bool Producer::Impl::Collect(uint32_t entry, Completion* completion) {
 size_t Producer::Poll(const std::function<void(const Completion&)>& done) {
   size_t collected = 0;
   for (uint32_t w = 0; w < impl_->words && impl_->pending > 0; ++w) {
-    std::atomic<uint64_t>& hints = impl_->header->completed[w];
-    if (hints.load(std::memory_order_relaxed) == 0) continue;
-    // Every bit once per call, so that a consumer that raises bits without
-    // end cannot keep us here.
-    for (uint64_t bits = TakeHints(hints, ~uint64_t{0}); bits != 0; bits &= bits - 1) {
-      const uint32_t entry = w * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+    // Every bit once per call, so that a consumer that raises bits without end
+    // cannot keep us here.
+    FollowHints(impl_->header->completed[w], [&](uint32_t bit) {
       Completion completion;
-      if (!impl_->Collect(entry, &completion)) continue;
+      if (!impl_->Collect(w * 64 + bit, &completion)) return;
       ++collected;
       done(completion);
-    }
+    });
   }
   return collected;
 }
@@ -472,24 +467,16 @@ void Producer::ForEachPending(const std::function<void(uint32_t, uint64_t, uint6
 
 // ------------------------------------------------------------------- waiting
 
-// Whether an answer is there, and not only a bit that says so: a consumer that
-// raises bits without end must not keep us awake.
 bool Producer::Impl::HasAnswers() {
   if (pending == 0) return false;
   for (uint32_t w = 0; w < words; ++w) {
-    std::atomic<uint64_t>& hints = header->completed[w];
-    if (hints.load(std::memory_order_seq_cst) == 0) continue;
-    // Down first, then look, so that an answer that comes now raises it again.
-    const uint64_t taken = TakeHints(hints, ~uint64_t{0});
-    for (uint64_t bits = taken; bits != 0; bits &= bits - 1) {
-      const uint32_t entry = w * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+    const bool found = HasTrueHint(header->completed[w], [&](uint32_t bit) {
+      const Shadow& shadow = shadows[w * 64 + bit];
       uint32_t answered_by = 0;
-      if (shadows[entry].state == Holder::kConsumer &&
-          IsAnswered(entries[entry].word, shadows[entry].sequence, &answered_by)) {
-        RaiseHint(hints, bits);
-        return true;
-      }
-    }
+      return shadow.state == Holder::kConsumer &&
+             IsAnswered(entries[w * 64 + bit].word, shadow.sequence, &answered_by);
+    });
+    if (found) return true;
   }
   return false;
 }
@@ -500,7 +487,7 @@ bool Producer::PrepareSleep(Sleep how) {
 
 void Producer::FutexSleep(uint64_t deadline_ns) { impl_->sleeper.Futex(deadline_ns); }
 void Producer::FinishSleep() { impl_->sleeper.Finish(); }
-void Producer::DrainEvent() { impl_->sleeper.Drain(); }
+void Producer::OnEventReadable() { impl_->sleeper.OnReadable(); }
 int Producer::event_fd() const { return impl_->sleeper.event(); }
 
 }  // namespace mlos::channel

@@ -80,7 +80,7 @@ class Producer {
   // -------------------------------------------------------------- consumers
   // Starts the next epoch with a fresh response segment.  Before the first
   // consumer, and again when the last one is dead and reaped, or has handed
-  // over (claims nothing any more).  Answers that the old one had finished stay
+  // over (claims nothing and sleeps no more, and only finishes).  Answers that the old one had finished stay
   // collectable, also those that it could not announce: call Poll afterwards.
   // Descriptors of what is still waiting are written once more, so that
   // nothing that a dying consumer scribbled is replayed.
@@ -150,10 +150,9 @@ class Producer {
   bool PrepareSleep(Sleep how);
   void FutexSleep(uint64_t deadline_ns);
   void FinishSleep();
-  // Takes what lies in event_fd(), which a hostile consumer may fill at any
-  // time: for owners that watch the descriptor and would find it ready for
-  // ever.  Never blocks.
-  void DrainEvent();
+  // For owners that watch event_fd(), which a hostile consumer may fill at any
+  // time: it was found readable.  Empties it; never blocks.
+  void OnEventReadable();
   int event_fd() const;
 
  private:

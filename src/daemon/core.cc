@@ -57,12 +57,6 @@ Status Core::Start() {
   manager_.Publish();
   for (const std::string& address : options_.http_addresses) {
     if (address == "off") continue;
-    if (!http::IsLocalAddress(address)) {
-      return InvalidArgument(fmt::format(
-          "--http-address {}: without authentication the daemon listens on loopback addresses and "
-          "Unix sockets only",
-          address));
-    }
     MLOS_ASSIGN_OR_RETURN(std::string in_use, http_->Listen(address));
     Log(LogLevel::kInfo, "HTTP on {}", in_use);
     http_in_use_.push_back(std::move(in_use));

@@ -7,6 +7,7 @@
 #include "daemon/core.h"
 #include "daemon/data_dir.h"
 #include "daemon/options.h"
+#include "frontends/http/server.h"
 
 namespace {
 
@@ -25,6 +26,13 @@ int main(int argc, char** argv) {
     return Refuse(2,
                   "this release has no access control yet: start it with --auth off, which "
                   "listens on loopback addresses and Unix sockets only");
+  }
+  for (const std::string& address : options.http_addresses) {
+    if (address == "off") continue;
+    const mlos::Status local = mlos::http::CheckLocalAddress(address);
+    if (!local.ok()) {
+      return Refuse(2, "--http-address " + address + ": " + std::string(mlos::Message(local)));
+    }
   }
   const auto lock = mlos::daemon::HoldDataDir(options.data_dir);
   if (!lock.ok()) {

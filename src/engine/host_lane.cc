@@ -37,7 +37,7 @@ void HostLane::WaitEvent() {
   event_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                     [self = shared_from_this()](const boost::system::error_code& error) {
                       if (error || self->observer_ == nullptr) return;
-                      self->producer_->DrainEvent();
+                      self->producer_->OnEventReadable();
                       self->WaitEvent();
                     });
 }

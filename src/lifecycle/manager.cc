@@ -260,6 +260,11 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
         model.plugin)));
     return;
   }
+  if (plugin->state != State::kReady) {
+    done(FailedPrecondition(fmt::format("{} needs {}, which is {}: load the plugin again first",
+                                        Label(model), Label(*plugin), StateName(plugin->state))));
+    return;
+  }
   waiters_[&model].push_back(std::move(done));
   model.desired = Desired::kLoaded;
   model.plugin_version = plugin->manifest.version;

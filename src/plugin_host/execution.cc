@@ -29,9 +29,10 @@ std::string NameList(const std::vector<TensorInfo>& tensors) {
 
 Execution::Execution(SegmentSource& segments) : segments_(segments) {}
 
-void Execution::Run(const Job& job, const Model& model) {
+void Execution::Run(const Job& job, const Model& model, bool ring) {
   job_ = &job;
   model_ = &model;
+  ring_ = ring;
   answered_ = false;
   started_ns_ = NowNanos();
   const Status status = Prepare();
@@ -56,6 +57,7 @@ void Execution::Run(const Job& job, const Model& model) {
 void Execution::Fail(const Job& job, StatusCode code, std::string_view text) {
   job_ = &job;
   model_ = nullptr;
+  ring_ = true;
   answered_ = false;
   started_ns_ = NowNanos();
   allocated_.clear();
@@ -176,10 +178,10 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
     SetError(error, text);
     return code;
   };
-  if (answered_ || index >= info.outputs.size() || has_output_[index]) {
+  if (answered_ || index >= info.outputs.size() || !Wanted(index)) {
     return refuse(SMI_FAILED_PRECONDITION,
-                  fmt::format("{}: output {} cannot be allocated: it does not exist, is allocated "
-                              "already, or the request was answered",
+                  fmt::format("{}: output {} cannot be allocated: it does not exist, was not asked "
+                              "for, or the request was answered",
                               model_->label(), index));
   }
   const TensorInfo& declared = info.outputs[index];
@@ -205,6 +207,8 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
                   fmt::format("{}: output \"{}\" of shape {} cannot have {} bytes", model_->label(),
                               declared.name, ShapeText({shape, rank}), byte_size));
   }
+  // A second call replaces the first: the channel takes the earlier memory back.
+  has_output_[index] = false;
   const auto block = Allocate(index + 1, std::max<uint64_t>(byte_size, 1));
   if (!block.ok()) {
     return refuse(static_cast<smi_code>(block.status().code()),
@@ -276,7 +280,7 @@ void Execution::Publish(StatusCode code, std::string_view text) {
                  static_cast<int>(Message(head.status()).size()), Message(head.status()).data());
   }
   job_->consumer->Complete(job_->claim, block,
-                           {job_->claim.claimed_ns, started_ns_, NowNanos()});
+                           {job_->claim.claimed_ns, started_ns_, NowNanos()}, ring_);
 }
 
 // ------------------------------------------------------------- SMI callbacks

@@ -37,8 +37,9 @@ class Execution {
  public:
   explicit Execution(SegmentSource& segments);
 
-  // Runs the job on the model and answers it, exactly once.
-  void Run(const Job& job, const Model& model);
+  // Runs the job on the model and answers it, exactly once.  With `ring` false
+  // the producer is not woken for it (Consumer::Complete).
+  void Run(const Job& job, const Model& model, bool ring = true);
   // Answers it without running.
   void Fail(const Job& job, StatusCode code, std::string_view text);
 
@@ -62,6 +63,7 @@ class Execution {
   const Job* job_ = nullptr;
   const Model* model_ = nullptr;
   bool answered_ = false;
+  bool ring_ = true;
   uint64_t started_ns_ = 0;
   tensor::RequestView view_;
   std::vector<smi_tensor> inputs_;

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -15,6 +16,9 @@ namespace {
 // A model that usually answers within this is run without waking another
 // worker to watch: the wake-up would cost more than the wait.
 constexpr uint64_t kShortRunNanos = 50'000;
+// Answers that follow each other this closely wake the producer once: a wake-up
+// for each would have the two ends change places on a shared processor.
+constexpr uint64_t kRingDelayNanos = 20'000;
 // A request that this many hosts died with is not tried again.
 constexpr uint32_t kMaxAttempts = 3;
 // request_.slot has 16 bits: 12 for the entry, 4 for the channel.
@@ -192,6 +196,7 @@ void Scheduler::WorkerLoop(Worker& self) {
       RunPicked(self, execution, *queue, job);
       continue;
     }
+    RingDeferred(self);
     if (stopping_) break;
     if (watching_) {
       ++idle_;
@@ -274,6 +279,21 @@ Scheduler::Queue* Scheduler::PickLocked(Job* job) {
   return best;
 }
 
+// Only while something else to run is at hand, and only for models that are
+// done in no time.
+bool Scheduler::MayDeferRing(const Worker& self, const Queue& queue, const Job& job,
+                             uint64_t now) const {
+  const bool short_run = queue.usual_ns != 0 && queue.usual_ns <= kRingDelayNanos;
+  if (waiting_ == 0 || !short_run) return false;
+  if (self.unrung == nullptr) return true;
+  return self.unrung == job.consumer && now - self.unrung_since_ns < kRingDelayNanos;
+}
+
+void Scheduler::RingDeferred(Worker& self) {
+  if (self.unrung == nullptr) return;
+  std::exchange(self.unrung, nullptr)->RingProducer();
+}
+
 void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job) {
   const uint64_t start = NowNanos();
   ++queue.running;
@@ -281,6 +301,11 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   const bool takes_long = queue.usual_ns == 0 || queue.usual_ns > kShortRunNanos;
   // Somebody must watch the channels meanwhile, or run what else is ready.
   if (takes_long && idle_ > 0 && !(replaying_ && watching_)) work_.NotifyOne();
+  const bool defer = MayDeferRing(self, queue, job, start);
+  // This answer's own ring will serve for those before it, unless it is long in
+  // coming.
+  const bool soon = queue.usual_ns != 0 && queue.usual_ns <= kRingDelayNanos;
+  if (!defer && (!soon || self.unrung != job.consumer)) RingDeferred(self);
   self.deadline_ns.store(job.claim.deadline_ns, std::memory_order_relaxed);
   self.since_ns.store(start, std::memory_order_relaxed);
   mutex_.Unlock();
@@ -292,10 +317,17 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
                    fmt::format("{}: the deadline passed while the request waited",
                                queue.model->label()));
   } else {
-    execution.Run(job, *queue.model);
+    execution.Run(job, *queue.model, !defer);
   }
 
-  const uint64_t took = NowNanos() - start;
+  const uint64_t end = NowNanos();
+  const uint64_t took = end - start;
+  if (!defer) {
+    self.unrung = nullptr;  // this answer's ring was for all
+  } else if (self.unrung == nullptr) {
+    self.unrung = job.consumer;
+    self.unrung_since_ns = end;
+  }
   self.since_ns.store(0, std::memory_order_relaxed);
   mutex_.Lock();
   --queue.running;

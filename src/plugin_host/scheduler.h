@@ -82,6 +82,10 @@ class Scheduler : public SegmentSource {
   };
   struct Worker {
     std::thread thread;
+    // A channel with answers of this worker that its producer was not woken
+    // for yet, and since when.
+    channel::Consumer* unrung = nullptr;
+    uint64_t unrung_since_ns = 0;
     // What it runs now, for the heartbeat; 0 when idle.
     std::atomic<uint64_t> since_ns{0};
     std::atomic<uint64_t> deadline_ns{0};
@@ -94,6 +98,9 @@ class Scheduler : public SegmentSource {
   Queue* PickLocked(Job* job) MLOS_REQUIRES(mutex_);
   void RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job)
       MLOS_REQUIRES(mutex_);
+  bool MayDeferRing(const Worker& self, const Queue& queue, const Job& job, uint64_t now) const
+      MLOS_REQUIRES(mutex_);
+  static void RingDeferred(Worker& self);
   void WatchChannels(channel::Spinner& spinner) MLOS_REQUIRES(mutex_);
   bool ParkOn(const ChannelList& channels);
   void Kick();

@@ -2,11 +2,11 @@
 //
 // Checks of load, describe and unload: artefacts and configurations that are
 // wrong, and what stays behind.
-#include <dirent.h>
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <random>
 
@@ -63,9 +63,12 @@ size_t ResidentBytes() {
 }
 
 size_t CountEntries(const char* directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(directory), &::closedir);
+  std::error_code error;
   size_t count = 0;
-  while (dir != nullptr && ::readdir(dir.get()) != nullptr) ++count;
+  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
+    ++count;
+  }
   return count;
 }
 

@@ -43,6 +43,15 @@ void CopyText(char* to, size_t room, std::string_view text) {
   to[n] = '\0';
 }
 
+Verdict VerdictOf(const CheckResult& result) {
+  if (result.ok()) return Verdict::kPass;
+  return result.status().code() == StatusCode::kUnimplemented ? Verdict::kSkip : Verdict::kFail;
+}
+
+std::string_view ReasonOf(const CheckResult& result) {
+  return result.ok() ? std::string_view(*result) : Message(result.status());
+}
+
 std::string ReadText(const char* from, size_t room) { return {from, ::strnlen(from, room)}; }
 
 [[noreturn]] void RunChild(const std::function<CheckResult(Phase&)>& check, Shared* shared,
@@ -62,12 +71,8 @@ std::string ReadText(const char* from, size_t room) { return {from, ::strnlen(fr
   ::dup2(output, STDERR_FILENO);
   Phase phase(shared->phase);
   const CheckResult result = check(phase);
-  const std::string_view text = result.ok() ? std::string_view(*result) : Message(result.status());
-  CopyText(shared->reason, kReasonSize, text);
-  const Verdict verdict = result.ok()                                            ? Verdict::kPass
-                          : result.status().code() == StatusCode::kUnimplemented ? Verdict::kSkip
-                                                                                 : Verdict::kFail;
-  shared->verdict = static_cast<uint32_t>(verdict);
+  CopyText(shared->reason, kReasonSize, ReasonOf(result));
+  shared->verdict = static_cast<uint32_t>(VerdictOf(result));
   shared->is_done.store(1, std::memory_order_release);
   std::fflush(nullptr);
   ::_exit(0);
@@ -133,6 +138,16 @@ void Judge(const Shared& shared, bool in_time, int timeout_ms, int status, Child
 }  // namespace
 
 void Phase::Set(std::string_view text) { CopyText(text_, kPhaseSize, text); }
+
+ChildReport RunHere(const std::function<CheckResult(Phase&)>& check) {
+  char text[kPhaseSize] = "";
+  Phase phase(text);
+  const CheckResult result = check(phase);
+  ChildReport report;
+  report.verdict = VerdictOf(result);
+  report.reason = ReasonOf(result);
+  return report;
+}
 
 ChildReport RunInChild(const std::function<CheckResult(Phase&)>& check, int timeout_ms) {
   ChildReport report;

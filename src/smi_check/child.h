@@ -45,4 +45,8 @@ class Phase {
 // by signal, by exit and by time are failures that name the phase.
 ChildReport RunInChild(const std::function<CheckResult(Phase&)>& check, int timeout_ms);
 
+// The same without a process of its own, for a debugger: what ends the check
+// ends the tool.
+ChildReport RunHere(const std::function<CheckResult(Phase&)>& check);
+
 }  // namespace mlos

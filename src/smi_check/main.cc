@@ -28,6 +28,7 @@ struct Arguments {
   std::string config = "{}";
   std::vector<std::string> only;
   double timeout_s = 30;
+  bool in_process = false;
   bool json = false;
   bool verbose = false;
   bool list = false;
@@ -45,6 +46,8 @@ void Describe(CLI::App& app, Arguments* arguments) {
   app.add_option("--timeout", arguments->timeout_s, "Seconds that one check may take")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
+  app.add_flag("--in-process", arguments->in_process,
+               "Run the one check of --only in this process, for a debugger");
   app.add_flag("--json", arguments->json, "Print the results as one JSON object");
   app.add_flag("--verbose", arguments->verbose,
                "Print the end of what the plugin wrote, per check, on standard error");
@@ -70,10 +73,15 @@ const Check* FindCheck(std::string_view id) {
   return nullptr;
 }
 
-// Ids to run: all, or those of --only with what they come after.
-StatusOr<std::vector<std::string_view>> Selected(const std::vector<std::string>& only) {
+// Ids to run: all, or those of --only with what they come after; in this
+// process only the one.
+StatusOr<std::vector<std::string_view>> Selected(const Arguments& arguments) {
+  const std::vector<std::string>& only = arguments.only;
   std::vector<std::string_view> ids, known;
   for (const Check& check : AllChecks()) known.push_back(check.id);
+  if (arguments.in_process && only.size() != 1) {
+    return InvalidArgument("--in-process runs one check; name it with --only");
+  }
   if (only.empty()) return known;
   for (const std::string& id : only) {
     const Check* check = FindCheck(id);
@@ -81,7 +89,10 @@ StatusOr<std::vector<std::string_view>> Selected(const std::vector<std::string>&
       return InvalidArgument(fmt::format("no check is called {}{}; --list shows them", Quoted(id),
                                          DidYouMean(id, known)));
     }
-    for (; check != nullptr; check = FindCheck(check->after)) ids.push_back(check->id);
+    for (; check != nullptr; check = FindCheck(check->after)) {
+      ids.push_back(check->id);
+      if (arguments.in_process) break;
+    }
   }
   return ids;
 }
@@ -94,15 +105,18 @@ ChildReport Verdicted(Verdict verdict, std::string reason) {
 }
 
 ChildReport RunCheck(const Check& check, const Subject& subject,
-                     const std::map<std::string_view, Verdict>& before, int timeout_ms) {
+                     const std::map<std::string_view, Verdict>& before,
+                     const Arguments& arguments) {
   if (check.needs_model && subject.model == nullptr) {
-    return Verdicted(Verdict::kSkip, "needs --model");
+    return Verdicted(Verdict::kSkip, std::string(kNeedsModel));
   }
   const auto prerequisite = before.find(check.after);
   if (prerequisite != before.end() && prerequisite->second != Verdict::kPass) {
     return Verdicted(Verdict::kSkip, fmt::format("because '{}' did not pass", check.after));
   }
-  return RunInChild([&](Phase& phase) { return check.run(subject, phase); }, timeout_ms);
+  const auto run = [&](Phase& phase) { return check.run(subject, phase); };
+  return arguments.in_process ? RunHere(run)
+                              : RunInChild(run, static_cast<int>(arguments.timeout_s * 1000));
 }
 
 Results RunAll(const Subject& subject, const std::vector<std::string_view>& selected,
@@ -113,8 +127,7 @@ Results RunAll(const Subject& subject, const std::vector<std::string_view>& sele
   std::map<std::string_view, Verdict> verdicts;
   for (const Check& check : AllChecks()) {
     if (std::find(selected.begin(), selected.end(), check.id) == selected.end()) continue;
-    ChildReport report =
-        RunCheck(check, subject, verdicts, static_cast<int>(arguments.timeout_s * 1000));
+    ChildReport report = RunCheck(check, subject, verdicts, arguments);
     verdicts[check.id] = report.verdict;
     if (arguments.verbose && !report.output_tail.empty()) {
       fmt::print(stderr, "--- {}: the plugin wrote {} bytes, at the end\n{}\n", check.id,
@@ -129,7 +142,7 @@ int Run(const Arguments& arguments) {
   if (arguments.list) return List();
   if (arguments.directory.empty())
     return Usage("give the directory of a plugin package; see --help");
-  const auto selected = Selected(arguments.only);
+  const auto selected = Selected(arguments);
   if (!selected.ok()) return Usage(Message(selected.status()));
   Results results;
   Subject subject;

@@ -23,6 +23,40 @@ std::string_view VerdictName(Verdict verdict) {
   return "fail";
 }
 
+// Length of the UTF-8 sequence at the beginning of `text`, 0 when it is none.
+size_t SequenceLength(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const size_t length = lead < 0x80                   ? 1
+                        : lead >= 0xc2 && lead < 0xe0 ? 2
+                        : lead >> 4 == 0xe            ? 3
+                        : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                      : 0;
+  if (length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+  }
+  return length;
+}
+
+// What came from the plugin, fit for a terminal and for JSON.
+std::string Printable(std::string_view text) {
+  const std::string escaped = EscapeForLog(text, 2000);
+  std::string out;
+  for (std::string_view rest = escaped; !rest.empty();) {
+    const size_t length = SequenceLength(rest);
+    out += length > 0 ? rest.substr(0, length) : "?";
+    rest.remove_prefix(length > 0 ? length : 1);
+  }
+  return out;
+}
+
+size_t CountNeedingModel(const Results& results) {
+  return static_cast<size_t>(
+      std::count_if(results.checks.begin(), results.checks.end(), [](const Result& result) {
+        return result.report.verdict == Verdict::kSkip && result.report.reason == kNeedsModel;
+      }));
+}
+
 }  // namespace
 
 size_t Results::Count(Verdict verdict) const {
@@ -48,13 +82,16 @@ std::string ToTable(const Results& results) {
     const std::string name =
         report.verdict == Verdict::kFail ? "FAIL" : std::string(VerdictName(report.verdict));
     std::string line = fmt::format("{}  {:<{}}  {:<{}}  {}", name, result.id, id_width,
-                                   result.shows, shows_width, EscapeForLog(report.reason, 2000));
+                                   result.shows, shows_width, Printable(report.reason));
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
     output += report.output_bytes;
   }
   text += fmt::format("\n{} passed, {} failed, {} skipped\n", results.Count(Verdict::kPass),
                       results.Count(Verdict::kFail), results.Count(Verdict::kSkip));
+  if (const size_t skipped = CountNeedingModel(results); skipped > 0) {
+    text += fmt::format("Give --model PATH to run the {} checks that need a model.\n", skipped);
+  }
   if (output > 0) {
     text += fmt::format(
         "The plugin wrote {} bytes to its log and standard output; --verbose shows "
@@ -71,7 +108,7 @@ std::string ToJson(const Results& results) {
     checks.push_back({{"id", result.id},
                       {"verdict", std::string(VerdictName(result.report.verdict))},
                       {"shows", result.shows},
-                      {"reason", EscapeForLog(result.report.reason, 2000)}});
+                      {"reason", Printable(result.report.reason)}});
     output += result.report.output_bytes;
   }
   const boost::json::object root = {{"plugin", results.manifest.name},

@@ -4,12 +4,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "manifest/manifest.h"
 #include "smi_check/child.h"
 
 namespace mlos {
+
+// The reason of a check that was skipped because no model was given.
+constexpr std::string_view kNeedsModel = "needs --model";
 
 struct Result {
   std::string id;

@@ -53,6 +53,7 @@ Status Session::Map() {
   std::string reason;
   MLOS_RETURN_IF_ERROR(Guard("the library's constructors", [&] {
     library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps this text per thread.
     if (library == nullptr) reason = ErrorSentence(::dlerror());
   }));
   if (library == nullptr) {
@@ -168,11 +169,13 @@ StatusOr<ModelView> Session::Describe(smi_model* model) {
 
 Status Session::Execute(smi_model* model, const std::vector<TestRequest*>& requests) {
   std::vector<const smi_request*> handles;
+  handles.reserve(requests.size());
   for (const TestRequest* request : requests) handles.push_back(request->handle());
   // The array of pointers is guarded like everything else.
+  using Handle = const smi_request*;
   const Guarded array = Guarded::CopyOf(
-      {reinterpret_cast<const char*>(handles.data()), handles.size() * sizeof(handles[0])},
-      alignof(const smi_request*));
+      {reinterpret_cast<const char*>(handles.data()), handles.size() * sizeof(Handle)},
+      alignof(Handle));
   ErrorBuffer error(512);
   smi_code code = SMI_OK;
   Status called;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <optional>
+#include <list>
 #include <string>
 #include <thread>
 #include <vector>
@@ -80,7 +81,7 @@ class TestRequest {
   Guarded indices_;
   std::vector<Guarded> shapes_;
   std::vector<Guarded> data_;
-  std::vector<Output> memory_;
+  std::list<Output> memory_;
   std::vector<TensorValue> answers_;
   std::thread::id thread_;
   bool is_running_ = false;
@@ -93,6 +94,7 @@ struct TestRequest::Output {
   smi_datatype datatype;
   std::vector<int64_t> shape;
   Guarded bytes;
+  bool is_replaced;  // by a later call of allocate_output
 };
 
 }  // namespace mlos

@@ -59,7 +59,10 @@ Artefact Artefact::FromDirectory(const std::string& directory, const std::string
   Artefact artefact;
   artefact.Add("", ReadFile(directory + "/" + main));
   artefact.Add(main, ReadFile(directory + "/" + main));
-  for (const std::string& other : others) artefact.Add(other, ReadFile(directory + "/" + other));
+  for (const std::string& other : others) {
+    std::string path = directory;
+    artefact.Add(other, ReadFile(path.append("/").append(other)));
+  }
   return artefact;
 }
 
@@ -70,19 +73,19 @@ std::string ReadFile(const std::string& path) {
   return content.str();
 }
 
-Plugin::Plugin(const std::string& library) {
+Plugin::Plugin(const std::string& library, const smi_host_api* requests) {
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    error_ = dlerror();
+    error_ = dlerror();  // NOLINT(concurrency-mt-unsafe): set-up has one thread
     return;
   }
-  const auto entry =
-      reinterpret_cast<smi_plugin_entry_fn>(dlsym(handle, SMI_PLUGIN_ENTRY_SYMBOL));
+  const auto entry = reinterpret_cast<smi_plugin_entry_fn>(dlsym(handle, SMI_PLUGIN_ENTRY_SYMBOL));
   if (entry == nullptr) {
     error_ = "no entry point";
     return;
   }
   api_ = entry();
+  if (requests != nullptr) host_ = *requests;
   host_.struct_size = sizeof(host_);
   host_.version_minor = SMI_VERSION_MINOR;
   host_.context = this;
@@ -91,7 +94,7 @@ Plugin::Plugin(const std::string& library) {
   host_.artefact_name = FileName;
   host_.open_artefact = OpenFile;
   host_.get_extension = NoExtension;
-  FakeRequest::FillApi(&host_);
+  if (requests == nullptr) FakeRequest::FillApi(&host_);
   char text[1024] = "";
   smi_error error = {sizeof(error), sizeof(text), text};
   if (api_->create(&host_, "{}", &instance_, &error) != SMI_OK) error_ = text;
@@ -196,8 +199,8 @@ void FakeRequest::FillApi(smi_host_api* api) {
 }
 
 smi_code FakeRequest::Allocate(const smi_request* request, uint32_t index, smi_datatype datatype,
-                               uint32_t rank, const int64_t* shape, uint64_t byte_size,
-                               void** data, smi_error* error) {
+                               uint32_t rank, const int64_t* shape, uint64_t byte_size, void** data,
+                               smi_error* error) {
   FakeRequest& self = Of(request);
   ++self.allocations_;
   if (self.refuse_memory_ || (self.refuse_second_ && self.outputs_.count(index) != 0)) {

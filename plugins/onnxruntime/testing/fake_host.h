@@ -53,8 +53,9 @@ std::string ReadFile(const std::string& path);
 
 class Plugin {
  public:
-  // `library`: the plugin's.  Check ok() before anything else.
-  explicit Plugin(const std::string& library);
+  // `library`: the plugin's.  Check ok() before anything else.  Requests are
+  // answered by FakeRequest, or by the functions of `requests`.
+  explicit Plugin(const std::string& library, const smi_host_api* requests = nullptr);
   ~Plugin();
   Plugin(const Plugin&) = delete;
   Plugin& operator=(const Plugin&) = delete;
@@ -113,8 +114,8 @@ class FakeRequest {
   FakeRequest& operator=(const FakeRequest&) = delete;
 
   // Inputs in ascending order of index; the bytes are copied once, here.
-  void AddInput(uint32_t index, smi_datatype datatype, std::vector<int64_t> shape,
-                const void* data, size_t byte_size);
+  void AddInput(uint32_t index, smi_datatype datatype, std::vector<int64_t> shape, const void* data,
+                size_t byte_size);
   template <typename T>
   void AddInput(uint32_t index, smi_datatype datatype, std::vector<int64_t> shape,
                 const std::vector<T>& values) {

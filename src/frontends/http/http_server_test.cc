@@ -4,6 +4,8 @@
 // limits and what becomes of clients that leave.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <simdjson.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -139,6 +141,17 @@ TEST_F(HttpTest, UnknownPathsAndMethods) {
     EXPECT_EQ(reply.fields.at("allow"), allow) << method << path;
     EXPECT_THAT(reply.body, HasSubstr("\"error\""));
   }
+}
+
+TEST_F(HttpTest, NamesThatAreNoTextLeaveTheAnswerValid) {
+  Start();
+  for (const char* path : {"/v2/models/%ff/ready", "/v2/models/a%c3%28%e2%82",
+                           "/v2/models/%ed%a0%80", "/v2/models/%c3%a4/ready"}) {
+    const Reply reply = Ask("GET", path);
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_TRUE(simdjson::validate_utf8(reply.body)) << path;
+  }
+  EXPECT_THAT(Ask("GET", "/v2/models/%c3%a4/ready").body, HasSubstr("'\xc3\xa4'"));
 }
 
 TEST_F(HttpTest, HeadAndOptions) {
@@ -471,6 +484,26 @@ TEST_F(HttpTest, BufferedBytesAreLimitedTogether) {
       200);
 }
 
+TEST_F(HttpTest, MemoryKeptByConnectionsIsLimitedToo) {
+  constexpr uint64_t kMost = 8 << 20;
+  Start({.max_buffered_bytes = kMost});
+  const std::string large =
+      Post("/v2/models/id_FP32/infer", std::string(kInfer) + std::string(1 << 20, ' '));
+  const auto allocated = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const size_t before = allocated();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server_->address()));
+    clients.back()->Send(large);
+    ASSERT_EQ(clients.back()->Read().status, 200) << i;
+    clients.back()->Send("G");  // from now on it is not idle
+  }
+  EXPECT_LT(allocated(), before + 3 * kMost);
+}
+
 TEST_F(HttpTest, TooManyConnections) {
   Start({.max_connections = 2});
   TestClient second(server_->address());
@@ -643,14 +676,14 @@ TEST_F(HttpTest, BadAddresses) {
     }
     EXPECT_FALSE(server_->server().Listen("unix:/" + std::string(200, 'x')).ok());
   });
-  EXPECT_TRUE(IsLocalAddress("127.0.0.1:1"));
-  EXPECT_TRUE(IsLocalAddress("[::1]:1"));
-  EXPECT_TRUE(IsLocalAddress("unix:/x"));
-  EXPECT_FALSE(IsLocalAddress("0.0.0.0:1"));
-  EXPECT_FALSE(IsLocalAddress("[::]:1"));
-  EXPECT_FALSE(IsLocalAddress("192.0.2.1:1"));
-  EXPECT_FALSE(IsLocalAddress("*:1"));
-  EXPECT_FALSE(IsLocalAddress("nonsense"));
+  EXPECT_TRUE(CheckLocalAddress("127.0.0.1:1").ok());
+  EXPECT_TRUE(CheckLocalAddress("[::1]:1").ok());
+  EXPECT_TRUE(CheckLocalAddress("unix:/x").ok());
+  EXPECT_FALSE(CheckLocalAddress("0.0.0.0:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("[::]:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("192.0.2.1:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("*:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("nonsense").ok());
 }
 
 }  // namespace

@@ -158,22 +158,25 @@ StatusOr<Address> Address::Parse(std::string_view text) {
   return address;
 }
 
-bool Address::IsLocal() const {
-  if (is_unix) return true;
+Status Address::CheckLocal() const {
+  if (is_unix) return OkStatus();
   AddrInfo found;
-  if (!Lookup(*this, &found).ok()) return false;
+  MLOS_RETURN_IF_ERROR(Lookup(*this, &found));
   for (const addrinfo* a = found.list; a != nullptr; a = a->ai_next) {
+    bool loopback = false;
     if (a->ai_family == AF_INET) {
       const auto* in4 = reinterpret_cast<const sockaddr_in*>(a->ai_addr);
-      if ((ntohl(in4->sin_addr.s_addr) >> 24) != 127) return false;
+      loopback = (ntohl(in4->sin_addr.s_addr) >> 24) == 127;
     } else if (a->ai_family == AF_INET6) {
       const auto* in6 = reinterpret_cast<const sockaddr_in6*>(a->ai_addr);
-      if (!IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr)) return false;
-    } else {
-      return false;
+      loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+    }
+    if (!loopback) {
+      return InvalidArgument(
+          "without authentication the daemon listens on loopback addresses and Unix sockets only");
     }
   }
-  return true;
+  return OkStatus();
 }
 
 // Shared with the operation under way, which may outlive the Listener.

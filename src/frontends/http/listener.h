@@ -26,8 +26,8 @@ struct Address {
 
   // INVALID_ARGUMENT with what is expected.
   static StatusOr<Address> Parse(std::string_view text);
-  // True for Unix sockets and for addresses that only this machine reaches.
-  bool IsLocal() const;
+  // OK for Unix sockets and for addresses that only this machine reaches.
+  Status CheckLocal() const;
 };
 
 // An accepted client.

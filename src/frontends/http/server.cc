@@ -76,7 +76,10 @@ class HttpServer::Impl final : public ConnectionOwner {
   }
 
   bool ReserveBuffer(uint64_t bytes) override {
-    if (bytes > options_.max_buffered_bytes - buffered_) return false;
+    if (bytes > options_.max_buffered_bytes - buffered_) {
+      for (const auto& connection : connections_) connection->TrimIdle();
+      if (bytes > options_.max_buffered_bytes - buffered_) return false;
+    }
     buffered_ += bytes;
     return true;
   }
@@ -174,9 +177,9 @@ void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done
 
 size_t HttpServer::connections() const { return impl_->connections(); }
 
-bool IsLocalAddress(std::string_view address) {
-  const auto parsed = Address::Parse(address);
-  return parsed.ok() && parsed->IsLocal();
+Status CheckLocalAddress(std::string_view address) {
+  MLOS_ASSIGN_OR_RETURN(const Address parsed, Address::Parse(address));
+  return parsed.CheckLocal();
 }
 
 }  // namespace mlos::http

@@ -46,7 +46,7 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// True if `address` can be reached from this machine only.
-bool IsLocalAddress(std::string_view address);
+// OK if `address` is one that only this machine reaches, or else what is wrong with it.
+Status CheckLocalAddress(std::string_view address);
 
 }  // namespace mlos::http

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace mlos::test {
+namespace fs = std::filesystem;
+
+bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    poll(nullptr, 0, 2);  // leaves the processor to those that are waited for
+  }
+  return true;
+}
+
+TempDir::TempDir() {
+  std::string pattern = (fs::temp_directory_path() / "mlosd-test-XXXXXX").string();
+  path_ = mkdtemp(pattern.data());
+}
+
+TempDir::~TempDir() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+void WriteWhole(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+}
+
+bool IsAlive(pid_t pid) {
+  const std::string stat = ReadWhole("/proc/" + std::to_string(pid) + "/stat");
+  const size_t paren = stat.rfind(") ");
+  return paren != std::string::npos && stat[paren + 2] != 'Z' && stat[paren + 2] != 'X';
+}
+
+size_t CountFds(pid_t pid) {
+  std::error_code error;
+  size_t count = 0;
+  for (fs::directory_iterator it("/proc/" + std::to_string(pid) + "/fd", error), end;
+       !error && it != end; it.increment(error)) {
+    ++count;
+  }
+  return count;
+}
+
+uint64_t RssBytes(pid_t pid) {
+  std::istringstream in(ReadWhole("/proc/" + std::to_string(pid) + "/statm"));
+  uint64_t size = 0;
+  uint64_t resident = 0;
+  in >> size >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::string Maps(pid_t pid) { return ReadWhole("/proc/" + std::to_string(pid) + "/maps"); }
+
+DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string log)
+    : log_(std::move(log)) {
+  std::vector<const char*> argv{MLOSD_PROGRAM};
+  for (const std::string& arg : args) argv.push_back(arg.c_str());
+  argv.push_back(nullptr);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ != 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // no test leaves a daemon behind
+  if (getppid() != parent) _exit(126);
+  const int out = open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const int in = open("/dev/null", O_RDONLY);
+  dup2(in, 0);
+  dup2(out, 1);
+  dup2(out, 2);
+  execv(argv[0], const_cast<char* const*>(argv.data()));
+  _exit(127);
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (!Running()) return;
+  Signal(SIGKILL);
+  WaitExit();
+}
+
+bool DaemonProcess::Reap() {
+  if (exit_) return true;
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) != pid_) return false;
+  exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return true;
+}
+
+bool DaemonProcess::Running() { return !Reap(); }
+
+void DaemonProcess::Signal(int number) const { kill(pid_, number); }
+
+std::optional<int> DaemonProcess::WaitExit(std::chrono::milliseconds limit) {
+  WaitUntil([this] { return Reap(); }, limit);
+  return exit_;
+}
+
+Ended RunMlosd(const std::vector<std::string>& args) {
+  const TempDir dir;
+  DaemonProcess process(args, dir / "log");
+  Ended ended;
+  ended.status = process.WaitExit(std::chrono::seconds(20)).value_or(-1);
+  ended.output = process.log();
+  return ended;
+}
+
+}  // namespace mlos::test
