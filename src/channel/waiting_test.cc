@@ -82,10 +82,10 @@ TEST(SpinnerTest, AGapInTheClockEndsSpinningForAWhile) {
   Spinner spinner(TwoProcessors(kNanosPerSecond));
   int looks = 0;
   EXPECT_FALSE(spinner.Spin([&] {
-    if (++looks == 5) BeOffTheProcessor();
+    if (++looks == 100) BeOffTheProcessor();
     return false;
   }));
-  EXPECT_LT(looks, 100);
+  EXPECT_LT(looks, 200);
   EXPECT_FALSE(spinner.willing());
   int calls = 0;
   while (!spinner.willing()) {
