@@ -642,14 +642,14 @@ TEST_F(HttpTest, BadAddresses) {
     }
     EXPECT_FALSE(server_->server().Listen("unix:/" + std::string(200, 'x')).ok());
   });
-  EXPECT_TRUE(IsLocalAddress("127.0.0.1:1"));
-  EXPECT_TRUE(IsLocalAddress("[::1]:1"));
-  EXPECT_TRUE(IsLocalAddress("unix:/x"));
-  EXPECT_FALSE(IsLocalAddress("0.0.0.0:1"));
-  EXPECT_FALSE(IsLocalAddress("[::]:1"));
-  EXPECT_FALSE(IsLocalAddress("192.0.2.1:1"));
-  EXPECT_FALSE(IsLocalAddress("*:1"));
-  EXPECT_FALSE(IsLocalAddress("nonsense"));
+  EXPECT_TRUE(CheckLocalAddress("127.0.0.1:1").ok());
+  EXPECT_TRUE(CheckLocalAddress("[::1]:1").ok());
+  EXPECT_TRUE(CheckLocalAddress("unix:/x").ok());
+  EXPECT_FALSE(CheckLocalAddress("0.0.0.0:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("[::]:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("192.0.2.1:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("*:1").ok());
+  EXPECT_FALSE(CheckLocalAddress("nonsense").ok());
 }
 
 }  // namespace
