@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 
+#include "base/log.h"
 #include "tensor/message.h"
 
 namespace mlos::plugin_host {

@@ -122,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
         Breach{"exit_in_execute", {"execute"}, "ended the process with exit status 7 in execute"},
         Breach{"hang_in_execute", {"execute"}, "not done after 3 s, in execute"},
         Breach{"throws", {"execute"}, "a C++ exception left execute: thrown across the line"},
+        Breach{"bad_text", {"execute"}, "answered with INTERNAL: \\xff\\xfe caf\\xe9"},
         Breach{"never_answers", {"execute"}, "the request was not answered; call respond or fail"},
         Breach{"double_answer", {"execute"}, "respond was called on a request that was answered"},
         Breach{"wrong_output", {"execute"}, "'Y' was allocated as INT64; it was described as FP32"},
