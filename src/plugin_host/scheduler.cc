@@ -133,12 +133,10 @@ Status Scheduler::RemoveModel(uint32_t handle) {
 }
 
 void Scheduler::Serve() {
-  {
-    MutexLock lock(mutex_);
-    if (serving_) return;
-    serving_ = true;
-    replaying_ = true;
-  }
+  MutexLock lock(mutex_);  // to the end: Stop comes from another thread
+  if (serving_ || stopping_) return;
+  serving_ = true;
+  replaying_ = true;
   for (auto& worker : workers_) {
     worker->thread = std::thread([this, w = worker.get()] { WorkerLoop(*w); });
   }
