@@ -51,7 +51,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
              std::function<void(const Status&)> on_failed);
 
   void Start(std::function<void(Status)> done);
-  // The reply carries the model's description.
+  // The reply carries the model's description.  A host that is on its way back
+  // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
   // Finishes what was claimed, ends the process.  `done` comes always, to
@@ -80,6 +81,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void Serve();
   void StartFailed(const Status& status);
   void Stopped();
+  void RunDeferred();
   void OnExit(const std::string& how);
   void Restart();
   void GiveUp(const Status& status);
@@ -98,6 +100,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::map<uint32_t, ModelFiles> models_;
   // Made while no host was ready to take them.
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
+  std::vector<std::function<void()>> deferred_;  // until it is back, or given up
   HostState state_ = HostState::kStopped;
   uint32_t restarts_ = 0;
   uint32_t quick_deaths_ = 0;  // in a row, each soon after its start

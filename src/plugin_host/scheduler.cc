@@ -123,6 +123,11 @@ Status Scheduler::RemoveModel(uint32_t handle) {
     const auto it = models_.find(handle);
     if (it == models_.end()) return NotFound("no such model in this host");
     Queue& q = *it->second;
+    // What was submitted before is still answered: what earlier hosts left and
+    // what nobody has claimed yet.
+    while (serving_ && replaying_ && !stopping_) changed_.Wait(mutex_);
+    if (serving_ && !stopping_) TakeFromChannels();
+    work_.NotifyOne();
     q.closing = true;
     while (q.running > 0 || (!q.waiting.empty() && serving_ && !stopping_)) changed_.Wait(mutex_);
     queue = std::move(it->second);
@@ -218,6 +223,7 @@ void Scheduler::TakeFromChannels() {
       return;
     }
     replaying_ = false;
+    changed_.NotifyAll();
   }
   for (const auto& c : *channels_) {
     while (c->consumer->Next(&job.claim)) {
