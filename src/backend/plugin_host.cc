@@ -209,12 +209,8 @@ void PluginHost::Serve() {
            self.SendSegment(port, std::move(segment));
          }
          if (self.started_) std::exchange(self.started_, nullptr)(OkStatus());
+         self.RunDeferred();
        });
-}
-
-// Each loads its model, or, where the host is not ready after all, says so.
-void PluginHost::RunLateLoads() {
-  for (const auto& load : std::exchange(late_loads_, {})) load();
 }
 
 // Something on the way to serving went wrong.  If the process died of it,
@@ -226,19 +222,21 @@ void PluginHost::StartFailed(const Status& status) {
 
 // --------------------------------------------------------------------- models
 
+void PluginHost::RunDeferred() {
+  for (const auto& task : std::exchange(deferred_, {})) task();
+}
+
 void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
+  const auto kept = std::make_shared<ModelFiles>(std::move(files));
   if (state_ == HostState::kRestarting) {
-    const auto waiting = std::make_shared<ModelFiles>(std::move(files));
-    late_loads_.push_back([this, waiting, done = std::move(done)]() mutable {
-      LoadModel(std::move(*waiting), std::move(done));
-    });
+    deferred_.push_back(
+        [this, kept, done = std::move(done)] { LoadModel(std::move(*kept), done); });
     return;
   }
   if (state_ != HostState::kReady) {
     done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
     return;
   }
-  const auto kept = std::make_shared<ModelFiles>(std::move(files));
   process_->Request(hostlink::EncodeLoadModel(kept->load, Duplicate(kept->fds)),
                     spec_.load_limit_ms,
                     [weak = weak_from_this(), kept, done](StatusOr<boost::json::object> reply) {
@@ -258,9 +256,13 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
 }
 
 void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {
+  if (state_ == HostState::kRestarting) {
+    deferred_.push_back([this, handle, done = std::move(done)] { UnloadModel(handle, done); });
+    return;
+  }
   models_.erase(handle);
   if (state_ != HostState::kReady) {
-    done(OkStatus());  // a successor does not load it
+    done(OkStatus());  // it is gone, or about to be, with its host
     return;
   }
   process_->Request(hostlink::EncodeUnloadModel(handle), spec_.load_limit_ms,
@@ -282,7 +284,6 @@ void PluginHost::Stop(std::function<void()> done) {
     return;
   }
   state_ = HostState::kStopping;
-  RunLateLoads();
   process_->Send(hostlink::Frame{hostlink::kStop, 0, "{}", {}});
   timer_.expires_after(std::chrono::milliseconds(spec_.stop_limit_ms));
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
@@ -298,8 +299,8 @@ void PluginHost::Stopped() {
   timer_.cancel();
   const Status status = Unavailable(Label() + " was unloaded");
   for (const auto& port : ports_) port->Fail(status);
-  RunLateLoads();
   if (started_) std::exchange(started_, nullptr)(status);
+  RunDeferred();
   for (const auto& done : std::exchange(stopped_, {})) done();
 }
 
@@ -339,7 +340,7 @@ void PluginHost::Restart() {
 void PluginHost::GiveUp(const Status& status) {
   state_ = HostState::kFailed;
   for (const auto& port : ports_) port->Fail(Unavailable(Message(status)));
-  RunLateLoads();
+  RunDeferred();
   if (started_) {
     std::exchange(started_, nullptr)(status);
   } else {

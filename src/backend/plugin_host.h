@@ -51,7 +51,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
              std::function<void(const Status&)> on_failed);
 
   void Start(std::function<void(Status)> done);
-  // The reply carries the model's description.
+  // The reply carries the model's description.  A host that is on its way back
+  // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
   // Finishes what was claimed, ends the process.  `done` comes always, to
@@ -78,9 +79,9 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void AttachNext(size_t port);
   void LoadNext(std::map<uint32_t, ModelFiles>::iterator model);
   void Serve();
-  void RunLateLoads();
   void StartFailed(const Status& status);
   void Stopped();
+  void RunDeferred();
   void OnExit(const std::string& how);
   void Restart();
   void GiveUp(const Status& status);
@@ -97,10 +98,9 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::vector<std::function<void()>> stopped_;
   std::shared_ptr<HostProcess> process_;
   std::map<uint32_t, ModelFiles> models_;
-  // Asked for while a successor was on its way up: told when it serves, or never will.
-  std::vector<std::function<void()>> late_loads_;
   // Made while no host was ready to take them.
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
+  std::vector<std::function<void()>> deferred_;  // until it is back, or given up
   HostState state_ = HostState::kStopped;
   uint32_t restarts_ = 0;
   uint32_t quick_deaths_ = 0;  // in a row, each soon after its start

@@ -187,6 +187,12 @@ void ChannelEngine::OnSpace(HostLane& lane) {
 
 bool ChannelEngine::Submit(Call& call) {
   HostLane& lane = *call.host_;
+  if (!lane.failure().ok()) {  // nobody is there any more to answer it
+    lane.producer().Abandon(call.slot);
+    call.stage_ = Call::Stage::kIdle;
+    call.status = lane.failure();
+    return true;
+  }
   channel::Submission submission;
   submission.model = call.route->handle;
   submission.principal = call.principal;

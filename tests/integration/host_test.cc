@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "backend/plugin_host.h"
@@ -317,6 +319,134 @@ TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
   const Answer answer = core.Infer("m-exit_in_execute", {Floats({1})});
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_GE(core.Restarts("exit_in_execute"), 3u);
+}
+
+// Does what `f` does once the plugin's host is on its way back.
+template <typename F>
+void WhenItRestarts(TestCore& core, const std::string& plugin, F f) {
+  // The second death in a row is followed by a pause, which cannot be missed.
+  ASSERT_EQ(0, kill(core.HostPid(plugin), SIGKILL));
+  ASSERT_TRUE(WaitUntil([&] { return core.Restarts(plugin) == 1 && core.HostPid(plugin) > 0; }));
+  ASSERT_EQ(0, kill(core.HostPid(plugin), SIGKILL));
+  ASSERT_TRUE(WaitUntil([&] {
+    return core.OnControl([&] {
+      const auto hosts = core.manager().Hosts();
+      if (hosts[0].host->restarts() != 2) return false;
+      f();
+      return true;
+    });
+  }));
+}
+
+TEST(ReplayTest, AModelLoadsOnAHostThatIsOnItsWayBack) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "echo").ok());
+  std::promise<Status> loaded;
+  WhenItRestarts(core, "echo", [&] {
+    core.manager().LoadModel("m", "1", [&](const Status& s) { loaded.set_value(s); });
+  });
+  const Status status = loaded.get_future().get();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(core.Infer("m", {Floats({1})}).status.ok());
+}
+
+TEST(ReplayTest, AModelUnloadedWhileItsHostRestartsFinishesWhatItHad) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("slow").ok());
+  auto running = core.Start("m-slow", {Millis(100)});
+  auto waiting = core.Start("m-slow", {Millis(1)});
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
+  std::promise<Status> unloaded;
+  WhenItRestarts(core, "slow", [&] {
+    core.manager().UnloadModel("m-slow", "1", [&](const Status& s) { unloaded.set_value(s); });
+  });
+  EXPECT_TRUE(unloaded.get_future().get().ok());
+  const Answer first = running.get();
+  EXPECT_TRUE(first.status.ok()) << first.status;
+  const Answer second = waiting.get();
+  EXPECT_TRUE(second.status.ok()) << second.status;
+}
+
+// --------------------------------------------------------------- unload, ready
+
+TEST(HostTest, WhatWasSubmittedBeforeAnUnloadIsAnswered) {
+  TestCore core(1);
+  ASSERT_TRUE(core.Bring("slow").ok());
+  std::vector<std::future<Answer>> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(core.Start("m-slow", {Millis(i == 0 ? 200 : 0)}));
+  core.OnFront([] {});  // all are submitted
+  EXPECT_TRUE(core.UnloadModel("m-slow").ok());
+  for (auto& call : calls) {
+    const Answer answer = call.get();
+    EXPECT_TRUE(answer.status.ok()) << answer.status;
+  }
+}
+
+TEST(HostTest, ARequestFilledWhileItsPluginWentIsRefused) {
+  class Filling : public engine::Call {
+   public:
+    void OnProgress() override { ADD_FAILURE() << "nothing was to be waited for"; }
+    tensor::RequestPlan plan;
+  } call;
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  call.deadline_ns = NowNanos() + 20 * kNanosPerSecond;
+  ASSERT_TRUE(core.OnFront([&] {
+    return core.engine().Resolve(call, "m-echo", "") && call.status.ok() &&
+           core.engine().Allocate(call, &call.plan) && call.status.ok();
+  }));
+  ASSERT_TRUE(core.UnloadModel("m-echo").ok());
+  ASSERT_TRUE(core.UnloadPlugin("echo").ok());
+  ASSERT_TRUE(WaitUntil([&] { return core.HostPid("echo") < 0; }));
+  EXPECT_TRUE(core.OnFront([&] { return core.engine().Submit(call); }));
+  EXPECT_EQ(StatusCode::kUnavailable, call.status.code());
+  core.OnFront([&] { core.engine().Finish(call); });
+}
+
+TEST(HostTest, ReadinessIsAboutTheModelsThatShouldBeLoaded) {
+  TestCore core;
+  const auto ready = [&] { return core.OnFront([&] { return core.engine().routes()->ready; }); };
+  ASSERT_TRUE(core.RegisterPlugin("crash_in_load").ok());
+  std::promise<Status> loaded;
+  core.OnControl([&] {
+    core.manager().LoadPlugin("crash_in_load", "1.0.0", [&](const Status& s) {
+      loaded.set_value(s);
+    });
+  });
+  // Published while the host starts.
+  ASSERT_TRUE(core.RegisterModel("m", "crash_in_load").ok());
+  ASSERT_TRUE(loaded.get_future().get().ok());
+  EXPECT_TRUE(ready());
+  // Nobody but this client wanted it.
+  EXPECT_EQ(StatusCode::kUnavailable, core.Infer("m", {Floats({1})}).status.code());
+  EXPECT_TRUE(ready());
+  EXPECT_FALSE(core.LoadModel("m").ok());
+  EXPECT_TRUE(WaitUntil([&] { return !ready(); }));
+}
+
+TEST(HostTest, AnotherLoadedVersionTakesOverAtOnceWhenTheActiveOneIsUnloaded) {
+  TestCore core;
+  ASSERT_TRUE(core.RegisterPlugin("echo").ok());
+  const std::string copy = testing::TempDir() + "/echo-2.0.0";
+  std::filesystem::remove_all(copy);
+  std::filesystem::copy(std::string(MLOS_TEST_PLUGINS) + "/echo/1.0.0", copy);
+  std::ofstream(copy + "/plugin.yaml")
+      << "name: echo\nversion: 2.0.0\nlibrary: libecho.so\nformats: [test]\n";
+  ASSERT_TRUE(core.RegisterPlugin(copy).ok());
+  ASSERT_TRUE(core.LoadPlugin("echo").ok());
+  ASSERT_TRUE(core.LoadPlugin("echo", "2.0.0").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "echo").ok());
+  std::promise<Status> unloaded;
+  std::promise<Status> loaded;
+  core.OnControl([&] {
+    core.manager().UnloadPlugin("echo", "1.0.0", [&](const Status& s) { unloaded.set_value(s); });
+    core.manager().LoadModel("m", "1", [&](const Status& s) { loaded.set_value(s); });
+  });
+  EXPECT_TRUE(unloaded.get_future().get().ok());
+  const Status status = loaded.get_future().get();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(core.Infer("m", {Floats({1})}).status.ok());
 }
 
 // ----------------------------------------------------------- a host on its way
