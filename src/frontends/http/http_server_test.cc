@@ -504,6 +504,29 @@ TEST_F(HttpTest, MemoryKeptByConnectionsIsLimitedToo) {
   EXPECT_LT(allocated(), before + 3 * kMost);
 }
 
+TEST_F(HttpTest, RequestsOfManyTensorsLeaveNoMemoryBehind) {
+  constexpr uint64_t kMost = 8 << 20;
+  Start({.max_buffered_bytes = kMost});
+  std::string body = R"({"inputs":[)";
+  for (int i = 0; i < 4096; ++i) body += R"({"name":"x","datatype":"FP32","shape":[0],"data":[]},)";
+  body.back() = ']';
+  // One is refused against the model, the other for what it says itself.
+  const std::string requests[] = {Post("/v2/models/id_FP32/infer", body + "}"),
+                                  Post("/v2/models/id_FP32/infer", body + R"(,"outputs":1})")};
+  const auto allocated = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const size_t before = allocated();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server_->address()));
+    clients.back()->Send(requests[i % 2]);
+    ASSERT_EQ(clients.back()->Read().status, 400) << i;
+  }
+  EXPECT_LT(allocated(), before + 3 * kMost);
+}
+
 TEST_F(HttpTest, TooManyConnections) {
   Start({.max_connections = 2});
   TestClient second(server_->address());
