@@ -29,7 +29,7 @@ std::vector<std::string> HostEnvironment() {
 
 StatusOr<std::shared_ptr<HostProcess>> HostProcess::Launch(EventLoop& loop,
                                                            const std::string& program,
-                                                           Events events) {
+                                                           std::string label, Events events) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) {
     return ErrnoStatus("a socket for the plugin host");
@@ -42,13 +42,16 @@ StatusOr<std::shared_ptr<HostProcess>> HostProcess::Launch(EventLoop& loop,
   spec.control_fd = theirs.get();
   MLOS_ASSIGN_OR_RETURN(sandbox::Child child, sandbox::Launch(spec));
   std::shared_ptr<HostProcess> process(
-      new HostProcess(loop, std::move(events), std::move(child), std::move(mine)));
+      new HostProcess(loop, std::move(label), std::move(events), std::move(child),
+                      std::move(mine)));
   process->Watch();
   return process;
 }
 
-HostProcess::HostProcess(EventLoop& loop, Events events, sandbox::Child child, OwnedFd socket)
+HostProcess::HostProcess(EventLoop& loop, std::string label, Events events, sandbox::Child child,
+                         OwnedFd socket)
     : loop_(loop),
+      label_(std::move(label)),
       events_(std::move(events)),
       child_(std::move(child)),
       link_(std::move(socket)),
@@ -130,7 +133,7 @@ void HostProcess::ReadOutput() {
 
 void HostProcess::Request(hostlink::Frame frame, uint64_t limit_ms, Reply reply) {
   if (ended_) {
-    reply(Unavailable("the plugin host has ended"));
+    reply(Unavailable(label_ + ": its host has ended"));
     return;
   }
   frame.id = next_id_++;
@@ -197,7 +200,7 @@ void HostProcess::OnExit() {
   std::map<uint64_t, Pending> pending = std::move(pending_);
   pending_.clear();
   for (auto& [id, p] : pending) {
-    p.reply(Unavailable(fmt::format("the plugin host {}", how)));
+    p.reply(Unavailable(fmt::format("{}: its host {}", label_, how)));
   }
   const Events events = std::move(events_);
   events.on_exit(*report, how);

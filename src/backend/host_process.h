@@ -35,8 +35,9 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
     std::function<void(const sandbox::ExitReport&, const std::string& why)> on_exit;
   };
 
+  // `label` names the plugin in the errors that a death causes.
   static StatusOr<std::shared_ptr<HostProcess>> Launch(EventLoop& loop, const std::string& program,
-                                                       Events events);
+                                                       std::string label, Events events);
 
   // Sends a request; `reply` comes once.  After `limit_ms` without a reply the
   // process is killed.
@@ -49,7 +50,8 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
   pid_t pid() const { return child_.pid; }
 
  private:
-  HostProcess(EventLoop& loop, Events events, sandbox::Child child, OwnedFd socket);
+  HostProcess(EventLoop& loop, std::string label, Events events, sandbox::Child child,
+              OwnedFd socket);
   void Watch();
   void WaitLink();
   void WaitOutput();
@@ -65,6 +67,7 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
   };
 
   EventLoop& loop_;
+  const std::string label_;
   Events events_;
   sandbox::Child child_;
   hostlink::Link link_;

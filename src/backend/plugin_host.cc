@@ -106,7 +106,7 @@ void PluginHost::Launch() {
   };
   started_ns_ = NowNanos();
   StatusOr<std::shared_ptr<HostProcess>> process =
-      HostProcess::Launch(loop_, spec_.program, std::move(events));
+      HostProcess::Launch(loop_, spec_.program, Label(), std::move(events));
   if (!process.ok()) {
     GiveUp(Annotate(process.status(), Label()));
     return;

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace mlos {
@@ -61,19 +62,41 @@ void LogLine(LogLevel level, std::string_view text) {
   Logger().log(ToSpdlog(level), spdlog::string_view_t(safe.data(), safe.size()));
 }
 
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (text.empty()) return 0;
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Longer than need be, a surrogate, or beyond the last character.
+  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
+      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
 std::string EscapeForLog(std::string_view text, size_t limit) {
   std::string out;
-  const size_t n = text.size() < limit ? text.size() : limit;
-  out.reserve(n);
-  for (size_t i = 0; i < n; ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == 0x7f) {
+  out.reserve(std::min(text.size(), limit));
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = Utf8Length(text.substr(at));
+    if (at + std::max<size_t>(length, 1) > limit) break;
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (length == 0 || c < 0x20 || c == 0x7f) {
       out += fmt::format("\\x{:02x}", c);
+      ++at;
     } else {
-      out += static_cast<char>(c);
+      out += text.substr(at, length);
+      at += length;
     }
   }
-  if (n < text.size()) out += "…";
+  if (at < text.size()) out += "…";
   return out;
 }
 

@@ -20,8 +20,11 @@ void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 void LogLine(LogLevel level, std::string_view text);
 
-// Control characters and bytes that are not printable ASCII or UTF-8
-// continuation as \xNN; at most `limit` bytes of input.
+// Bytes of the UTF-8 character that `text` begins with; 0 when it begins with none.
+size_t Utf8Length(std::string_view text);
+
+// Control characters, and bytes that are no part of a UTF-8 character, as \xNN;
+// at most `limit` bytes of input, cut between characters.  The result is UTF-8.
 std::string EscapeForLog(std::string_view text, size_t limit = 4096);
 
 template <typename... Args>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/name.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace mlos {
@@ -36,7 +38,7 @@ Status ValidateName(std::string_view what, std::string_view name) {
   size_t bad = 0;
   while (bad > 0 ? IsNameCharacter(name[bad]) : IsAlphanumeric(name[bad])) ++bad;
   return InvalidArgument(fmt::format("{} {} has {} at position {}; {}", what, Quoted(name),
-                                     Quoted(name.substr(bad, 1)), bad + 1, kRule));
+                                     Quoted(name.substr(bad, std::max<size_t>(Utf8Length(name.substr(bad)), 1))), bad + 1, kRule));
 }
 
 std::string Quoted(std::string_view text, size_t limit) {

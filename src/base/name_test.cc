@@ -39,6 +39,18 @@ TEST(Name, MessageNamesTheFaultAndEscapesIt) {
   EXPECT_NE(text(".a").find("'.' at position 1"), std::string::npos) << text(".a");
   EXPECT_NE(text("a\x1b[2J").find("'a\\x1b[2J'"), std::string::npos) << text("a\x1b[2J");
   EXPECT_LT(text(std::string(100'000, 'x')).size(), 300u);
+  EXPECT_NE(text("größe").find("'größe' has 'ö' at position 3"), std::string::npos)
+      << text("größe");
+}
+
+TEST(Quoted, IsUtf8WhateverCame) {
+  EXPECT_EQ(Quoted("größe"), "'größe'");
+  EXPECT_EQ(Quoted("größe", 3), "'gr…'");  // not half of the third character
+  EXPECT_EQ(Quoted("a\xff\xc3"), "'a\\xff\\xc3'");
+  EXPECT_EQ(Quoted("\xc0\x80"), "'\\xc0\\x80'");              // longer than need be
+  EXPECT_EQ(Quoted("\xed\xa0\x80"), "'\\xed\\xa0\\x80'");      // a surrogate
+  EXPECT_EQ(Quoted("\xf4\x90\x80\x80"), "'\\xf4\\x90\\x80\\x80'");  // beyond the last
+  EXPECT_EQ(Quoted("\xf0\x9f\x98\x80"), "'\xf0\x9f\x98\x80'");
 }
 
 TEST(NearMiss, FindsSlipsAndNothingElse) {

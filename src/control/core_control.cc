@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <boost/json/serialize.hpp>
+
 #include "base/clock.h"
 #include "base/name.h"
 #include "control/objects.h"
@@ -86,6 +88,8 @@ StatusOr<catalog::ModelSpec> ReadModelSpec(const json::object& body) {
       text = v->get_string();
     } else if (v->is_int64()) {
       text = std::to_string(v->get_int64());
+    } else {
+      text = json::serialize(*v);  // for the refusal
     }
     MLOS_ASSIGN_OR_RETURN(spec.version, catalog::ParseModelVersion(text));
   }

@@ -7,6 +7,8 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/name.h"
 
 namespace mlos::engine {
 namespace {
@@ -66,8 +68,8 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
   const RoutePin route = table_->Find(model, version);
   if (route == nullptr) {
     call.status = table_->models.find(model) == table_->models.end()
-                      ? NotFound(fmt::format("there is no model \"{}\"", model))
-                      : NotFound(fmt::format("model \"{}\" has no version {}", model, version));
+                      ? NotFound(fmt::format("there is no model {}", Quoted(model)))
+                      : NotFound(fmt::format("model \"{}\" has no version {}", model, Quoted(version)));
     return true;
   }
   if (route->state == ModelState::kReady) return Pin(call, route);
@@ -227,7 +229,7 @@ void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
   const auto block = lane.producer().ResponseMemory(completion.entry, completion.response);
   Status status = block.ok() ? tensor::ReadResponse(*block, &view_) : block.status();
   if (status.ok() && view_.code != StatusCode::kOk) {
-    call.status = MakeStatus(view_.code, view_.text);
+    call.status = MakeStatus(view_.code, EscapeForLog(view_.text));  // the plugin's words
     return;
   }
   if (status.ok()) status = CheckOutputs(lane, call);

@@ -36,7 +36,7 @@ smi_code Guarded(smi_error* error, F&& f) {
 Status FromSmi(smi_code code, const ErrorText& error, std::string_view what) {
   const auto canonical =
       code > 0 && code <= 16 ? static_cast<StatusCode>(code) : StatusCode::kInternal;
-  const std::string text = error.text();
+  const std::string text = EscapeForLog(error.text());  // a message of the link is UTF-8
   return MakeStatus(canonical,
                     fmt::format("{}: {}", what, text.empty() ? "the plugin gave no reason" : text));
 }
