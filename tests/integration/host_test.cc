@@ -6,8 +6,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
+#include <deque>
 #include <random>
 
+#include "backend/plugin_host.h"
 #include "base/clock.h"
 #include "test_core.h"
 
@@ -314,6 +317,125 @@ TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
   const Answer answer = core.Infer("m-exit_in_execute", {Floats({1})});
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_GE(core.Restarts("exit_in_execute"), 3u);
+}
+
+// ----------------------------------------------------------- a host on its way
+
+// A port whose grants come when the test says so, as another loop's may.
+class HeldPort : public backend::ChannelPort {
+ public:
+  using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
+  HeldPort() : producer(*channel::Producer::Create({})) {}
+  void BeginEpoch(Granted done) override { held.push_back(std::move(done)); }
+  void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {}
+  void ActivateRequestSegment(uint32_t) override {}
+  void Fail(const Status& status) override { failure = status; }
+  // Answers the oldest that waits.
+  void Grant() {
+    const Granted done = std::move(held.front());
+    held.pop_front();
+    ASSERT_TRUE(producer->BeginEpoch().ok());
+    done(producer->Grant());
+  }
+  std::unique_ptr<channel::Producer> producer;
+  std::deque<Granted> held;
+  Status failure;
+};
+
+class PluginHostTest : public testing::Test {
+ protected:
+  PluginHostTest() : thread_([this] { loop_.Run(); }) {}
+  ~PluginHostTest() override {
+    loop_.Stop();
+    thread_.join();
+  }
+  std::shared_ptr<backend::PluginHost> Make() {
+    backend::HostSpec spec;
+    spec.program = MLOS_TEST_HOST_PROGRAM;
+    spec.start.directory = std::string(MLOS_TEST_PLUGINS) + "/echo/1.0.0";
+    spec.start.library = "libecho.so";
+    spec.start.name = "echo";
+    spec.start.version = "1.0.0";
+    return std::make_shared<backend::PluginHost>(
+        loop_, spec, std::vector<std::shared_ptr<backend::ChannelPort>>{port_},
+        [](const Status&) {});
+  }
+  template <typename F>
+  auto On(F f) {
+    std::packaged_task<decltype(f())()> task(std::move(f));
+    auto result = task.get_future();
+    loop_.Post([&] { task(); });
+    return result.get();
+  }
+  bool Waits() {
+    return WaitUntil([&] { return On([&] { return !port_->held.empty(); }); });
+  }
+
+  EventLoop loop_;
+  std::shared_ptr<HeldPort> port_ = std::make_shared<HeldPort>();
+  std::thread thread_;
+};
+
+TEST_F(PluginHostTest, AGrantThatComesAfterItsHostDiedGoesToNobody) {
+  const auto host = Make();
+  Status started = Internal("not yet");
+  On([&] { host->Start([&](const Status& status) { started = status; }); });
+  ASSERT_TRUE(Waits());
+  On([&] { port_->Grant(); });
+  ASSERT_TRUE(WaitUntil([&] { return On([&] { return started.ok(); }); }));
+  // Twice: while nothing runs in its place, and while a successor starts.
+  for (uint32_t deaths = 1; deaths <= 2; ++deaths) {
+    On([&] { kill(host->pid(), SIGKILL); });
+    ASSERT_TRUE(Waits());
+    On([&] { kill(host->pid(), SIGKILL); });
+    if (deaths == 1) {
+      ASSERT_TRUE(WaitUntil([&] { return On([&] { return host->pid() < 0; }); }));
+    } else {
+      ASSERT_TRUE(WaitUntil([&] { return On([&] { return port_->held.size() == 2; }); }));
+    }
+    On([&] { port_->Grant(); });  // the dead one's
+    ASSERT_TRUE(Waits());
+    On([&] { port_->Grant(); });
+    ASSERT_TRUE(WaitUntil(
+        [&] { return On([&] { return host->state() == backend::HostState::kReady; }); }));
+  }
+  EXPECT_EQ(4u, host->restarts());
+  std::promise<void> stopped;
+  On([&] { host->Stop([&] { stopped.set_value(); }); });
+  EXPECT_EQ(std::future_status::ready,
+            stopped.get_future().wait_for(std::chrono::seconds(20)));
+}
+
+TEST_F(PluginHostTest, StopsAtAnyMomentOfItsStart) {
+  for (uint64_t i = 0; i < 150; ++i) {
+    const auto host = Make();
+    std::promise<void> stopped;
+    std::atomic<bool> answered = false;
+    On([&] { host->Start([&](const Status&) { answered = true; }); });
+    ASSERT_TRUE(Waits());
+    On([&] { port_->Grant(); });
+    // From here on it attaches and serves, within about a millisecond.
+    const uint64_t start = NowNanos();
+    ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start >= i * 5 * kNanosPerMicro; }));
+    On([&] { host->Stop([&] { stopped.set_value(); }); });
+    ASSERT_EQ(std::future_status::ready,
+              stopped.get_future().wait_for(std::chrono::seconds(20)))
+        << "stopped " << i * 5 << " microseconds after its grant";
+    EXPECT_TRUE(answered);
+    EXPECT_EQ(0u, host->restarts());
+  }
+}
+
+TEST_F(PluginHostTest, EverybodyWhoStopsItIsTold) {
+  const auto host = Make();
+  std::atomic<int> told = 0;
+  On([&] { host->Start([](const Status&) {}); });
+  ASSERT_TRUE(Waits());
+  On([&] {
+    host->Stop([&] { ++told; });
+    host->Stop([&] { ++told; });
+  });
+  EXPECT_TRUE(WaitUntil([&] { return told == 2; }));
 }
 
 }  // namespace
