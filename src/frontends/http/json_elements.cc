@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/json_elements.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON numbers, strings and arrays against the standard library and simdjson.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
