@@ -183,9 +183,8 @@ void PluginHost::AttachNext(size_t port) {
       return;
     }
     self->Step(hostlink::EncodeAttach(static_cast<uint32_t>(port), *std::move(grant)),
-               self->spec_.start_limit_ms, [port](PluginHost& host, const boost::json::object&) {
-                 host.AttachNext(port + 1);
-               });
+               self->spec_.start_limit_ms,
+               [port](PluginHost& host, const boost::json::object&) { host.AttachNext(port + 1); });
   });
 }
 

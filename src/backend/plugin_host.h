@@ -19,8 +19,8 @@
 #include "backend/channel_port.h"
 #include "backend/host_process.h"
 #include "base/event_loop.h"
-#include "tensor/model_info.h"
 #include "hostlink/messages.h"
+#include "tensor/model_info.h"
 
 namespace mlos::backend {
 

@@ -9,8 +9,7 @@
 
 namespace mlos::engine {
 
-HostLane::HostLane(EventLoop& loop, EventLoop& control,
-                   std::unique_ptr<channel::Producer> producer)
+HostLane::HostLane(EventLoop& loop, EventLoop& control, std::unique_ptr<channel::Producer> producer)
     : loop_(loop),
       control_(control),
       producer_(std::move(producer)),

@@ -211,8 +211,8 @@ void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done
     return;
   }
   if (plugin.state != State::kReady) {
-    done(FailedPrecondition(
-        fmt::format("{} is {}: try again when that is done", Label(plugin), StateName(plugin.state))));
+    done(FailedPrecondition(fmt::format("{} is {}: try again when that is done", Label(plugin),
+                                        StateName(plugin.state))));
     return;
   }
   if (const size_t models = catalog_.ModelsOn(plugin); models > 0) {
@@ -261,9 +261,9 @@ void Manager::Load(ModelVersion& model, Desired desired, Done done) {
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(HostOf(*plugin)) : hosts_.end();
   if (host == hosts_.end()) {
-    done(FailedPrecondition(fmt::format(
-        "{} needs plugin {}, of which no version is loaded: load one first", Label(model),
-        model.plugin)));
+    done(FailedPrecondition(
+        fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
+                    Label(model), model.plugin)));
     return;
   }
   if (plugin->state != State::kReady) {
@@ -333,8 +333,8 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   }
   ModelVersion& model = **found;
   if (model.state == State::kLoading || model.state == State::kDraining) {
-    done(FailedPrecondition(
-        fmt::format("{} is {}: try again when that is done", Label(model), StateName(model.state))));
+    done(FailedPrecondition(fmt::format("{} is {}: try again when that is done", Label(model),
+                                        StateName(model.state))));
     return;
   }
   model.desired = Desired::kUnloaded;

@@ -317,9 +317,9 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   if (job.consumer->IsCancelled(job.claim.entry)) {
     execution.Fail(job, StatusCode::kCancelled, "the request was cancelled");
   } else if (start > job.claim.deadline_ns) {
-    execution.Fail(job, StatusCode::kDeadlineExceeded,
-                   fmt::format("{}: the deadline passed while the request waited",
-                               queue.model->label()));
+    execution.Fail(
+        job, StatusCode::kDeadlineExceeded,
+        fmt::format("{}: the deadline passed while the request waited", queue.model->label()));
   } else {
     execution.Run(job, *queue.model, !defer);
   }

@@ -12,7 +12,8 @@
 namespace mlos::test {
 namespace {
 
-constexpr const char* kOnX = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
 
 std::string Millis(int64_t take) {
   return R"({"inputs":[{"name":"X","datatype":"INT64","shape":[1],"data":[)" +
@@ -49,8 +50,8 @@ class Traffic {
   void Classify(HttpClient& client, const Digits& digits, const std::vector<int64_t>& labels,
                 size_t i) {
     const BinaryRequest request = MakeBinary({{"image", "FP32", {1, 64}, digits.image(i)}});
-    const BinaryAnswer answer = ReadBinary(
-        client.Send("POST", "/v2/models/digits/infer", request.body, request.headers()));
+    const BinaryAnswer answer =
+        ReadBinary(client.Send("POST", "/v2/models/digits/infer", request.body, request.headers()));
     std::string failure = answer.error;
     if (failure.empty() &&
         ValuesOf<int64_t>(answer.outputs.at("label").bytes) != std::vector<int64_t>{labels[i]}) {
@@ -124,8 +125,8 @@ TEST(KilledHostTest, AModelThatIsLoadedMeanwhileIsLoadedByTheSuccessor) {
     ASSERT_EQ(0, kill(pid, SIGKILL));
     // Until the daemon knows of the death a load fails with it, and that is right.
     ASSERT_TRUE(WaitUntil([&] { return daemon.HostOf("onnxruntime").pid != pid; }));
-    const BinaryAnswer answer = daemon.InferBinary(
-        name, {{"x", "FP32", {1}, BytesOf(std::vector<float>{7})}});
+    const BinaryAnswer answer =
+        daemon.InferBinary(name, {{"x", "FP32", {1}, BytesOf(std::vector<float>{7})}});
     EXPECT_EQ("", answer.error);
   }
 }
@@ -137,9 +138,8 @@ TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
   ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(60'000)));
   // Claimed, not only submitted, is to be killed: nothing shows which it is, so give it time.
   const auto start = std::chrono::steady_clock::now();
-  ASSERT_TRUE(WaitUntil([&] {
-    return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300);
-  }));
+  ASSERT_TRUE(WaitUntil(
+      [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300); }));
   ASSERT_EQ(0, kill(daemon.HostOf("slow").pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_REFUSED(503, "run twice", reply);
@@ -149,7 +149,8 @@ TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
 TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
   Daemon daemon;
   daemon.BringPlugin(TemplatePlugin());
-  ASSERT_EQ(201, daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
+  ASSERT_EQ(201,
+            daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
   daemon.BringTestModel("crash_in_execute");
   daemon.BringTestModel("exit_in_execute");
   for (const char* plugin : {"crash_in_execute", "exit_in_execute"}) {
@@ -166,7 +167,8 @@ TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
 TEST(PoisonTest, APluginThatDiesOfEverythingIsGivenUp) {
   Daemon daemon;
   daemon.BringPlugin(TemplatePlugin());
-  ASSERT_EQ(201, daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
+  ASSERT_EQ(201,
+            daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
   daemon.BringTestModel("crash_in_execute");
   const auto state = [&] {
     return At(daemon.Get("/api/v1/plugins/crash_in_execute/versions/1.0.0"), "/state");

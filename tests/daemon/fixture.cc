@@ -9,7 +9,9 @@
 namespace mlos::test {
 namespace json = boost::json;
 
-std::string SourcePath(const std::string& path) { return std::string(MLOS_SOURCE_DIR) + "/" + path; }
+std::string SourcePath(const std::string& path) {
+  return std::string(MLOS_SOURCE_DIR) + "/" + path;
+}
 std::string TestData(const std::string& name) {
   return SourcePath("plugins/onnxruntime/testdata/" + name);
 }
@@ -41,7 +43,7 @@ std::string Show(const Reply& reply) {
 
 Daemon::Daemon(const std::vector<std::string>& args) : data_dir_(dir_ / "data") {
   const std::string addresses = dir_ / "addresses.json";
-  std::vector<std::string> all{"--auth",     "off",      "--http-address",    "127.0.0.1:0",
+  std::vector<std::string> all{"--auth",     "off",     "--http-address",    "127.0.0.1:0",
                                "--data-dir", data_dir_, "--print-addresses", addresses};
   all.insert(all.end(), args.begin(), args.end());
   process_ = std::make_unique<DaemonProcess>(all, dir_ / "log");
@@ -138,7 +140,8 @@ void UnharmedTest::SetUpTestSuite() {
   daemon_ = std::make_unique<Daemon>();
   daemon_->BringPlugin(TemplatePlugin());
   daemon_->BringDigits();
-  EXPECT_STATUS(201, daemon_->RegisterModel("bystander", SourcePath("plugins/template/model.affine")));
+  EXPECT_STATUS(201,
+                daemon_->RegisterModel("bystander", SourcePath("plugins/template/model.affine")));
 }
 
 void UnharmedTest::TearDownTestSuite() { daemon_.reset(); }

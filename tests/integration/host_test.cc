@@ -170,14 +170,14 @@ TEST_P(LyingPlugin, IsRefusedWithAReasonAndHurtsNobody) {
   EXPECT_EQ(0u, core.Restarts("echo"));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, LyingPlugin,
-    testing::Values(std::pair("liar_name", "plugin.yaml"), std::pair("liar_abi", "major version 99"),
-                    std::pair("no_symbol", "smi_plugin_entry_v1"),
-                    std::pair("null_function", "lacks a required function"),
-                    std::pair("small_struct", "function table has"),
-                    std::pair("abort_in_create", "signal 6")),
-    [](const auto& param) { return std::string(param.param.first); });
+INSTANTIATE_TEST_SUITE_P(All, LyingPlugin,
+                         testing::Values(std::pair("liar_name", "plugin.yaml"),
+                                         std::pair("liar_abi", "major version 99"),
+                                         std::pair("no_symbol", "smi_plugin_entry_v1"),
+                                         std::pair("null_function", "lacks a required function"),
+                                         std::pair("small_struct", "function table has"),
+                                         std::pair("abort_in_create", "signal 6")),
+                         [](const auto& param) { return std::string(param.param.first); });
 
 TEST(HostTest, ACrashInLoadFailsTheModelAndTheHostComesBack) {
   TestCore core;
@@ -249,9 +249,7 @@ TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   const pid_t pid = core.HostPid("slow");
   auto running = core.Start("m-slow", {Millis(500)});
   auto waiting = core.Start("m-slow", {Millis(1)});
-  ASSERT_TRUE(WaitUntil([&] {
-    return core.OnFront([&] { return core.engine().Expecting(); });
-  }));
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
   ASSERT_EQ(0, kill(pid, SIGKILL));
   const Answer first = running.get();
   ASSERT_TRUE(first.status.ok()) << first.status;
@@ -291,9 +289,7 @@ TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
   TestCore core;
   ASSERT_TRUE(core.Bring("slow", R"({"parameters":{"replay":"never"}})").ok());
   auto running = core.Start("m-slow", {Millis(5'000)});
-  ASSERT_TRUE(WaitUntil([&] {
-    return core.OnFront([&] { return core.engine().Expecting(); });
-  }));
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
   // Claimed, not only submitted: the heartbeat of a busy host says so.
   const uint64_t start = NowNanos();
   ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
@@ -410,9 +406,8 @@ TEST(HostTest, ReadinessIsAboutTheModelsThatShouldBeLoaded) {
   ASSERT_TRUE(core.RegisterPlugin("crash_in_load").ok());
   std::promise<Status> loaded;
   core.OnControl([&] {
-    core.manager().LoadPlugin("crash_in_load", "1.0.0", [&](const Status& s) {
-      loaded.set_value(s);
-    });
+    core.manager().LoadPlugin("crash_in_load", "1.0.0",
+                              [&](const Status& s) { loaded.set_value(s); });
   });
   // Published while the host starts.
   ASSERT_TRUE(core.RegisterModel("m", "crash_in_load").ok());
@@ -457,7 +452,8 @@ class HeldPort : public backend::ChannelPort {
   using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
   HeldPort() : producer(*channel::Producer::Create({})) {}
   void BeginEpoch(Granted done) override { held.push_back(std::move(done)); }
-  void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {}
+  void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {
+  }
   void ActivateRequestSegment(uint32_t) override {}
   void Fail(const Status& status) override { failure = status; }
   // Answers the oldest that waits.
@@ -526,14 +522,13 @@ TEST_F(PluginHostTest, AGrantThatComesAfterItsHostDiedGoesToNobody) {
     On([&] { port_->Grant(); });  // the dead one's
     ASSERT_TRUE(Waits());
     On([&] { port_->Grant(); });
-    ASSERT_TRUE(WaitUntil(
-        [&] { return On([&] { return host->state() == backend::HostState::kReady; }); }));
+    ASSERT_TRUE(
+        WaitUntil([&] { return On([&] { return host->state() == backend::HostState::kReady; }); }));
   }
   EXPECT_EQ(4u, host->restarts());
   std::promise<void> stopped;
   On([&] { host->Stop([&] { stopped.set_value(); }); });
-  EXPECT_EQ(std::future_status::ready,
-            stopped.get_future().wait_for(std::chrono::seconds(20)));
+  EXPECT_EQ(std::future_status::ready, stopped.get_future().wait_for(std::chrono::seconds(20)));
 }
 
 TEST_F(PluginHostTest, StopsAtAnyMomentOfItsStart) {
@@ -548,8 +543,7 @@ TEST_F(PluginHostTest, StopsAtAnyMomentOfItsStart) {
     const uint64_t start = NowNanos();
     ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start >= i * 5 * kNanosPerMicro; }));
     On([&] { host->Stop([&] { stopped.set_value(); }); });
-    ASSERT_EQ(std::future_status::ready,
-              stopped.get_future().wait_for(std::chrono::seconds(20)))
+    ASSERT_EQ(std::future_status::ready, stopped.get_future().wait_for(std::chrono::seconds(20)))
         << "stopped " << i * 5 << " microseconds after its grant";
     EXPECT_TRUE(answered);
     EXPECT_EQ(0u, host->restarts());

@@ -45,8 +45,7 @@ Input MakeInput(tensor::Datatype datatype, const std::vector<T>& values) {
 
 // True as soon as `condition` is; false after the deadline.
 template <typename Condition>
-bool WaitUntil(Condition condition,
-               std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+bool WaitUntil(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(20)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
