@@ -107,7 +107,9 @@ bool DaemonProcess::Reap() {
 
 bool DaemonProcess::Running() { return !Reap(); }
 
-void DaemonProcess::Signal(int number) const { kill(pid_, number); }
+void DaemonProcess::Signal(int number) const {
+  if (pid_ > 0) kill(pid_, number);  // -1 would be everybody
+}
 
 std::optional<int> DaemonProcess::WaitExit(std::chrono::milliseconds limit) {
   WaitUntil([this] { return Reap(); }, limit);
