@@ -81,9 +81,9 @@ TEST_F(BadManagementTest, Names) {
   Model(name("größe"), 400, {"position 3"});
   Model(name(std::string(129, 'a')), 400, {"129"});
   Model(name(std::string(100'000, 'a')), 400, {"100000"});
-  for (const char* target : {"/api/v1/models/nobody", "/api/v1/plugins/nobody",
-                             "/api/v1/models/nobody/versions/1",
-                             "/api/v1/plugins/nobody/versions/1.0.0"}) {
+  for (const char* target :
+       {"/api/v1/models/nobody", "/api/v1/plugins/nobody", "/api/v1/models/nobody/versions/1",
+        "/api/v1/plugins/nobody/versions/1.0.0"}) {
     EXPECT_REFUSED(404, "nobody", daemon().Get(target));
     EXPECT_STATUS(404, daemon().Get(std::string(target) + "%2f.."));
   }
@@ -126,15 +126,16 @@ TEST_F(BadManagementTest, Paths) {
   const auto package = [&](const std::string& name, const std::string& library) {
     const std::string at = dir / name;
     mkdir(at.c_str(), 0700);
-    WriteWhole(at + "/plugin.yaml", "name: evil\nversion: 1.0.0\nlibrary: " + library +
-                                        "\nformats: [evil]\n");
+    WriteWhole(at + "/plugin.yaml",
+               "name: evil\nversion: 1.0.0\nlibrary: " + library + "\nformats: [evil]\n");
     return at;
   };
   Plugin(R"({"path":")" + package("p1", "../../lib.so") + "\"}", 400, {"'../../lib.so'"});
   Plugin(R"({"path":")" + package("p2", "/lib/libc.so.6") + "\"}", 400, {"libc.so.6"});
   Plugin(R"({"path":")" + package("p3", "missing.so") + "\"}", 400, {"'missing.so'"});
   const std::string linked = package("p4", "lib.so");
-  ASSERT_EQ(0, symlink((TemplatePlugin() + "/libtemplate.so").c_str(), (linked + "/lib.so").c_str()));
+  ASSERT_EQ(0,
+            symlink((TemplatePlugin() + "/libtemplate.so").c_str(), (linked + "/lib.so").c_str()));
   Plugin(R"({"path":")" + linked + "\"}", 400, {"'lib.so'", "link"});
   Plugin(R"({"path":")" + model + "\"}", 400, {"not a directory"});
 }

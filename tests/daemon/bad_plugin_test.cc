@@ -11,7 +11,8 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr const char* kOnX = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
 
 class BadPluginTest : public UnharmedTest {};
 
@@ -19,12 +20,9 @@ TEST_F(BadPluginTest, ThatCannotBeLoadedSayWhy) {
   const struct {
     const char* name;
     const char* text;
-  } cases[] = {{"abort_in_create", "Aborted"},
-               {"liar_abi", "major version 99"},
-               {"liar_name", "somebody_else"},
-               {"no_symbol", "smi_plugin_entry_v1"},
-               {"null_function", "required function"},
-               {"small_struct", "bytes"}};
+  } cases[] = {{"abort_in_create", "Aborted"},         {"liar_abi", "major version 99"},
+               {"liar_name", "somebody_else"},         {"no_symbol", "smi_plugin_entry_v1"},
+               {"null_function", "required function"}, {"small_struct", "bytes"}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     EXPECT_STATUS(201, daemon().RegisterPlugin(TestPlugin(c.name)));
@@ -35,7 +33,8 @@ TEST_F(BadPluginTest, ThatCannotBeLoadedSayWhy) {
     EXPECT_EQ("failed", At(plugin, "/state"));
     EXPECT_THAT(At(plugin, "/reason"), HasSubstr(c.text));
     EXPECT_EQ(0u, daemon().Hosts().count(std::string(c.name) + " 1.0.0"));
-    EXPECT_STATUS(200, daemon().Delete("/api/v1/plugins/" + std::string(c.name) + "/versions/1.0.0"));
+    EXPECT_STATUS(200,
+                  daemon().Delete("/api/v1/plugins/" + std::string(c.name) + "/versions/1.0.0"));
   }
 }
 
@@ -50,9 +49,10 @@ TEST_F(BadPluginTest, LibrariesThatAreNone) {
     return at;
   };
   const std::string real = ReadWhole(TemplatePlugin() + "/libtemplate.so");
-  for (const auto& [name, library] :
-       {std::pair<std::string, std::string>{"empty", ""}, {"text", "not a library"},
-        {"cut", real.substr(0, real.size() / 3)}, {"head", real.substr(0, 64)}}) {
+  for (const auto& [name, library] : {std::pair<std::string, std::string>{"empty", ""},
+                                      {"text", "not a library"},
+                                      {"cut", real.substr(0, real.size() / 3)},
+                                      {"head", real.substr(0, 64)}}) {
     SCOPED_TRACE(name);
     EXPECT_STATUS(201, daemon().RegisterPlugin(package(name, library)));
     const Reply loaded = daemon().PluginAction(name, "load");
@@ -102,8 +102,9 @@ TEST_F(BadPluginTest, ErrorTextsOfAnyBytesBecomeJson) {
   const Reply run = daemon().InferJson("m-bad_text", kOnX);
   EXPECT_EQ(500, run.status) << Show(run);
   EXPECT_THAT(ErrorText(run), HasSubstr("caf"));
-  EXPECT_STATUS(201, daemon().RegisterModel("refused", SourcePath("tests/plugins/model.test"),
-                                            R"(,"plugin":"bad_text","config":{"parameters":{"x":"refuse"}})"));
+  EXPECT_STATUS(201, daemon().RegisterModel(
+                         "refused", SourcePath("tests/plugins/model.test"),
+                         R"(,"plugin":"bad_text","config":{"parameters":{"x":"refuse"}})"));
   const Reply load = daemon().ModelAction("refused", "load");
   EXPECT_EQ(503, load.status) << Show(load);
   EXPECT_THAT(ErrorText(load), AllOf(HasSubstr("refused"), HasSubstr("caf")));
@@ -114,8 +115,10 @@ TEST_F(BadPluginTest, ThatDieLeaveTheOthersAlone) {
   for (const char* name : {"crash_in_load", "writes_input"}) MayDie(name);
   ASSERT_EQ(201, daemon().RegisterPlugin(TestPlugin("crash_in_load")).status);
   ASSERT_EQ(200, daemon().PluginAction("crash_in_load", "load").status);
-  ASSERT_EQ(201, daemon().RegisterModel("crashes", SourcePath("tests/plugins/model.test"),
-                                        R"(,"plugin":"crash_in_load")").status);
+  ASSERT_EQ(201, daemon()
+                     .RegisterModel("crashes", SourcePath("tests/plugins/model.test"),
+                                    R"(,"plugin":"crash_in_load")")
+                     .status);
   const Reply loaded = daemon().ModelAction("crashes", "load");
   EXPECT_EQ(503, loaded.status) << Show(loaded);
   EXPECT_THAT(ErrorText(loaded), AllOf(HasSubstr("crash_in_load"), HasSubstr("signal 11")));

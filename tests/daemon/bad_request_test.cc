@@ -27,7 +27,9 @@ class BadRequestTest : public UnharmedTest {
       }
     }
   }
-  static std::string Input(const std::string& members) { return "{\"inputs\":[{" + members + "}]}"; }
+  static std::string Input(const std::string& members) {
+    return "{\"inputs\":[{" + members + "}]}";
+  }
   static std::string Shape(const std::string& shape) {
     return Input(R"("name":"image","datatype":"FP32","data":[1],"shape":)" + shape);
   }
@@ -35,17 +37,21 @@ class BadRequestTest : public UnharmedTest {
 
 TEST_F(BadRequestTest, NamesDatatypesAndShapes) {
   Expect("digits",
-         {{Input(R"("name":"imgae","datatype":"FP32","shape":[1,64],"data":[1])"), 400,
+         {{Input(R"("name":"imgae","datatype":"FP32","shape":[1,64],"data":[1])"),
+           400,
            {"digits", "'imgae'", "'image' FP32 [-1,64]"}},
-          {Input(R"("name":"image","datatype":"FP64","shape":[1,64],"data":[1])"), 400,
+          {Input(R"("name":"image","datatype":"FP64","shape":[1,64],"data":[1])"),
+           400,
            {"digits", "'image'", "FP64", "FP32"}},
-          {Input(R"("name":"image","datatype":"FLOAT","shape":[1,64],"data":[1])"), 400,
+          {Input(R"("name":"image","datatype":"FLOAT","shape":[1,64],"data":[1])"),
+           400,
            {"'image'", "'FLOAT'"}},
           {Shape("[1,63]"), 400, {"digits", "'image'", "[1,63]", "[-1,64]"}},
           {Shape("[64]"), 400, {"'image'", "[64]", "[-1,64]"}},
           {Shape("[1,1,64]"), 400, {"'image'", "[1,1,64]"}},
           {Shape("[]"), 400, {"'image'", "[-1,64]"}},
-          {Shape("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"), 400,
+          {Shape("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"),
+           400,
            {"'image'"}},
           {Shape("\"x\""), 400, {"'image'", "shape"}},
           {Shape("[1.5,64]"), 400, {"'image'", "dimension 0"}},
@@ -77,40 +83,42 @@ TEST_F(BadRequestTest, CountsAndElements) {
       R"({"name":"image","datatype":"FP32","shape":[1,64],"data":)" + many.substr(2) + "]}";
   Expect("digits",
          {{"{\"inputs\":[" + image + "," + image + "]}", 400, {"'image'", "twice"}},
-          {"{\"inputs\":[" + image + R"(],"outputs":[{"name":"nope"}]})", 400,
+          {"{\"inputs\":[" + image + R"(],"outputs":[{"name":"nope"}]})",
+           400,
            {"digits", "'nope'", "'label' INT64"}},
-          {"{\"inputs\":[" + image + R"(],"outputs":[{"name":"label"},{"name":"label"}]})", 400,
+          {"{\"inputs\":[" + image + R"(],"outputs":[{"name":"label"},{"name":"label"}]})",
+           400,
            {"'label'", "twice"}}});
 }
 
 TEST_F(BadRequestTest, WhatIsNoRequest) {
-  Expect("digits", {{"", 400, {"empty"}},
-                    {"{", 400, {"JSON"}},
-                    {"[]", 400, {"object"}},
-                    {"null", 400, {"object"}},
-                    {"nonsense", 400, {"JSON"}},
-                    {"{}", 400, {"\"inputs\""}},
-                    {R"({"inputs":{}})", 400, {"\"inputs\"", "array"}},
-                    {R"({"inputs":[1]})", 400, {"\"inputs\"", "object"}},
-                    {R"({"inputs":[]} x)", 400, {"one complete JSON object"}},
-                    {R"({"inputs":[],"id":7})", 400, {"id"}},
-                    {R"({"inputs":[],"parameters":[]})", 400, {"parameters"}},
-                    {Input(R"("datatype":"FP32","shape":[1,64],"data":[1])"), 400, {"\"name\""}},
-                    {Input(R"("name":"image","shape":[1,64],"data":[1])"), 400,
-                     {"'image'", "\"datatype\""}},
-                    {Input(R"("name":"image","datatype":"FP32","data":[1])"), 400,
-                     {"'image'", "\"shape\""}},
-                    {Input(R"("name":"image","datatype":"FP32","shape":[1,64])"), 400,
-                     {"'image'", "\"data\""}},
-                    {std::string(100'000, '['), 400, {}},
-                    {std::string("\0\xff\xfe{}", 5), 400, {}},
-                    {Input("\"name\":\"\xff\xfe\""), 400, {}}});
+  Expect(
+      "digits",
+      {{"", 400, {"empty"}},
+       {"{", 400, {"JSON"}},
+       {"[]", 400, {"object"}},
+       {"null", 400, {"object"}},
+       {"nonsense", 400, {"JSON"}},
+       {"{}", 400, {"\"inputs\""}},
+       {R"({"inputs":{}})", 400, {"\"inputs\"", "array"}},
+       {R"({"inputs":[1]})", 400, {"\"inputs\"", "object"}},
+       {R"({"inputs":[]} x)", 400, {"one complete JSON object"}},
+       {R"({"inputs":[],"id":7})", 400, {"id"}},
+       {R"({"inputs":[],"parameters":[]})", 400, {"parameters"}},
+       {Input(R"("datatype":"FP32","shape":[1,64],"data":[1])"), 400, {"\"name\""}},
+       {Input(R"("name":"image","shape":[1,64],"data":[1])"), 400, {"'image'", "\"datatype\""}},
+       {Input(R"("name":"image","datatype":"FP32","data":[1])"), 400, {"'image'", "\"shape\""}},
+       {Input(R"("name":"image","datatype":"FP32","shape":[1,64])"), 400, {"'image'", "\"data\""}},
+       {std::string(100'000, '['), 400, {}},
+       {std::string("\0\xff\xfe{}", 5), 400, {}},
+       {Input("\"name\":\"\xff\xfe\""), 400, {}}});
 }
 
 TEST_F(BadRequestTest, BinarySizesThatDoNotAddUp) {
   const auto sized = [](const std::string& size) {
-    return Input(R"("name":"image","datatype":"FP32","shape":[1,64],"parameters":{"binary_data_size":)" +
-                 size + "}");
+    return Input(
+        R"("name":"image","datatype":"FP32","shape":[1,64],"parameters":{"binary_data_size":)" +
+        size + "}");
   };
   Expect("digits", {{sized("256"), 400, {"'image'", "256"}},
                     {sized("-1"), 400, {"'image'", "binary_data_size"}},
@@ -156,11 +164,11 @@ TEST_F(BadRequestTest, BytesThatAreBroken) {
     std::string bytes;
     int64_t count;
   };
-  const Case cases[] = {{std::string("\xff\0\0\0a", 5), 1},   // longer than the blob
+  const Case cases[] = {{std::string("\xff\0\0\0a", 5), 1},  // longer than the blob
                         {std::string("\xff\xff\xff\xff", 4), 1},
-                        {std::string("\1\0\0", 3), 1},        // half a length
-                        {BytesTensor({"a", "b"}), 1},         // one too many
-                        {BytesTensor({"a", "b"}), 3},         // one too few
+                        {std::string("\1\0\0", 3), 1},  // half a length
+                        {BytesTensor({"a", "b"}), 1},   // one too many
+                        {BytesTensor({"a", "b"}), 3},   // one too few
                         {"", 1},
                         {"a", 0}};
   for (const Case& c : cases) {
@@ -168,12 +176,14 @@ TEST_F(BadRequestTest, BytesThatAreBroken) {
     EXPECT_REFUSED(400, "'x'",
                    daemon().Post("/v2/models/bytes/infer", request.body, request.headers()));
   }
-  Expect("bytes", {{Input(R"("name":"x","datatype":"BYTES","shape":[1],"data":[1])"), 400, {"'x'"}},
-                   {Input(R"("name":"x","datatype":"BYTES","shape":[2],"data":["a"])"), 400, {"'x'"}},
-                   {Input(R"("name":"x","datatype":"BYTES","shape":[1],"data":["\ud800"])"), 400, {}}});
+  Expect("bytes",
+         {{Input(R"("name":"x","datatype":"BYTES","shape":[1],"data":[1])"), 400, {"'x'"}},
+          {Input(R"("name":"x","datatype":"BYTES","shape":[2],"data":["a"])"), 400, {"'x'"}},
+          {Input(R"("name":"x","datatype":"BYTES","shape":[1],"data":["\ud800"])"), 400, {}}});
   ASSERT_EQ(201, daemon().RegisterModel("bool", TestData("identity_bool.onnx")).status);
   const BinaryRequest request = MakeBinary({{"x", "BOOL", {1}, "\2"}});
-  EXPECT_REFUSED(400, "'x'", daemon().Post("/v2/models/bool/infer", request.body, request.headers()));
+  EXPECT_REFUSED(400, "'x'",
+                 daemon().Post("/v2/models/bool/infer", request.body, request.headers()));
 }
 
 TEST_F(BadRequestTest, OverflowInOneDimension) {
@@ -225,14 +235,14 @@ TEST_F(BadRequestTest, BodiesThatAreTooLargeOrNeverCome) {
   HttpClient client(daemon().address());
   EXPECT_STATUS(413, client.Send("POST", "/v2/models/digits/infer", "{",
                                  {{"Content-Length", "99999999999"}}));
-  EXPECT_STATUS(400, client.Send("POST", "/v2/models/digits/infer", "{}",
-                                 {{"Content-Length", "-1"}}));
+  EXPECT_STATUS(400,
+                client.Send("POST", "/v2/models/digits/infer", "{}", {{"Content-Length", "-1"}}));
   EXPECT_STATUS(400, client.Send("POST", "/v2/models/digits/infer", "{}",
                                  {{"Content-Length", "99999999999999999999999"}}));
   EXPECT_STATUS(400, client.Send("POST", "/v2/models/digits/infer", "{}",
                                  {{"Content-Length", "2"}, {"Content-Length", "3"}}));
-  EXPECT_STATUS(415, client.Send("POST", "/v2/models/digits/infer", "{}",
-                                 {{"Content-Encoding", "gzip"}}));
+  EXPECT_STATUS(
+      415, client.Send("POST", "/v2/models/digits/infer", "{}", {{"Content-Encoding", "gzip"}}));
   EXPECT_STATUS(431, client.Send("GET", "/v2", "", {{"X", std::string(100'000, 'x')}}));
   ASSERT_TRUE(client.Write("POST", "/v2/models/digits/infer", "{", {{"Content-Length", "1000"}}));
   client.Close();  // gone in the middle of it

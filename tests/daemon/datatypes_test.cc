@@ -49,8 +49,8 @@ TEST_F(DatatypesTest, EachGoesThroughUnchangedAsBinary) {
         // Any bits: not a number is passed on like the rest.
         bytes[i] = static_cast<char>(c.datatype == std::string("BOOL") ? i % 2 : i * 37 + 1);
       }
-      const BinaryAnswer answer = daemon_->InferBinary(
-          model, {{"x", c.datatype, {static_cast<int64_t>(count)}, bytes}});
+      const BinaryAnswer answer =
+          daemon_->InferBinary(model, {{"x", c.datatype, {static_cast<int64_t>(count)}, bytes}});
       ASSERT_EQ("", answer.error);
       const Tensor& y = answer.outputs.at("y");
       EXPECT_EQ(c.datatype, y.datatype);
@@ -65,8 +65,7 @@ TEST_F(DatatypesTest, BytesOfAnyContentGoThrough) {
   const std::vector<std::string> elements{"", "a", std::string("\0\xff\n", 3),
                                           std::string(100'000, 'x'), "größe"};
   const std::string bytes = BytesTensor(elements);
-  const BinaryAnswer answer =
-      daemon_->InferBinary("identity_bytes", {{"x", "BYTES", {5}, bytes}});
+  const BinaryAnswer answer = daemon_->InferBinary("identity_bytes", {{"x", "BYTES", {5}, bytes}});
   ASSERT_EQ("", answer.error);
   EXPECT_TRUE(bytes == answer.outputs.at("y").bytes);
   const BinaryAnswer none = daemon_->InferBinary("identity_bytes", {{"x", "BYTES", {0}, ""}});
@@ -89,13 +88,13 @@ TEST_F(DatatypesTest, HalvesHaveNoJsonForm) {
 TEST_F(DatatypesTest, JsonKeepsTheExtremesOfIntegers) {
   With("identity_int64");
   With("identity_uint64");
-  const Reply low = daemon_->InferJson(
-      "identity_int64", R"({"inputs":[{"name":"x","datatype":"INT64","shape":[2],)"
-                        R"("data":[-9223372036854775808,9223372036854775807]}]})");
+  const Reply low = daemon_->InferJson("identity_int64",
+                                       R"({"inputs":[{"name":"x","datatype":"INT64","shape":[2],)"
+                                       R"("data":[-9223372036854775808,9223372036854775807]}]})");
   EXPECT_THAT(low.body, testing::HasSubstr("[-9223372036854775808,9223372036854775807]"));
-  const Reply high = daemon_->InferJson(
-      "identity_uint64", R"({"inputs":[{"name":"x","datatype":"UINT64","shape":[1],)"
-                         R"("data":[18446744073709551615]}]})");
+  const Reply high = daemon_->InferJson("identity_uint64",
+                                        R"({"inputs":[{"name":"x","datatype":"UINT64","shape":[1],)"
+                                        R"("data":[18446744073709551615]}]})");
   EXPECT_THAT(high.body, testing::HasSubstr("[18446744073709551615]"));
 }
 
@@ -113,9 +112,8 @@ TEST_F(DatatypesTest, OnlyTheOutputsThatWereAskedForCome) {
 TEST_F(DatatypesTest, ARawBodyIsTheOnlyInput) {
   const std::string bytes = BytesOf(std::vector<float>{1, 2, 3});
   With("identity_fp32");
-  const BinaryAnswer answer =
-      ReadBinary(daemon_->Post("/v2/models/identity_fp32/infer", bytes,
-                               {{"Inference-Header-Content-Length", "0"}}));
+  const BinaryAnswer answer = ReadBinary(daemon_->Post("/v2/models/identity_fp32/infer", bytes,
+                                                       {{"Inference-Header-Content-Length", "0"}}));
   ASSERT_EQ("", answer.error);
   EXPECT_EQ(bytes, answer.outputs.at("y").bytes);
 }

@@ -12,7 +12,8 @@
 namespace mlos::test {
 namespace {
 
-constexpr const char* kOnX = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
 
 std::string Millis(int64_t take) {
   return R"({"inputs":[{"name":"X","datatype":"INT64","shape":[1],"data":[)" +
@@ -49,8 +50,8 @@ class Traffic {
   void Classify(HttpClient& client, const Digits& digits, const std::vector<int64_t>& labels,
                 size_t i) {
     const BinaryRequest request = MakeBinary({{"image", "FP32", {1, 64}, digits.image(i)}});
-    const BinaryAnswer answer = ReadBinary(
-        client.Send("POST", "/v2/models/digits/infer", request.body, request.headers()));
+    const BinaryAnswer answer =
+        ReadBinary(client.Send("POST", "/v2/models/digits/infer", request.body, request.headers()));
     std::string failure = answer.error;
     if (failure.empty() &&
         ValuesOf<int64_t>(answer.outputs.at("label").bytes) != std::vector<int64_t>{labels[i]}) {
@@ -85,7 +86,7 @@ TEST(KilledHostTest, NoRequestFailsUnderLoad) {
   for (int64_t kills = 1; kills <= 4; ++kills) {
     const size_t before = traffic.answers();
     ASSERT_TRUE(WaitUntil([&] { return traffic.answers() > before + 200; }));
-    ASSERT_EQ(0, kill(host.pid, SIGKILL));
+    ASSERT_TRUE(SignalOne(host.pid, SIGKILL));
     const pid_t dead = host.pid;
     ASSERT_TRUE(WaitUntil([&] {
       host = daemon.HostOf("onnxruntime");
@@ -108,7 +109,7 @@ TEST(KilledHostTest, ARequestThatRunsIsRunAgain) {
   HttpClient client(daemon.address());
   ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(600)));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));  // the daemon has seen both
-  ASSERT_EQ(0, kill(pid, SIGKILL));
+  ASSERT_TRUE(SignalOne(pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_EQ(std::vector<double>{600}, Numbers(reply, "/outputs/0/data")) << Show(reply);
   EXPECT_EQ(1, daemon.HostOf("slow").restarts);
@@ -121,11 +122,11 @@ TEST(KilledHostTest, AModelThatIsLoadedMeanwhileIsLoadedByTheSuccessor) {
     const std::string name = "m" + std::to_string(round);
     ASSERT_EQ(201, daemon.RegisterModel(name, TestData("identity_fp32.onnx")).status);
     const pid_t pid = daemon.HostOf("onnxruntime").pid;
-    ASSERT_EQ(0, kill(pid, SIGKILL));
+    ASSERT_TRUE(SignalOne(pid, SIGKILL));
     // Until the daemon knows of the death a load fails with it, and that is right.
     ASSERT_TRUE(WaitUntil([&] { return daemon.HostOf("onnxruntime").pid != pid; }));
-    const BinaryAnswer answer = daemon.InferBinary(
-        name, {{"x", "FP32", {1}, BytesOf(std::vector<float>{7})}});
+    const BinaryAnswer answer =
+        daemon.InferBinary(name, {{"x", "FP32", {1}, BytesOf(std::vector<float>{7})}});
     EXPECT_EQ("", answer.error);
   }
 }
@@ -137,10 +138,9 @@ TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
   ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(60'000)));
   // Claimed, not only submitted, is to be killed: nothing shows which it is, so give it time.
   const auto start = std::chrono::steady_clock::now();
-  ASSERT_TRUE(WaitUntil([&] {
-    return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300);
-  }));
-  ASSERT_EQ(0, kill(daemon.HostOf("slow").pid, SIGKILL));
+  ASSERT_TRUE(WaitUntil(
+      [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300); }));
+  ASSERT_TRUE(SignalOne(daemon.HostOf("slow").pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_REFUSED(503, "run twice", reply);
   EXPECT_STATUS(200, daemon.InferJson("m-slow", Millis(0)));
@@ -149,7 +149,8 @@ TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
 TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
   Daemon daemon;
   daemon.BringPlugin(TemplatePlugin());
-  ASSERT_EQ(201, daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
+  ASSERT_EQ(201,
+            daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
   daemon.BringTestModel("crash_in_execute");
   daemon.BringTestModel("exit_in_execute");
   for (const char* plugin : {"crash_in_execute", "exit_in_execute"}) {
@@ -166,7 +167,8 @@ TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
 TEST(PoisonTest, APluginThatDiesOfEverythingIsGivenUp) {
   Daemon daemon;
   daemon.BringPlugin(TemplatePlugin());
-  ASSERT_EQ(201, daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
+  ASSERT_EQ(201,
+            daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
   daemon.BringTestModel("crash_in_execute");
   const auto state = [&] {
     return At(daemon.Get("/api/v1/plugins/crash_in_execute/versions/1.0.0"), "/state");

@@ -9,7 +9,9 @@
 namespace mlos::test {
 namespace json = boost::json;
 
-std::string SourcePath(const std::string& path) { return std::string(MLOS_SOURCE_DIR) + "/" + path; }
+std::string SourcePath(const std::string& path) {
+  return std::string(MLOS_SOURCE_DIR) + "/" + path;
+}
 std::string TestData(const std::string& name) {
   return SourcePath("plugins/onnxruntime/testdata/" + name);
 }
@@ -41,7 +43,7 @@ std::string Show(const Reply& reply) {
 
 Daemon::Daemon(const std::vector<std::string>& args) : data_dir_(dir_ / "data") {
   const std::string addresses = dir_ / "addresses.json";
-  std::vector<std::string> all{"--auth",     "off",      "--http-address",    "127.0.0.1:0",
+  std::vector<std::string> all{"--auth",     "off",     "--http-address",    "127.0.0.1:0",
                                "--data-dir", data_dir_, "--print-addresses", addresses};
   all.insert(all.end(), args.begin(), args.end());
   process_ = std::make_unique<DaemonProcess>(all, dir_ / "log");
@@ -119,9 +121,11 @@ std::map<std::string, Daemon::Host> Daemon::Hosts() {
   std::map<std::string, Host> out;
   const json::value body = ParseJson(Get("/api/v1/hosts").body);
   for (const json::value& host : body.at("hosts").as_array()) {
+    EXPECT_TRUE(host.at("pid").is_null() || host.at("pid").to_number<int64_t>() > 1)
+        << boost::json::serialize(host);
     out[At(host, "/plugin") + " " + At(host, "/version")] = {
-        host.at("pid").to_number<pid_t>(), host.at("restarts").to_number<int64_t>(),
-        At(host, "/state")};
+        host.at("pid").is_null() ? 0 : host.at("pid").to_number<pid_t>(),
+        host.at("restarts").to_number<int64_t>(), At(host, "/state")};
   }
   return out;
 }
@@ -138,7 +142,8 @@ void UnharmedTest::SetUpTestSuite() {
   daemon_ = std::make_unique<Daemon>();
   daemon_->BringPlugin(TemplatePlugin());
   daemon_->BringDigits();
-  EXPECT_STATUS(201, daemon_->RegisterModel("bystander", SourcePath("plugins/template/model.affine")));
+  EXPECT_STATUS(201,
+                daemon_->RegisterModel("bystander", SourcePath("plugins/template/model.affine")));
 }
 
 void UnharmedTest::TearDownTestSuite() { daemon_.reset(); }

@@ -76,7 +76,7 @@ class Daemon {
 
   // From GET /api/v1/hosts.
   struct Host {
-    pid_t pid = 0;
+    pid_t pid = 0;  // 0: no process, for the moment
     int64_t restarts = 0;
     std::string state;
   };
@@ -95,17 +95,17 @@ class Daemon {
 // What a failing test shows of an answer.
 std::string Show(const Reply& reply);
 
-#define EXPECT_STATUS(want, reply)                                   \
-  do {                                                               \
-    const ::mlos::test::Reply got_reply = (reply);                   \
+#define EXPECT_STATUS(want, reply)                                        \
+  do {                                                                    \
+    const ::mlos::test::Reply got_reply = (reply);                        \
     EXPECT_EQ((want), got_reply.status) << ::mlos::test::Show(got_reply); \
   } while (false)
 
 // The status, and an error text that contains `text`.
-#define EXPECT_REFUSED(want, text, reply)                            \
-  do {                                                               \
-    const ::mlos::test::Reply got_reply = (reply);                   \
-    EXPECT_EQ((want), got_reply.status) << ::mlos::test::Show(got_reply); \
+#define EXPECT_REFUSED(want, text, reply)                                        \
+  do {                                                                           \
+    const ::mlos::test::Reply got_reply = (reply);                               \
+    EXPECT_EQ((want), got_reply.status) << ::mlos::test::Show(got_reply);        \
     EXPECT_THAT(::mlos::test::ErrorText(got_reply), ::testing::HasSubstr(text)); \
   } while (false)
 

@@ -12,7 +12,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kOnX = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})";
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})";
 
 TEST(FlowTest, DigitsAreReadInJsonAndInBinary) {
   const Digits digits = HeldOutDigits();
@@ -145,13 +146,11 @@ TEST(FlowTest, WithoutWaitingTheAnswerIs202AndTheStateFollows) {
   }));
   ASSERT_EQ(201, daemon.RegisterModel("digits", SourcePath("examples/digits/model.onnx")).status);
   EXPECT_STATUS(202, daemon.ModelAction("digits", "load?wait=false"));
-  EXPECT_TRUE(WaitUntil([&] {
-    return At(daemon.Get("/api/v1/models/digits/versions/1"), "/state") == "ready";
-  }));
+  EXPECT_TRUE(WaitUntil(
+      [&] { return At(daemon.Get("/api/v1/models/digits/versions/1"), "/state") == "ready"; }));
   EXPECT_STATUS(202, daemon.ModelAction("digits", "unload?wait=false"));
-  EXPECT_TRUE(WaitUntil([&] {
-    return At(daemon.Get("/api/v1/models/digits/versions/1"), "/state") == "unloaded";
-  }));
+  EXPECT_TRUE(WaitUntil(
+      [&] { return At(daemon.Get("/api/v1/models/digits/versions/1"), "/state") == "unloaded"; }));
   // What is wrong at once is said at once.
   EXPECT_STATUS(404, daemon.ModelAction("nobody", "load?wait=false"));
   EXPECT_STATUS(202, daemon.PluginAction("onnxruntime", "unload?wait=false"));

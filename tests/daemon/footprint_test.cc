@@ -33,8 +33,8 @@ TEST(FootprintTest, LargeRequestsLeaveNothingBehind) {
   HttpClient client(daemon.address());
   const auto round = [&](int count) {
     for (int i = 0; i < count; ++i) {
-      const BinaryAnswer answer = ReadBinary(
-          client.Send("POST", "/v2/models/relu/infer", request.body, request.headers()));
+      const BinaryAnswer answer =
+          ReadBinary(client.Send("POST", "/v2/models/relu/infer", request.body, request.headers()));
       ASSERT_EQ("", answer.error);
       ASSERT_TRUE(expected == answer.outputs.at("output").bytes);
     }
@@ -48,8 +48,7 @@ TEST(FootprintTest, LargeRequestsLeaveNothingBehind) {
   EXPECT_LT(RssBytes(host), host_before + kMayGrow);
   EXPECT_LT(RssBytes(daemon.pid()), kSanitized ? 2000 * kMiB : 100 * kMiB);
   EXPECT_EQ(host, daemon.HostOf("onnxruntime").pid);
-  std::printf("mlosd %.1f MiB, host %.1f MiB\n",
-              static_cast<double>(RssBytes(daemon.pid())) / kMiB,
+  std::printf("mlosd %.1f MiB, host %.1f MiB\n", static_cast<double>(RssBytes(daemon.pid())) / kMiB,
               static_cast<double>(RssBytes(host)) / kMiB);
 }
 
@@ -88,8 +87,9 @@ TEST(FootprintTest, LoadingAndUnloadingGiveTheirDescriptorsBack) {
   const auto cycle = [&] {
     EXPECT_STATUS(200, daemon.PluginAction("template", "load"));
     EXPECT_STATUS(200, daemon.ModelAction("m", "load"));
-    EXPECT_STATUS(200, daemon.InferJson(
-        "m", R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
+    EXPECT_STATUS(
+        200, daemon.InferJson(
+                 "m", R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
     EXPECT_STATUS(200, daemon.ModelAction("m", "unload"));
     EXPECT_STATUS(200, daemon.PluginAction("template", "unload"));
   };

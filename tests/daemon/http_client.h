@@ -13,7 +13,7 @@
 namespace mlos::test {
 
 struct Reply {
-  int status = 0;  // 0: no answer came; `body` says why
+  int status = 0;                                            // 0: no answer came; `body` says why
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
 

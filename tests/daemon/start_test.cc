@@ -47,7 +47,9 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
       {with({"--http-address", "unix:" + dir.path() + "/file"}), 1, {"file"}},
       {{"--auth", "off", "--data-dir", dir / "file"}, 1, {"data directory", dir.path().c_str()}},
       {{"--auth", "off", "--data-dir", dir / "file/below"}, 1, {"data directory"}},
-      {with({"--http-address", "127.0.0.1:0", "--print-addresses", dir / "no/where"}), 1, {"no/where"}},
+      {with({"--http-address", "127.0.0.1:0", "--print-addresses", dir / "no/where"}),
+       1,
+       {"no/where"}},
   };
   for (const Refusal& refusal : refusals) {
     const Ended ended = RunMlosd(refusal.args);
@@ -70,8 +72,8 @@ TEST(StartTest, HelpAndVersionAreNoErrors) {
 TEST(StartTest, ATakenPortIsNamed) {
   Daemon daemon;
   const TempDir dir;
-  const Ended ended = RunMlosd(
-      {"--auth", "off", "--data-dir", dir / "data", "--http-address", daemon.address()});
+  const Ended ended =
+      RunMlosd({"--auth", "off", "--data-dir", dir / "data", "--http-address", daemon.address()});
   EXPECT_EQ(1, ended.status) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(daemon.address()));
   EXPECT_THAT(ended.output, HasSubstr("in use"));
@@ -80,8 +82,8 @@ TEST(StartTest, ATakenPortIsNamed) {
 
 TEST(StartTest, ASecondDaemonOnADataDirectoryIsRefused) {
   Daemon daemon;
-  const Ended ended = RunMlosd(
-      {"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address", "127.0.0.1:0"});
+  const Ended ended =
+      RunMlosd({"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address", "127.0.0.1:0"});
   EXPECT_EQ(3, ended.status) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(daemon.data_dir()));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));

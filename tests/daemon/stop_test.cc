@@ -66,9 +66,8 @@ TEST(StopTest, ASecondSignalEndsTheWaiting) {
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-slow/infer", Millis(600'000)));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
   daemon.process().Signal(SIGTERM);
-  EXPECT_TRUE(WaitUntil([&] {
-    return daemon.process().log().find("finishing what runs") != std::string::npos;
-  }));
+  EXPECT_TRUE(WaitUntil(
+      [&] { return daemon.process().log().find("finishing what runs") != std::string::npos; }));
   daemon.process().Signal(SIGINT);
   EXPECT_EQ(0, daemon.process().WaitExit().value_or(-1)) << daemon.process().log();
 }
@@ -92,8 +91,9 @@ TEST(StopTest, KilledItsHostsGoWithIt) {
 TEST(StopTest, AKilledDaemonsDataDirectoryServesTheNext) {
   const TempDir dir;
   const auto args = [&](const char* addresses) {
-    return std::vector<std::string>{"--auth",     "off",        "--http-address",    "127.0.0.1:0",
-                                    "--data-dir", dir / "data", "--print-addresses", dir / addresses};
+    return std::vector<std::string>{
+        "--auth",     "off",        "--http-address",    "127.0.0.1:0",
+        "--data-dir", dir / "data", "--print-addresses", dir / addresses};
   };
   DaemonProcess first(args("1"), dir / "log1");
   ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(dir / "1"); }));

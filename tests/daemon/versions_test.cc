@@ -8,7 +8,8 @@
 namespace mlos::test {
 namespace {
 
-constexpr const char* kOnX = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})";
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})";
 
 // A copy of a package in which only `version` is edited.
 std::string CopyAsVersion(const std::string& package, const std::string& to,
@@ -87,7 +88,8 @@ TEST(PluginsTest, TwoPluginsServeAtOnce) {
   Daemon daemon;
   daemon.BringDigits();
   daemon.BringPlugin(TemplatePlugin());
-  ASSERT_EQ(201, daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
+  ASSERT_EQ(201,
+            daemon.RegisterModel("affine", SourcePath("plugins/template/model.affine")).status);
   const Digits digits = HeldOutDigits();
   for (size_t i = 0; i < 50; ++i) {
     const Reply affine = daemon.InferJson("affine", kOnX);

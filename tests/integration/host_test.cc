@@ -247,6 +247,7 @@ TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   ASSERT_TRUE(WaitUntil([&] {
     return core.OnFront([&] { return core.engine().Expecting(); });
   }));
+  ASSERT_GT(pid, 1);  // -1, a host on its way up, would mean every process there is
   ASSERT_EQ(0, kill(pid, SIGKILL));
   const Answer first = running.get();
   ASSERT_TRUE(first.status.ok()) << first.status;
@@ -292,7 +293,9 @@ TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
   // Claimed, not only submitted: the heartbeat of a busy host says so.
   const uint64_t start = NowNanos();
   ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
-  ASSERT_EQ(0, kill(core.HostPid("slow"), SIGKILL));
+  const pid_t pid = core.HostPid("slow");
+  ASSERT_GT(pid, 1);
+  ASSERT_EQ(0, kill(pid, SIGKILL));
   const Answer answer = running.get();
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_THAT(Text(answer), HasSubstr("run twice"));
