@@ -7,6 +7,9 @@ namespace {
 
 json::string Text(std::string_view text) { return json::string(text.data(), text.size()); }
 
+// Null while there is no process: a script that hands -1 to kill(1) would end everything.
+json::value Pid(pid_t pid) { return pid > 0 ? json::value(pid) : json::value(nullptr); }
+
 }  // namespace
 
 json::object PluginObject(const catalog::Catalog& catalog, const catalog::PluginVersion& p) {
@@ -52,7 +55,7 @@ json::array HostList(const lifecycle::Manager& manager) {
   for (const auto& row : manager.Hosts()) {
     out.push_back({{"plugin", row.plugin},
                    {"version", row.version},
-                   {"pid", row.host->pid()},
+                   {"pid", Pid(row.host->pid())},
                    {"state", Text(HostStateName(row.host->state()))},
                    {"tier", "none"},
                    {"restarts", row.host->restarts()},

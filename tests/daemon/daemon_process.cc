@@ -52,6 +52,8 @@ bool IsAlive(pid_t pid) {
   return paren != std::string::npos && stat[paren + 2] != 'Z' && stat[paren + 2] != 'X';
 }
 
+bool SignalOne(pid_t pid, int number) { return pid > 1 && kill(pid, number) == 0; }
+
 size_t CountFds(pid_t pid) {
   std::error_code error;
   size_t count = 0;
@@ -107,9 +109,7 @@ bool DaemonProcess::Reap() {
 
 bool DaemonProcess::Running() { return !Reap(); }
 
-void DaemonProcess::Signal(int number) const {
-  if (pid_ > 0) kill(pid_, number);  // -1 would be everybody
-}
+void DaemonProcess::Signal(int number) const { SignalOne(pid_, number); }
 
 std::optional<int> DaemonProcess::WaitExit(std::chrono::milliseconds limit) {
   WaitUntil([this] { return Reap(); }, limit);

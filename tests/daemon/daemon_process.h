@@ -39,6 +39,9 @@ void WriteWhole(const std::string& path, const std::string& content);
 
 // Of any process; a zombie counts as gone.
 bool IsAlive(pid_t pid);
+// Signals exactly one process.  False, and no signal, for what is not the number of one: 0, -1 and
+// other negative numbers mean many processes to the kernel, -1 all that there are.
+bool SignalOne(pid_t pid, int number);
 size_t CountFds(pid_t pid);
 uint64_t RssBytes(pid_t pid);
 std::string Maps(pid_t pid);

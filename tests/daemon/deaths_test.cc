@@ -86,7 +86,7 @@ TEST(KilledHostTest, NoRequestFailsUnderLoad) {
   for (int64_t kills = 1; kills <= 4; ++kills) {
     const size_t before = traffic.answers();
     ASSERT_TRUE(WaitUntil([&] { return traffic.answers() > before + 200; }));
-    ASSERT_EQ(0, kill(host.pid, SIGKILL));
+    ASSERT_TRUE(SignalOne(host.pid, SIGKILL));
     const pid_t dead = host.pid;
     ASSERT_TRUE(WaitUntil([&] {
       host = daemon.HostOf("onnxruntime");
@@ -109,7 +109,7 @@ TEST(KilledHostTest, ARequestThatRunsIsRunAgain) {
   HttpClient client(daemon.address());
   ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(600)));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));  // the daemon has seen both
-  ASSERT_EQ(0, kill(pid, SIGKILL));
+  ASSERT_TRUE(SignalOne(pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_EQ(std::vector<double>{600}, Numbers(reply, "/outputs/0/data")) << Show(reply);
   EXPECT_EQ(1, daemon.HostOf("slow").restarts);
@@ -122,7 +122,7 @@ TEST(KilledHostTest, AModelThatIsLoadedMeanwhileIsLoadedByTheSuccessor) {
     const std::string name = "m" + std::to_string(round);
     ASSERT_EQ(201, daemon.RegisterModel(name, TestData("identity_fp32.onnx")).status);
     const pid_t pid = daemon.HostOf("onnxruntime").pid;
-    ASSERT_EQ(0, kill(pid, SIGKILL));
+    ASSERT_TRUE(SignalOne(pid, SIGKILL));
     // Until the daemon knows of the death a load fails with it, and that is right.
     ASSERT_TRUE(WaitUntil([&] { return daemon.HostOf("onnxruntime").pid != pid; }));
     const BinaryAnswer answer =
@@ -140,7 +140,7 @@ TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
   const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(WaitUntil(
       [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300); }));
-  ASSERT_EQ(0, kill(daemon.HostOf("slow").pid, SIGKILL));
+  ASSERT_TRUE(SignalOne(daemon.HostOf("slow").pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_REFUSED(503, "run twice", reply);
   EXPECT_STATUS(200, daemon.InferJson("m-slow", Millis(0)));

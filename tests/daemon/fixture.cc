@@ -121,9 +121,11 @@ std::map<std::string, Daemon::Host> Daemon::Hosts() {
   std::map<std::string, Host> out;
   const json::value body = ParseJson(Get("/api/v1/hosts").body);
   for (const json::value& host : body.at("hosts").as_array()) {
+    EXPECT_TRUE(host.at("pid").is_null() || host.at("pid").to_number<int64_t>() > 1)
+        << boost::json::serialize(host);
     out[At(host, "/plugin") + " " + At(host, "/version")] = {
-        host.at("pid").to_number<pid_t>(), host.at("restarts").to_number<int64_t>(),
-        At(host, "/state")};
+        host.at("pid").is_null() ? 0 : host.at("pid").to_number<pid_t>(),
+        host.at("restarts").to_number<int64_t>(), At(host, "/state")};
   }
   return out;
 }

@@ -76,7 +76,7 @@ class Daemon {
 
   // From GET /api/v1/hosts.
   struct Host {
-    pid_t pid = 0;
+    pid_t pid = 0;  // 0: no process, for the moment
     int64_t restarts = 0;
     std::string state;
   };
