@@ -253,9 +253,7 @@ TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   const pid_t pid = core.HostPid("slow");
   auto running = core.Start("m-slow", {Millis(500)});
   auto waiting = core.Start("m-slow", {Millis(1)});
-  ASSERT_TRUE(WaitUntil([&] {
-    return core.OnFront([&] { return core.engine().Expecting(); });
-  }));
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
   ASSERT_TRUE(KillHard(pid));
   const Answer first = running.get();
   ASSERT_TRUE(first.status.ok()) << first.status;
