@@ -60,8 +60,7 @@ void Race(const char* title, std::vector<Contestant> contestants) {
 
 // As clients write an FP32 tensor: float digits, or the 17 of a Python list.
 std::string Document(const std::vector<float>& values, bool as_double) {
-  std::string text =
-      R"({"inputs":[{"name":"in","shape":[1,3,224,224],"datatype":"FP32","data":[)";
+  std::string text = R"({"inputs":[{"name":"in","shape":[1,3,224,224],"datatype":"FP32","data":[)";
   char number[40];
   for (const float v : values) {
     const auto end = as_double ? std::to_chars(number, number + 40, static_cast<double>(v)).ptr
@@ -101,7 +100,7 @@ void CompareReading(const char* title, const std::vector<float>& values, bool as
     ok &= decoder.Plan("m", info, &request, &plan).ok();
     ok &= mlos::tensor::LayOutRequest(&plan, &bytes);
     block.resize(bytes);
-    ok &= decoder.Fill("m", &request, plan, block).ok();
+    ok &= mlos::http::InferDecoder::Fill("m", request, plan, block).ok();
   };
   const auto from_chars = [&] {
     const char* p = body.data() + json.find("data") + 7;

@@ -91,7 +91,7 @@ enum {
 typedef struct smi_error {
   uint32_t struct_size;
   uint32_t capacity;
-  char *text;
+  char* text;
 } smi_error;
 
 /* -------------------------------------------------------------- datatypes */
@@ -124,10 +124,10 @@ enum {
 typedef struct smi_tensor_spec {
   uint32_t struct_size;
   smi_datatype datatype;
-  const char *name;
+  const char* name;
   uint32_t rank;        /* 0..SMI_MAX_RANK; 0 is a scalar */
   bool optional;        /* inputs only: may be left out */
-  const int64_t *shape; /* `rank` numbers; -1 = any size */
+  const int64_t* shape; /* `rank` numbers; -1 = any size */
 } smi_tensor_spec;
 
 /* One tensor of a request.  Everything in it is checked by the host before the
@@ -141,8 +141,8 @@ typedef struct smi_tensor {
   uint32_t index; /* position in smi_model_info.inputs or .outputs */
   smi_datatype datatype;
   uint32_t rank;
-  const int64_t *shape;
-  const void *data;
+  const int64_t* shape;
+  const void* data;
   uint64_t byte_size;
 } smi_tensor;
 
@@ -158,13 +158,13 @@ typedef struct smi_request {
   uint32_t slot;
   uint32_t input_count;
   uint32_t output_count;    /* 0: all outputs */
-  const smi_tensor *inputs; /* in ascending order of index */
-  const uint32_t *outputs;  /* indices of the outputs asked for, ascending */
+  const smi_tensor* inputs; /* in ascending order of index */
+  const uint32_t* outputs;  /* indices of the outputs asked for, ascending */
   /* JSON object with the request's custom parameters, or NULL for none. */
-  const char *parameters;
+  const char* parameters;
   /* CLOCK_MONOTONIC nanoseconds after which the answer is of no use. */
   uint64_t deadline_ns;
-  void *host_data; /* the host's; do not touch */
+  void* host_data; /* the host's; do not touch */
 } smi_request;
 
 /* ------------------------------------------------------------------ model */
@@ -180,13 +180,13 @@ enum {
 typedef struct smi_model_info {
   uint32_t struct_size;
   uint32_t input_count;
-  const smi_tensor_spec *inputs;
+  const smi_tensor_spec* inputs;
   uint32_t output_count;
   /* Largest leading dimension that the model takes as a batch; 0: the model
    * has no batch dimension.  Where it is above 0 every input and output has
    * a leading -1. */
   uint32_t max_batch_size;
-  const smi_tensor_spec *outputs;
+  const smi_tensor_spec* outputs;
   /* How many `execute` calls on this model may run at once; 0 reads as 1. */
   uint32_t max_concurrency;
   smi_replay replay;
@@ -194,7 +194,7 @@ typedef struct smi_model_info {
    * pages; 0: not known. */
   uint64_t memory_bytes;
   /* What runs it, for metadata: "onnxruntime_onnx". */
-  const char *platform;
+  const char* platform;
 } smi_model_info;
 
 /* A model's files as the host gives them to `load`. */
@@ -205,20 +205,20 @@ typedef struct smi_artefact smi_artefact; /* the host's */
 typedef struct smi_blob {
   uint32_t struct_size;
   int32_t fd; /* the same file, read-only; the host closes it */
-  const void *data;
+  const void* data;
   uint64_t size;
 } smi_blob;
 
 /* What `load` is given.  Valid during the call. */
 typedef struct smi_load_params {
   uint32_t struct_size;
-  const char *name;    /* the model's name, for messages */
-  const char *version; /* decimal */
+  const char* name;    /* the model's name, for messages */
+  const char* version; /* decimal */
   /* The model's configuration: JSON object in the form of ModelConfig ({} for
    * none).  A plugin takes its settings from "parameters" and
    * "instance_group", and ignores members that it does not know. */
-  const char *config;
-  const smi_artefact *artefact;
+  const char* config;
+  const smi_artefact* artefact;
   /* Threads that were granted to one execute of this model; at least 1. */
   uint32_t threads;
 } smi_load_params;
@@ -232,23 +232,23 @@ enum { SMI_LOG_DEBUG = 0, SMI_LOG_INFO = 1, SMI_LOG_WARNING = 2, SMI_LOG_ERROR =
 typedef struct smi_host_api {
   uint32_t struct_size;
   uint32_t version_minor;
-  void *context; /* first argument of log and get_extension */
+  void* context; /* first argument of log and get_extension */
 
   /* [any-thread] Writes one line to the plugin's log. */
-  void (*log)(void *context, smi_log_level level, const char *text);
+  void (*log)(void* context, smi_log_level level, const char* text);
 
   /* [control, inside load] Number of files of the artefact, and the name of
    * one: relative to the artefact's root, '/'-separated, without "." or "..".
    * NULL when `index` is out of range.  The name lives as long as the call of
    * load. */
-  uint32_t (*artefact_count)(const smi_artefact *artefact);
-  const char *(*artefact_name)(const smi_artefact *artefact, uint32_t index);
+  uint32_t (*artefact_count)(const smi_artefact* artefact);
+  const char* (*artefact_name)(const smi_artefact* artefact, uint32_t index);
 
   /* [control, inside load] Opens a file of the artefact.  NULL as `name` opens
    * the main file (what the model was registered with, or the one the
    * configuration names).  SMI_NOT_FOUND if there is no such file. */
-  smi_code (*open_artefact)(const smi_artefact *artefact, const char *name,
-                            smi_blob *blob, smi_error *error);
+  smi_code (*open_artefact)(const smi_artefact* artefact, const char* name, smi_blob* blob,
+                            smi_error* error);
 
   /* [execute] Memory for one output of a request; `index` counts in
    * smi_model_info.outputs.  For BYTES `byte_size` is the length of the
@@ -258,25 +258,24 @@ typedef struct smi_host_api {
    * per output and request, or again when the shape turned out to be another:
    * the later call replaces the earlier, whose memory must not be touched any
    * more. */
-  smi_code (*allocate_output)(const smi_request *request, uint32_t index,
-                              smi_datatype datatype, uint32_t rank,
-                              const int64_t *shape, uint64_t byte_size,
-                              void **data, smi_error *error);
+  smi_code (*allocate_output)(const smi_request* request, uint32_t index, smi_datatype datatype,
+                              uint32_t rank, const int64_t* shape, uint64_t byte_size, void** data,
+                              smi_error* error);
 
   /* [execute] Answers the request with the outputs that were allocated.  The
    * request is gone afterwards.  Fails (and answers the request with an error)
    * when an output that was asked for was not allocated. */
-  smi_code (*respond)(const smi_request *request, smi_error *error);
+  smi_code (*respond)(const smi_request* request, smi_error* error);
 
   /* [execute] Answers the request with an error.  The request is gone. */
-  void (*fail)(const smi_request *request, smi_code code, const char *text);
+  void (*fail)(const smi_request* request, smi_code code, const char* text);
 
   /* [execute] True when nobody waits for the answer any more: cancelled, or
    * past its deadline.  Cheap; long computations ask now and then. */
-  bool (*is_cancelled)(const smi_request *request);
+  bool (*is_cancelled)(const smi_request* request);
 
   /* [any-thread] A host extension by id ("mlos.host.NAME/REV"), or NULL. */
-  const void *(*get_extension)(void *context, const char *id);
+  const void* (*get_extension)(void* context, const char* id);
 } smi_host_api;
 
 /* ------------------------------------------------------------ plugin side */
@@ -288,46 +287,46 @@ typedef struct smi_plugin_api {
   uint32_t struct_size;
   uint32_t version_major; /* SMI_VERSION_MAJOR it was built with */
   uint32_t version_minor;
-  const char *name;    /* must equal `name` in plugin.yaml */
-  const char *version; /* of the plugin's code; informative */
+  const char* name;    /* must equal `name` in plugin.yaml */
+  const char* version; /* of the plugin's code; informative */
 
   /* [control] Makes the one instance.  `config` is a JSON object ({} for
    * none), valid during the call.  `host` outlives the instance. */
-  smi_code (*create)(const smi_host_api *host, const char *config,
-                     smi_plugin **plugin, smi_error *error);
+  smi_code (*create)(const smi_host_api* host, const char* config, smi_plugin** plugin,
+                     smi_error* error);
 
   /* [control] Frees the instance.  All models are unloaded. */
-  void (*destroy)(smi_plugin *plugin);
+  void (*destroy)(smi_plugin* plugin);
 
   /* [control] Makes a model ready to execute.  Checks the artefact; whatever
    * it contains, the answer is a model or an error. */
-  smi_code (*load)(smi_plugin *plugin, const smi_load_params *params,
-                   smi_model **model, smi_error *error);
+  smi_code (*load)(smi_plugin* plugin, const smi_load_params* params, smi_model** model,
+                   smi_error* error);
 
   /* [control] Frees the model and gives its memory back. */
-  void (*unload)(smi_plugin *plugin, smi_model *model);
+  void (*unload)(smi_plugin* plugin, smi_model* model);
 
   /* [any-thread, after load] What the model is.  Constant. */
-  const smi_model_info *(*describe)(const smi_model *model);
+  const smi_model_info* (*describe)(const smi_model* model);
 
   /* [execute] Runs `count` requests (1 or more; above 1 only when
    * max_batch_size is).  Each must be answered exactly once, by respond or
    * fail, before the function returns SMI_OK.  With any other code the host
    * answers those that were not answered with that code and text. */
-  smi_code (*execute)(smi_model *model, const smi_request *const *requests,
-                      uint32_t count, smi_error *error);
+  smi_code (*execute)(smi_model* model, const smi_request* const* requests, uint32_t count,
+                      smi_error* error);
 
   /* [any-thread] A plugin extension by id ("mlos.plugin.NAME/REV"), or NULL.
    * May be NULL itself when there are none. */
-  const void *(*get_extension)(const char *id);
+  const void* (*get_extension)(const char* id);
 } smi_plugin_api;
 
 /* The one symbol that a plugin exports.  [control], may be called repeatedly,
  * must do no work: the table is constant and lives as long as the library is
  * mapped. */
-typedef const smi_plugin_api *(*smi_plugin_entry_fn)(void);
+typedef const smi_plugin_api* (*smi_plugin_entry_fn)(void);
 #define SMI_PLUGIN_ENTRY_SYMBOL "smi_plugin_entry_v1"
-SMI_EXPORT const smi_plugin_api *smi_plugin_entry_v1(void);
+SMI_EXPORT const smi_plugin_api* smi_plugin_entry_v1(void);
 
 /* -------------------------------------------------------------- extensions */
 
@@ -338,7 +337,7 @@ typedef struct smi_ext_warm_up {
   uint32_t struct_size;
   uint32_t reserved;
   /* [control] */
-  smi_code (*warm_up)(smi_model *model, smi_error *error);
+  smi_code (*warm_up)(smi_model* model, smi_error* error);
 } smi_ext_warm_up;
 
 /* Facts about the plugin for operators, such as which execution providers
@@ -348,7 +347,7 @@ typedef struct smi_ext_properties {
   uint32_t struct_size;
   uint32_t reserved;
   /* [control] */
-  const char *(*properties)(smi_plugin *plugin);
+  const char* (*properties)(smi_plugin* plugin);
 } smi_ext_properties;
 
 #ifdef __cplusplus

@@ -33,8 +33,9 @@ Error OpenFile(const smi_host_api& host, const smi_artefact* artefact, const Ext
   const smi_code code = host.open_artefact(artefact, name.c_str(), blob, &reason);
   if (code == SMI_OK) return {};
   if (code == SMI_NOT_FOUND) {
-    return Invalid(who + ", which is not among the model's files; put it beside the model and "
-                         "register the directory that holds both");
+    return Invalid(who +
+                   ", which is not among the model's files; put it beside the model and "
+                   "register the directory that holds both");
   }
   return Error(code, who + ", which could not be opened: " + Tidy(text));
 }

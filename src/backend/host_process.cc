@@ -41,9 +41,8 @@ StatusOr<std::shared_ptr<HostProcess>> HostProcess::Launch(EventLoop& loop,
   spec.environment = HostEnvironment();
   spec.control_fd = theirs.get();
   MLOS_ASSIGN_OR_RETURN(sandbox::Child child, sandbox::Launch(spec));
-  std::shared_ptr<HostProcess> process(
-      new HostProcess(loop, std::move(label), std::move(events), std::move(child),
-                      std::move(mine)));
+  std::shared_ptr<HostProcess> process(new HostProcess(loop, std::move(label), std::move(events),
+                                                       std::move(child), std::move(mine)));
   process->Watch();
   return process;
 }
@@ -194,9 +193,8 @@ void HostProcess::OnExit() {
   link_ready_.close(ignored);
   output_ready_.close(ignored);
   exit_ready_.close(ignored);
-  const std::string how = kill_reason_.empty()
-                              ? sandbox::ExitText(*report)
-                              : fmt::format("was stopped: {}", kill_reason_);
+  const std::string how = kill_reason_.empty() ? sandbox::ExitText(*report)
+                                               : fmt::format("was stopped: {}", kill_reason_);
   std::map<uint64_t, Pending> pending = std::move(pending_);
   pending_.clear();
   for (auto& [id, p] : pending) {

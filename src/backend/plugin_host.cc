@@ -136,18 +136,34 @@ void PluginHost::OnHello(const hostlink::Frame& frame) {
     StartFailed(status);
     return;
   }
-  process_->Request(hostlink::EncodeStart(spec_.start), spec_.start_limit_ms,
-                    [weak = weak_from_this()](StatusOr<boost::json::object> reply) {
+  Step(hostlink::EncodeStart(spec_.start), spec_.start_limit_ms,
+       [](PluginHost& self, const boost::json::object& reply) {
+         if (const auto* p = reply.if_contains("properties"); p && p->is_object()) {
+           self.properties_ = p->get_object();
+         }
+         self.AttachNext(0);
+       });
+}
+
+// False from the moment on that it is told to stop: what the process still
+// answers then must not make it ready.
+bool PluginHost::ComingUp() const {
+  return state_ == HostState::kStarting || state_ == HostState::kRestarting;
+}
+
+// One request of the way up, and what follows when it was granted.
+void PluginHost::Step(hostlink::Frame frame, uint64_t limit_ms, Next next) {
+  if (!ComingUp()) return;
+  process_->Request(std::move(frame), limit_ms,
+                    [weak = weak_from_this(),
+                     next = std::move(next)](const StatusOr<boost::json::object>& reply) {
                       const auto self = weak.lock();
-                      if (self == nullptr) return;
+                      if (self == nullptr || !self->ComingUp()) return;
                       if (!reply.ok()) {
                         self->StartFailed(reply.status());
-                        return;
+                      } else {
+                        next(*self, *reply);
                       }
-                      if (const auto* p = reply->if_contains("properties"); p && p->is_object()) {
-                        self->properties_ = p->get_object();
-                      }
-                      self->AttachNext(0);
                     });
 }
 
@@ -157,24 +173,18 @@ void PluginHost::AttachNext(size_t port) {
     LoadNext(models_.begin());
     return;
   }
-  ports_[port]->BeginEpoch([weak = weak_from_this(), port](StatusOr<channel::ConsumerGrant> grant) {
+  ports_[port]->BeginEpoch([weak = weak_from_this(), process = std::weak_ptr<HostProcess>(process_),
+                            port](StatusOr<channel::ConsumerGrant> grant) {
     const auto self = weak.lock();
-    if (self == nullptr) return;
+    // Meanwhile it may have died: the grant is not its successor's.
+    if (self == nullptr || process.expired() || process.lock() != self->process_) return;
     if (!grant.ok()) {
       self->StartFailed(grant.status());
       return;
     }
-    self->process_->Request(
-        hostlink::EncodeAttach(static_cast<uint32_t>(port), *std::move(grant)),
-        self->spec_.start_limit_ms, [weak, port](const StatusOr<boost::json::object>& reply) {
-          const auto host = weak.lock();
-          if (host == nullptr) return;
-          if (!reply.ok()) {
-            host->StartFailed(reply.status());
-          } else {
-            host->AttachNext(port + 1);
-          }
-        });
+    self->Step(hostlink::EncodeAttach(static_cast<uint32_t>(port), *std::move(grant)),
+               self->spec_.start_limit_ms,
+               [port](PluginHost& host, const boost::json::object&) { host.AttachNext(port + 1); });
   });
 }
 
@@ -184,41 +194,22 @@ void PluginHost::LoadNext(std::map<uint32_t, ModelFiles>::iterator model) {
     return;
   }
   const uint32_t handle = model->first;
-  process_->Request(
-      hostlink::EncodeLoadModel(model->second.load, Duplicate(model->second.fds)),
-      spec_.load_limit_ms,
-      [weak = weak_from_this(), handle](const StatusOr<boost::json::object>& reply) {
-        const auto self = weak.lock();
-        if (self == nullptr) return;
-        if (!reply.ok()) {
-          self->StartFailed(reply.status());
-        } else {
-          self->LoadNext(self->models_.upper_bound(handle));
-        }
-      });
+  Step(hostlink::EncodeLoadModel(model->second.load, Duplicate(model->second.fds)),
+       spec_.load_limit_ms, [handle](PluginHost& self, const boost::json::object&) {
+         self.LoadNext(self.models_.upper_bound(handle));
+       });
 }
 
 void PluginHost::Serve() {
-  process_->Request(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
-                    [weak = weak_from_this()](const StatusOr<boost::json::object>& reply) {
-                      const auto self = weak.lock();
-                      if (self == nullptr) return;
-                      if (!reply.ok()) {
-                        self->StartFailed(reply.status());
-                        return;
-                      }
-                      self->state_ = HostState::kReady;
-                      for (auto& [port, segment] : std::exchange(self->late_segments_, {})) {
-                        self->SendSegment(port, std::move(segment));
-                      }
-                      if (self->started_) std::exchange(self->started_, nullptr)(OkStatus());
-                      self->RunLateLoads();
-                    });
-}
-
-// Each loads its model, or, where the host is not ready after all, says so.
-void PluginHost::RunLateLoads() {
-  for (const auto& load : std::exchange(late_loads_, {})) load();
+  Step(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
+       [](PluginHost& self, const boost::json::object&) {
+         self.state_ = HostState::kReady;
+         for (auto& [port, segment] : std::exchange(self.late_segments_, {})) {
+           self.SendSegment(port, std::move(segment));
+         }
+         if (self.started_) std::exchange(self.started_, nullptr)(OkStatus());
+         self.RunDeferred();
+       });
 }
 
 // Something on the way to serving went wrong.  If the process died of it,
@@ -230,19 +221,21 @@ void PluginHost::StartFailed(const Status& status) {
 
 // --------------------------------------------------------------------- models
 
+void PluginHost::RunDeferred() {
+  for (const auto& task : std::exchange(deferred_, {})) task();
+}
+
 void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
+  const auto kept = std::make_shared<ModelFiles>(std::move(files));
   if (state_ == HostState::kRestarting) {
-    const auto waiting = std::make_shared<ModelFiles>(std::move(files));
-    late_loads_.push_back([this, waiting, done = std::move(done)]() mutable {
-      LoadModel(std::move(*waiting), std::move(done));
-    });
+    deferred_.push_back(
+        [this, kept, done = std::move(done)] { LoadModel(std::move(*kept), done); });
     return;
   }
   if (state_ != HostState::kReady) {
     done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
     return;
   }
-  const auto kept = std::make_shared<ModelFiles>(std::move(files));
   process_->Request(hostlink::EncodeLoadModel(kept->load, Duplicate(kept->fds)),
                     spec_.load_limit_ms,
                     [weak = weak_from_this(), kept, done](StatusOr<boost::json::object> reply) {
@@ -262,9 +255,13 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
 }
 
 void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {
+  if (state_ == HostState::kRestarting) {
+    deferred_.push_back([this, handle, done = std::move(done)] { UnloadModel(handle, done); });
+    return;
+  }
   models_.erase(handle);
   if (state_ != HostState::kReady) {
-    done(OkStatus());  // a successor does not load it
+    done(OkStatus());  // it is gone, or about to be, with its host
     return;
   }
   process_->Request(hostlink::EncodeUnloadModel(handle), spec_.load_limit_ms,
@@ -279,17 +276,13 @@ void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) 
 // --------------------------------------------------------------------- ending
 
 void PluginHost::Stop(std::function<void()> done) {
-  if (state_ == HostState::kStopped || state_ == HostState::kFailed || process_ == nullptr) {
-    state_ = HostState::kStopped;
-    timer_.cancel();
-    for (const auto& port : ports_) port->Fail(Unavailable(Label() + " was unloaded"));
-    RunLateLoads();
-    done();
+  stopped_.push_back(std::move(done));
+  if (state_ == HostState::kStopping) return;
+  if (process_ == nullptr) {
+    Stopped();
     return;
   }
   state_ = HostState::kStopping;
-  stopped_ = std::move(done);
-  RunLateLoads();
   process_->Send(hostlink::Frame{hostlink::kStop, 0, "{}", {}});
   timer_.expires_after(std::chrono::milliseconds(spec_.stop_limit_ms));
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
@@ -300,14 +293,21 @@ void PluginHost::Stop(std::function<void()> done) {
   });
 }
 
+void PluginHost::Stopped() {
+  state_ = HostState::kStopped;
+  timer_.cancel();
+  const Status status = Unavailable(Label() + " was unloaded");
+  for (const auto& port : ports_) port->Fail(status);
+  if (started_) std::exchange(started_, nullptr)(status);
+  RunDeferred();
+  for (const auto& done : std::exchange(stopped_, {})) done();
+}
+
 void PluginHost::OnExit(const std::string& how) {
   process_.reset();
   last_exit_ = how;
   if (state_ == HostState::kStopping) {
-    state_ = HostState::kStopped;
-    timer_.cancel();
-    for (const auto& port : ports_) port->Fail(Unavailable(Label() + " was unloaded"));
-    std::exchange(stopped_, nullptr)();
+    Stopped();
     return;
   }
   Log(LogLevel::kWarning, "{}: its host {}", Label(), how);
@@ -339,7 +339,7 @@ void PluginHost::Restart() {
 void PluginHost::GiveUp(const Status& status) {
   state_ = HostState::kFailed;
   for (const auto& port : ports_) port->Fail(Unavailable(Message(status)));
-  RunLateLoads();
+  RunDeferred();
   if (started_) {
     std::exchange(started_, nullptr)(status);
   } else {

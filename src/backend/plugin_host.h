@@ -19,8 +19,8 @@
 #include "backend/channel_port.h"
 #include "backend/host_process.h"
 #include "base/event_loop.h"
-#include "tensor/model_info.h"
 #include "hostlink/messages.h"
+#include "tensor/model_info.h"
 
 namespace mlos::backend {
 
@@ -46,15 +46,17 @@ struct ModelFiles {
 
 class PluginHost : public std::enable_shared_from_this<PluginHost> {
  public:
-  // `on_failed`: it will not be restarted any more.  `on_change`: state moved.
+  // `on_failed`: it will not be restarted any more.
   PluginHost(EventLoop& loop, HostSpec spec, std::vector<std::shared_ptr<ChannelPort>> ports,
              std::function<void(const Status&)> on_failed);
 
   void Start(std::function<void(Status)> done);
-  // The reply carries the model's description.  One model at a time.
+  // The reply carries the model's description.  A host that is on its way back
+  // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
-  // Finishes what was claimed, ends the process.  `done` comes always.
+  // Finishes what was claimed, ends the process.  `done` comes always, to
+  // everybody who asked.
   void Stop(std::function<void()> done);
 
   HostState state() const { return state_; }
@@ -71,11 +73,15 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void OnMessage(hostlink::Frame frame);
   void OnHello(const hostlink::Frame& frame);
   void SendSegment(size_t port, channel::SegmentGrant segment);
+  bool ComingUp() const;
+  using Next = std::function<void(PluginHost&, const boost::json::object&)>;
+  void Step(hostlink::Frame frame, uint64_t limit_ms, Next next);
   void AttachNext(size_t port);
   void LoadNext(std::map<uint32_t, ModelFiles>::iterator model);
   void Serve();
-  void RunLateLoads();
   void StartFailed(const Status& status);
+  void Stopped();
+  void RunDeferred();
   void OnExit(const std::string& how);
   void Restart();
   void GiveUp(const Status& status);
@@ -89,13 +95,12 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::vector<std::shared_ptr<ChannelPort>> ports_;
   std::function<void(const Status&)> on_failed_;
   std::function<void(Status)> started_;
-  std::function<void()> stopped_;
+  std::vector<std::function<void()>> stopped_;
   std::shared_ptr<HostProcess> process_;
   std::map<uint32_t, ModelFiles> models_;
-  // Asked for while a successor was on its way up: told when it serves, or never will.
-  std::vector<std::function<void()>> late_loads_;
   // Made while no host was ready to take them.
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
+  std::vector<std::function<void()>> deferred_;  // until it is back, or given up
   HostState state_ = HostState::kStopped;
   uint32_t restarts_ = 0;
   uint32_t quick_deaths_ = 0;  // in a row, each soon after its start

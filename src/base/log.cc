@@ -14,8 +14,8 @@ std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
 
 spdlog::logger& Logger() {
   static const auto logger = [] {
-    auto l = std::make_shared<spdlog::logger>(
-        "mlos", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto l =
+        std::make_shared<spdlog::logger>("mlos", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     l->set_level(spdlog::level::debug);
     l->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     l->flush_on(spdlog::level::debug);
@@ -67,7 +67,11 @@ size_t Utf8Length(std::string_view text) {
   if (text.empty()) return 0;
   const unsigned char first = byte(0);
   if (first < 0x80) return 1;
-  const size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  const size_t length = first < 0xc2   ? 0
+                        : first < 0xe0 ? 2
+                        : first < 0xf0 ? 3
+                        : first < 0xf5 ? 4
+                                       : 0;
   if (length == 0 || text.size() < length) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;

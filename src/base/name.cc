@@ -37,8 +37,9 @@ Status ValidateName(std::string_view what, std::string_view name) {
   }
   size_t bad = 0;
   while (bad > 0 ? IsNameCharacter(name[bad]) : IsAlphanumeric(name[bad])) ++bad;
-  return InvalidArgument(fmt::format("{} {} has {} at position {}; {}", what, Quoted(name),
-                                     Quoted(name.substr(bad, std::max<size_t>(Utf8Length(name.substr(bad)), 1))), bad + 1, kRule));
+  return InvalidArgument(fmt::format(
+      "{} {} has {} at position {}; {}", what, Quoted(name),
+      Quoted(name.substr(bad, std::max<size_t>(Utf8Length(name.substr(bad)), 1))), bad + 1, kRule));
 }
 
 std::string Quoted(std::string_view text, size_t limit) {

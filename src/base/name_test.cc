@@ -47,8 +47,8 @@ TEST(Quoted, IsUtf8WhateverCame) {
   EXPECT_EQ(Quoted("größe"), "'größe'");
   EXPECT_EQ(Quoted("größe", 3), "'gr…'");  // not half of the third character
   EXPECT_EQ(Quoted("a\xff\xc3"), "'a\\xff\\xc3'");
-  EXPECT_EQ(Quoted("\xc0\x80"), "'\\xc0\\x80'");              // longer than need be
-  EXPECT_EQ(Quoted("\xed\xa0\x80"), "'\\xed\\xa0\\x80'");      // a surrogate
+  EXPECT_EQ(Quoted("\xc0\x80"), "'\\xc0\\x80'");                    // longer than need be
+  EXPECT_EQ(Quoted("\xed\xa0\x80"), "'\\xed\\xa0\\x80'");           // a surrogate
   EXPECT_EQ(Quoted("\xf4\x90\x80\x80"), "'\\xf4\\x90\\x80\\x80'");  // beyond the last
   EXPECT_EQ(Quoted("\xf0\x9f\x98\x80"), "'\xf0\x9f\x98\x80'");
 }

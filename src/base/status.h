@@ -74,9 +74,9 @@ Status ErrnoStatus(std::string_view what, int error_number);
 
 }  // namespace mlos
 
-#define MLOS_RETURN_IF_ERROR(expr)            \
-  do {                                        \
-    ::mlos::Status mlos_status_ = (expr);     \
+#define MLOS_RETURN_IF_ERROR(expr)               \
+  do {                                           \
+    ::mlos::Status mlos_status_ = (expr);        \
     if (!mlos_status_.ok()) return mlos_status_; \
   } while (false)
 

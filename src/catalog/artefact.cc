@@ -22,8 +22,7 @@ OwnedFd OpenBeneath(int directory, const std::string& name, int flags) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return OwnedFd(
-      static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
+  return OwnedFd(static_cast<int>(syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
 }
 
 std::string Extension(std::string_view file) {
@@ -39,16 +38,15 @@ std::string Extension(std::string_view file) {
 
 // Printable and without surprises: it goes into messages and to the plugin.
 bool PlainFileName(std::string_view name) {
-  return !name.empty() && name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
-    return c >= 0x20 && c < 0x7f;
-  });
+  return !name.empty() && name.size() <= 255 &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
 Status ListFiles(int directory, const std::string& prefix, int depth,
                  std::vector<std::string>* files) {
   if (depth > kMaxArtefactDepth) {
-    return InvalidArgument(fmt::format("the model's directory is nested deeper than {} levels",
-                                       kMaxArtefactDepth));
+    return InvalidArgument(
+        fmt::format("the model's directory is nested deeper than {} levels", kMaxArtefactDepth));
   }
   const int copy = fcntl(directory, F_DUPFD_CLOEXEC, 0);
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(copy), closedir);
@@ -94,10 +92,10 @@ StatusOr<std::string> PickMain(const Artefact& artefact, const std::vector<std::
   for (const std::string& file : files) {
     if (std::find(formats.begin(), formats.end(), Extension(file)) == formats.end()) continue;
     if (!found.empty()) {
-      return InvalidArgument(fmt::format(
-          "the model's directory holds several models ({}, {}): name one with "
-          "\"config\":{{\"default_model_filename\":…}} or register the file itself",
-          Quoted(found), Quoted(file)));
+      return InvalidArgument(
+          fmt::format("the model's directory holds several models ({}, {}): name one with "
+                      "\"config\":{{\"default_model_filename\":…}} or register the file itself",
+                      Quoted(found), Quoted(file)));
     }
     found = file;
   }
@@ -115,9 +113,8 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
                                 std::string_view wanted) {
   if (path.empty() || path[0] != '/' || path.size() >= 4096 ||
       path.find('\0') != std::string::npos) {
-    return InvalidArgument(
-        fmt::format("\"path\" must be an absolute path of a file or a directory, not {}",
-                    Quoted(path)));
+    return InvalidArgument(fmt::format(
+        "\"path\" must be an absolute path of a file or a directory, not {}", Quoted(path)));
   }
   struct stat st;
   if (lstat(path.c_str(), &st) != 0) {
@@ -149,8 +146,7 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
 }
 
 StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact) {
-  const OwnedFd directory(
-      open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const OwnedFd directory(open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return ErrnoStatus("the model's directory cannot be opened");
   std::vector<OwnedFd> out;
   for (const std::string& file : artefact.files) {

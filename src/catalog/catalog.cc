@@ -97,9 +97,9 @@ StatusOr<uint64_t> ParseModelVersion(std::string_view text) {
 StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& given) {
   if (given.empty() || given[0] != '/' || given.size() >= 4096 ||
       given.find('\0') != std::string::npos) {
-    return InvalidArgument(fmt::format(
-        "\"path\" must be the absolute path of a plugin package (a directory), not {}",
-        Quoted(given)));
+    return InvalidArgument(
+        fmt::format("\"path\" must be the absolute path of a plugin package (a directory), not {}",
+                    Quoted(given)));
   }
   const std::string path = TidyPath(given);
   MLOS_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(path));
@@ -156,9 +156,10 @@ StatusOr<std::string> Catalog::PluginFor(const Artefact& artefact, const std::st
         "with \"plugin\"",
         Quoted(path, 200), Names(plugins_)));
   }
-  return InvalidArgument(fmt::format("plugins {} and {} both claim the format \"{}\": name one with "
-                                     "\"plugin\"",
-                                     claim[0], claim[1], artefact.format));
+  return InvalidArgument(
+      fmt::format("plugins {} and {} both claim the format \"{}\": name one with "
+                  "\"plugin\"",
+                  claim[0], claim[1], artefact.format));
 }
 
 StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
@@ -167,13 +168,13 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
     MLOS_RETURN_IF_ERROR(ValidateName("plugin name", spec.plugin));
     const auto it = plugins_.find(spec.plugin);
     if (it == plugins_.end() || it->second.empty()) {
-      return InvalidArgument(fmt::format("there is no plugin \"{}\" (registered: {})", spec.plugin,
-                                         Names(plugins_)));
+      return InvalidArgument(
+          fmt::format("there is no plugin \"{}\" (registered: {})", spec.plugin, Names(plugins_)));
     }
   }
   if (!spec.path.empty() && spec.path[0] == '/') spec.path = TidyPath(spec.path);
-  MLOS_ASSIGN_OR_RETURN(Artefact artefact, FindArtefact(spec.path, Formats(spec.plugin),
-                                                        WantedFile(spec.config)));
+  MLOS_ASSIGN_OR_RETURN(Artefact artefact,
+                        FindArtefact(spec.path, Formats(spec.plugin), WantedFile(spec.config)));
   if (spec.plugin.empty()) {
     MLOS_ASSIGN_OR_RETURN(spec.plugin, PluginFor(artefact, spec.path));
   }
@@ -205,8 +206,8 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
 StatusOr<PluginVersion*> Catalog::FindPlugin(std::string_view name, std::string_view version) {
   const auto it = plugins_.find(name);
   if (it == plugins_.end() || it->second.empty()) {
-    return NotFound(fmt::format("there is no plugin {} (registered: {})", Quoted(name),
-                                Names(plugins_)));
+    return NotFound(
+        fmt::format("there is no plugin {} (registered: {})", Quoted(name), Names(plugins_)));
   }
   for (const auto& [number, record] : it->second) {
     if (record->manifest.version == version) return record.get();
@@ -240,8 +241,8 @@ PluginVersion* Catalog::ActivePlugin(std::string_view name) {
 Status Catalog::RemovePlugin(std::string_view name, std::string_view version) {
   MLOS_ASSIGN_OR_RETURN(const PluginVersion* record, FindPlugin(name, version));
   if (Loaded(record->state)) {
-    return FailedPrecondition(
-        fmt::format("plugin {} {} is {}: unload it first", name, version, StateName(record->state)));
+    return FailedPrecondition(fmt::format("plugin {} {} is {}: unload it first", name, version,
+                                          StateName(record->state)));
   }
   const auto it = plugins_.find(name);
   it->second.erase(record->manifest.semantic_version);

@@ -164,7 +164,8 @@ TEST_F(CatalogTest, BadNamesAreRefused) {
   ASSERT_TRUE(catalog_.RegisterPlugin(Package("ort", "1.0.0")).ok());
   const std::string file = Write("m.onnx");
   for (const char* name : {"", "../x", "a/b", ".hidden", "a b", "ä"}) {
-    EXPECT_EQ(StatusCode::kInvalidArgument, catalog_.RegisterModel(Spec(name, file)).status().code())
+    EXPECT_EQ(StatusCode::kInvalidArgument,
+              catalog_.RegisterModel(Spec(name, file)).status().code())
         << name;
   }
 }

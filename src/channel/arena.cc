@@ -178,8 +178,10 @@ void Arena::Free(const BlockRef& block) {
 uint64_t Arena::free_bytes() const {
   uint64_t sum = 0;
   for (const Impl::Buddies& segment : impl_->segments) {
-    if (!segment.whole) sum += uint64_t{segment.free_units} * kMinBlock;
-    else if (!segment.whole_used) sum += segment.bytes;
+    if (!segment.whole)
+      sum += uint64_t{segment.free_units} * kMinBlock;
+    else if (!segment.whole_used)
+      sum += segment.bytes;
   }
   return sum;
 }

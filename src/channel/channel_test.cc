@@ -350,8 +350,13 @@ TEST(ChannelTest, ReferencesOutsideSegmentsAreRefused) {
   const uint32_t requests = claim.request.segment, responses = done.response.segment;
   EXPECT_NE(requests, responses);
   const std::vector<std::pair<uint64_t, uint64_t>> outside = {
-      {size, 1}, {size + 1, 0}, {0, size + 1}, {UINT64_MAX, 1}, {UINT64_MAX - 1, 4},
-      {8, UINT64_MAX - 7}, {uint64_t{1} << 63, uint64_t{1} << 63}};
+      {size, 1},
+      {size + 1, 0},
+      {0, size + 1},
+      {UINT64_MAX, 1},
+      {UINT64_MAX - 1, 4},
+      {8, UINT64_MAX - 7},
+      {uint64_t{1} << 63, uint64_t{1} << 63}};
   for (const auto& [offset, length] : outside) {
     EXPECT_FALSE(pair.consumer->RequestMemory({requests, 0, offset, length}).ok());
     EXPECT_FALSE(pair.producer->ResponseMemory(entry, {responses, 0, offset, length}).ok());

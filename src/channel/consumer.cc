@@ -28,9 +28,8 @@ Consumer::~Consumer() = default;
 StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant) {
   if (grant.entries == 0 || grant.entries > kMaxEntries || grant.entries % 64 != 0 ||
       grant.epoch == 0 || grant.epoch > kMaxEpoch) {
-    return InvalidArgument("a channel of " + std::to_string(grant.entries) +
-                           " entries and epoch " + std::to_string(grant.epoch) +
-                           " is not possible");
+    return InvalidArgument("a channel of " + std::to_string(grant.entries) + " entries and epoch " +
+                           std::to_string(grant.epoch) + " is not possible");
   }
   std::unique_ptr<Consumer> consumer(new Consumer());
   Impl& impl = *consumer->impl_;
@@ -47,8 +46,8 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant) {
   impl.entry_count = grant.entries;
   impl.words = grant.entries / 64;
   impl.epoch = grant.epoch;
-  impl.sleeper = Sleeper(&impl.header->consumer, std::move(grant.consumer_event),
-                         EventKind::kSocket);
+  impl.sleeper =
+      Sleeper(&impl.header->consumer, std::move(grant.consumer_event), EventKind::kSocket);
   impl.producer_event = std::move(grant.producer_event);
   impl.locals = std::make_unique<Local[]>(grant.entries);
   impl.replay.reserve(grant.entries);
@@ -90,8 +89,7 @@ Status Consumer::AddResponseSegment(SegmentGrant segment) {
   MutexLock lock(impl_->mutex);
   for (const NumberedSegment& known : impl_->responses) {
     if (known.id == segment.id) {
-      return InvalidArgument("response segment " + std::to_string(segment.id) +
-                             " was given twice");
+      return InvalidArgument("response segment " + std::to_string(segment.id) + " was given twice");
     }
   }
   if (impl_->responses.empty()) memory->Populate(kPrefault, Access::kReadWrite);
@@ -113,8 +111,8 @@ StatusOr<std::span<const std::byte>> Consumer::RequestMemory(const BlockRef& blo
     const std::span<const std::byte> bytes = segment->Range(block.offset, block.length);
     if (bytes.data() != nullptr) return bytes;
   }
-  return InvalidArgument("the request names " + std::to_string(block.length) +
-                         " bytes at offset " + std::to_string(block.offset) + " of segment " +
+  return InvalidArgument("the request names " + std::to_string(block.length) + " bytes at offset " +
+                         std::to_string(block.offset) + " of segment " +
                          std::to_string(block.segment) + ", which do not exist");
 }
 
@@ -232,8 +230,7 @@ bool Consumer::HasSubmissions() const {
 
 // ----------------------------------------------------------------- answering
 
-StatusOr<ResponseBlock> Consumer::AllocateResponse(uint32_t entry, uint32_t piece,
-                                                   uint64_t bytes) {
+StatusOr<ResponseBlock> Consumer::AllocateResponse(uint32_t entry, uint32_t piece, uint64_t bytes) {
   if (entry >= impl_->entry_count || piece >= kMaxPieces) {
     return InvalidArgument("a response has at most " + std::to_string(kMaxPieces) + " pieces");
   }

@@ -77,8 +77,7 @@ class Consumer {
   // is not claimed by this epoch (nothing is published).
   // With `ring` false the producer is not woken: for answers that come in quick
   // succession, the last of which, or RingProducer, wakes it for all.
-  bool Complete(const Claim& claim, const BlockRef& response, const Times& times,
-                bool ring = true);
+  bool Complete(const Claim& claim, const BlockRef& response, const Times& times, bool ring = true);
   void RingProducer();
 
   bool IsCancelled(uint32_t entry) const;

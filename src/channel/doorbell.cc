@@ -71,9 +71,9 @@ void Ring(Doorbell& bell, int event, EventKind kind) {
   } else if (how == Sleep::kEventFd) {
     // An error means that the sleeper has events to find, or is gone.
     const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t sent =
-        kind == EventKind::kSocket ? send(event, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                   : write(event, &one, sizeof(one));
+    [[maybe_unused]] const ssize_t sent = kind == EventKind::kSocket
+                                              ? send(event, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                              : write(event, &one, sizeof(one));
   }
 }
 

@@ -401,8 +401,8 @@ TEST_F(LyingConsumerTest, WhatIsReplayedIsWhatWasAsked) {
   entries_[entry].flags = 77;
   entries_[entry].request_offset = 12;
   entries_[entry].deadline_ns = 0;
-  for (uint64_t spoiled : {uint64_t{0}, UINT64_MAX, word ^ (uint64_t{1} << 40),
-                           ClaimedWord(honest.sequence, 500)}) {
+  for (uint64_t spoiled :
+       {uint64_t{0}, UINT64_MAX, word ^ (uint64_t{1} << 40), ClaimedWord(honest.sequence, 500)}) {
     entries_[entry].word = spoiled;
     header_->submitted[0] = 0;
     pair_.NewConsumer();

@@ -12,7 +12,6 @@ namespace {
 constexpr uint64_t kAwake = static_cast<uint64_t>(Sleep::kAwake);
 constexpr uint64_t kFutex = static_cast<uint64_t>(Sleep::kFutex);
 
-Op Start(OpKind kind, int arg = 0) { return {kind, static_cast<uint8_t>(arg), 0, {}}; }
 constexpr int Slot(int c, int e) { return c * kEntries + e; }
 
 // From the claim until the answer is published; telling of it takes longer.
@@ -198,14 +197,13 @@ void Actors::CarryOver(State* state, int c, Stepper* stepper) {
 void Actors::ProducerSleep(State* state, int c, Stepper* stepper) {
   ProducerState& p = state->producers[c];
   Cell hints(stepper, CompletedCell(c)), flag(stepper, ProducerFlag(c));
-  const bool sleep = Announce(
-      Mutated(Mutation::kSleepWithoutLooking), flag, Sleep::kFutex, [&] {
-        return HasTrueHint(hints, [&](uint32_t bit) {
-          Cell word(stepper, WordCell(c, static_cast<int>(bit)));
-          uint32_t epoch = 0;
-          return p.holder[bit] == Holder::kConsumer && IsAnswered(word, p.sequence[bit], &epoch);
-        });
-      });
+  const bool sleep = Announce(Mutated(Mutation::kSleepWithoutLooking), flag, Sleep::kFutex, [&] {
+    return HasTrueHint(hints, [&](uint32_t bit) {
+      Cell word(stepper, WordCell(c, static_cast<int>(bit)));
+      uint32_t epoch = 0;
+      return p.holder[bit] == Holder::kConsumer && IsAnswered(word, p.sequence[bit], &epoch);
+    });
+  });
   if (!stepper->complete()) return;
   p.op = sleep ? Start(OpKind::kFutexWait) : Op{};
 }
@@ -434,130 +432,6 @@ void Actors::StepHost(State* state, int h, std::string* failure) {
     default:
       std::abort();
   }
-}
-
-// ------------------------------------------------------------------- outside
-
-namespace {
-
-// A control message wakes the producer's loop.
-void Tell(State* state) {
-  for (ProducerState& p : state->producers) {
-    p.told = 1;
-    if (!p.asleep) continue;
-    p.asleep = 0;
-    p.op = Start(OpKind::kFinishSleep);
-  }
-}
-
-bool AllTold(const State& state) {
-  return state.producers[0].told == 0 && state.producers[1].told == 0;
-}
-
-bool HasWork(const HostState& host) {
-  for (const uint8_t sequence : host.working) {
-    if (sequence != 0) return true;
-  }
-  return false;
-}
-
-// The predecessor of a hand-over has ended: what is claimed now and was not by
-// this host is nobody's.
-void LookAgain(HostState* host) {
-  if (host->attached >= kChannels) host->attached = kChannels;
-  if (host->asleep) host->op = Start(OpKind::kFinishSleep);
-  host->asleep = 0;
-}
-
-void Clear(HostState* host) { std::memset(host, 0, sizeof(*host)); }
-
-}  // namespace
-
-void Actors::OutsideEvents(const State& state, std::vector<Event>* events) {
-  const auto add = [&](const char* name) -> State& {
-    events->push_back({name, state});
-    return events->back().next;
-  };
-  for (int h = 0; h < kHosts; ++h) {
-    const HostState& host = state.hosts[h];
-    const HostState& other = state.hosts[1 - h];
-    if (host.life == Life::kAlive && state.deaths_left > 0) {
-      State& next = add("a host dies");
-      const uint8_t epoch = host.epoch;
-      Clear(&next.hosts[h]);
-      next.hosts[h].life = Life::kDead;
-      next.hosts[h].epoch = epoch;
-      --next.deaths_left;
-    }
-    // Messages reach the other host between its operations.
-    if (host.life == Life::kDead && !state.starting && AllTold(state) &&
-        other.op.kind == OpKind::kNone) {
-      State& next = add("a dead host is reaped");
-      Clear(&next.hosts[h]);
-      Tell(&next);
-      if (other.life == Life::kAlive && !other.draining) {
-        LookAgain(&next.hosts[1 - h]);
-      } else {
-        next.starting = 1;
-        ++next.epoch;
-      }
-    }
-    if (host.life == Life::kAlive && host.draining && !HasWork(host) &&
-        host.op.kind == OpKind::kNone && other.op.kind == OpKind::kNone) {
-      State& next = add("the old host of a hand-over ends");
-      Clear(&next.hosts[h]);
-      if (other.life == Life::kAlive) LookAgain(&next.hosts[1 - h]);
-    }
-    if (host.asleep && (state.event[0] || state.event[1])) {
-      State& next = add("a host is woken");
-      next.hosts[h].asleep = 0;
-      next.hosts[h].op = Start(OpKind::kFinishSleep);
-    }
-    const bool settled = host.attached == kChannels + kSlots && host.op.kind == OpKind::kNone;
-    bool replays = false;
-    for (const uint8_t sequence : host.replay_sequence) replays |= sequence != 0;
-    if (state.hand_overs_left > 0 && host.life == Life::kAlive && !host.draining && settled &&
-        !replays && other.life == Life::kNone && !state.starting) {
-      State& next = add("a hand-over begins");
-      --next.hand_overs_left;
-      next.hosts[h].draining = 1;
-      next.hosts[h].asleep = 0;
-      if (host.asleep) next.hosts[h].op = Start(OpKind::kFinishSleep);
-      Tell(&next);
-      next.starting = 1;
-      ++next.epoch;
-    }
-  }
-  if (!state.starting) return;
-  const bool hasty = Mutated(Mutation::kReplayWithoutReaping);
-  if (!AllTold(state) && !hasty) return;
-  for (const HostState& host : state.hosts) {
-    // Who has handed over does not touch the flag that it slept with any more.
-    if (host.op.kind == OpKind::kFinishSleep) return;
-  }
-  for (int h = 0; h < kHosts; ++h) {
-    if (state.hosts[h].life != Life::kNone) continue;
-    State& next = add("the next host starts");
-    next.hosts[h].life = Life::kAlive;
-    next.hosts[h].epoch = state.epoch;
-    next.starting = 0;
-    break;
-  }
-}
-
-bool Actors::IsEnd(const State& state) const {
-  for (int c = 0; c < kChannels; ++c) {
-    for (int i = 0; i < config_.submissions[c]; ++i) {
-      if (state.fate[c][i] != Fate::kAnswered && state.fate[c][i] != Fate::kTakenBack) {
-        return false;
-      }
-    }
-    if (state.producers[c].op.kind != OpKind::kNone || state.producers[c].told) return false;
-    for (int e = 0; e < config_.entries; ++e) {
-      if (state.producers[c].holder[e] != Holder::kNobody) return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace mlos::channel::model

@@ -14,9 +14,9 @@ namespace {
 
 const char* NameOf(OpKind kind) {
   static constexpr const char* kNames[] = {
-      "-",      "submit", "cancel", "poll",   "release", "carry over", "sleep",   "futex wait",
-      "attach", "scan",   "replay", "claim",  "complete", "sleep",     "wait",    "wake up",
-      "finish sleep"};
+      "-",        "submit",     "cancel", "poll",    "release",     "carry over",
+      "sleep",    "futex wait", "attach", "scan",    "replay",      "claim",
+      "complete", "sleep",      "wait",   "wake up", "finish sleep"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -124,13 +124,15 @@ class Explorer {
   void Expand(uint32_t i) {
     const State state = states_[i];
     for (int c = 0; c < kChannels; ++c) {
-      Act(i, state, "producer " + std::to_string(c), state.producers[c].op,
+      Act(
+          i, state, "producer " + std::to_string(c), state.producers[c].op,
           [&](std::vector<Op>* starts) { actors_.ProducerStarts(state, c, starts); },
           [&](State* next) -> Op& { return next->producers[c].op; },
           [&](State* next, std::string* failure) { actors_.StepProducer(next, c, failure); });
     }
     for (int h = 0; h < kHosts; ++h) {
-      Act(i, state, "host of epoch " + std::to_string(state.hosts[h].epoch), state.hosts[h].op,
+      Act(
+          i, state, "host of epoch " + std::to_string(state.hosts[h].epoch), state.hosts[h].op,
           [&](std::vector<Op>* starts) { actors_.HostStarts(state, h, starts); },
           [&](State* next) -> Op& { return next->hosts[h].op; },
           [&](State* next, std::string* failure) { actors_.StepHost(next, h, failure); });
@@ -143,8 +145,8 @@ class Explorer {
   // One actor's next step: of what it is doing, or of each thing that it may
   // begin.
   template <typename Starts, typename OpOf, typename Step>
-  void Act(uint32_t i, const State& state, const std::string& who, const Op& doing,
-           Starts&& starts, OpOf&& op_of, Step&& step) {
+  void Act(uint32_t i, const State& state, const std::string& who, const Op& doing, Starts&& starts,
+           OpOf&& op_of, Step&& step) {
     starts_.clear();
     if (doing.kind != OpKind::kNone) {
       starts_.push_back(doing);

@@ -47,9 +47,9 @@ enum class Mutation {
 };
 
 struct Config {
-  int entries = 1;                     // of each channel
+  int entries = 1;  // of each channel
   int submissions[kChannels] = {1, 1};
-  bool cancels[kChannels] = {};        // the producer may try to take back
+  bool cancels[kChannels] = {};  // the producer may try to take back
   int deaths = 0;
   int hand_overs = 0;
   Mutation mutation = Mutation::kNone;
@@ -57,8 +57,8 @@ struct Config {
 
 struct Result {
   uint64_t states = 0;
-  uint64_t ends = 0;    // states in which nothing is left to do
-  std::string failure;  // empty: every invariant holds everywhere
+  uint64_t ends = 0;               // states in which nothing is left to do
+  std::string failure;             // empty: every invariant holds everywhere
   std::vector<std::string> trace;  // the steps that lead to the failure
 };
 
@@ -97,6 +97,8 @@ struct Op {
   uint8_t count;
   uint8_t results[kMostAccesses];
 };
+
+inline Op Start(OpKind kind, int arg = 0) { return {kind, static_cast<uint8_t>(arg), 0, {}}; }
 
 enum class Fate : uint8_t { kUnsent, kWaiting, kAnswered, kTakenBack };
 enum class Holder : uint8_t { kNobody, kConsumer, kReader };
@@ -260,6 +262,11 @@ class Actors {
   void Complete(State* state, int h, Stepper* stepper, std::string* failure);
   void HostSleep(State* state, int h, Stepper* stepper);
   void TakeWork(State* state, int h, int slot, uint32_t sequence, std::string* failure);
+  static State& Happens(const char* name, const State& state, std::vector<Event>* events);
+  static void Dies(const State& state, int h, std::vector<Event>* events);
+  static void IsReaped(const State& state, int h, std::vector<Event>* events);
+  static void HandsOver(const State& state, int h, std::vector<Event>* events);
+  static void HappensToHost(const State& state, int h, std::vector<Event>* events);
   bool Mutated(Mutation m) const { return config_.mutation == m; }
 
   const Config config_;

@@ -24,10 +24,10 @@
 namespace mlos::channel {
 
 struct Options {
-  uint32_t entries = 1024;             // requests in flight at most; ≤ kMaxEntries, multiple of 64
-  uint64_t request_bytes = 1 << 20;    // first request segment
-  uint64_t response_bytes = 1 << 20;   // first response segment of each epoch
-  uint64_t prefault_bytes = 256 << 10; // of each first segment
+  uint32_t entries = 1024;            // requests in flight at most; ≤ kMaxEntries, multiple of 64
+  uint64_t request_bytes = 1 << 20;   // first request segment
+  uint64_t response_bytes = 1 << 20;  // first response segment of each epoch
+  uint64_t prefault_bytes = 256 << 10;  // of each first segment
   // All segments of the channel together.  The first response segment of an
   // epoch counts, but is not refused: a successor must be able to start.
   uint64_t max_bytes = uint64_t{4} << 30;
@@ -80,8 +80,8 @@ class Producer {
   // -------------------------------------------------------------- consumers
   // Starts the next epoch with a fresh response segment.  Before the first
   // consumer, and again when the last one is dead and reaped, or has handed
-  // over (claims nothing and sleeps no more, and only finishes).  Answers that the old one had finished stay
-  // collectable, also those that it could not announce: call Poll afterwards.
+  // over (claims nothing and sleeps no more, and only finishes).  Answers that the old one had
+  // finished stay collectable, also those that it could not announce: call Poll afterwards.
   // Descriptors of what is still waiting are written once more, so that
   // nothing that a dying consumer scribbled is replayed.
   Status BeginEpoch();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The producer's private memory.  Included by producer.cc only.
+// The producer's private memory.  Included by producer.cc and
+// producer_memory.cc only.
 #pragma once
 
 #include <memory>
@@ -58,7 +59,7 @@ struct Producer::Impl {
   OwnedFd consumer_bell;   // rings it
 
   std::vector<NumberedSegment> requests;
-  Arena arena;  // of the active request segments
+  Arena arena;                                         // of the active request segments
   std::vector<std::unique_ptr<ResponseEpoch>> epochs;  // the present one last
   uint32_t epoch = 0;
   uint32_t next_segment_id = 1;
@@ -72,7 +73,7 @@ struct Producer::Impl {
   uint32_t in_flight = 0;  // held by the consumer or a reader
 
   StatusOr<NumberedSegment> NewSegment(const char* name, uint64_t bytes, Access mine, Access others,
-                                uint64_t prefault);
+                                       uint64_t prefault);
   Status CheckRoom(uint64_t bytes) const;
   void CarryOver(uint32_t entry);
   void CarryOverWaiting(uint32_t entry);

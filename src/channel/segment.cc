@@ -34,8 +34,7 @@ StatusOr<std::byte*> MapPages(int fd, uint64_t bytes, Access access) {
   const int protection = access == Access::kReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
   void* data = mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
   if (data == MAP_FAILED) {
-    return ErrnoStatus("cannot map a shared-memory segment of " + std::to_string(bytes) +
-                       " bytes");
+    return ErrnoStatus("cannot map a shared-memory segment of " + std::to_string(bytes) + " bytes");
   }
   return static_cast<std::byte*>(data);
 }
@@ -50,9 +49,7 @@ OwnedFd MakeMemfd(const char* name) {
 
 }  // namespace
 
-uint64_t RoundToPages(uint64_t bytes) {
-  return (bytes + PageSize() - 1) / PageSize() * PageSize();
-}
+uint64_t RoundToPages(uint64_t bytes) { return (bytes + PageSize() - 1) / PageSize() * PageSize(); }
 
 Segment::Segment(OwnedFd fd, std::byte* data, uint64_t size)
     : fd_(std::move(fd)), data_(data), size_(size) {}

@@ -2,9 +2,9 @@
 //
 // Going to sleep and waking, many times over, in each of the two ways: a lost
 // wake-up shows as a deadline that passes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -110,13 +110,12 @@ constexpr int kScale = 10;
 // Each round is two hand-overs; together over two millions.
 INSTANTIATE_TEST_SUITE_P(
     All, HandOffTest,
-    ::testing::Values(
-        Course{40'000 * kScale, Sleep::kFutex, Sleep::kFutex, true, 0},
-        Course{40'000 * kScale, Sleep::kEventFd, Sleep::kEventFd, true, 0},
-        Course{20'000 * kScale, Sleep::kFutex, Sleep::kEventFd, true, 0},
-        Course{5'000 * kScale, Sleep::kFutex, Sleep::kFutex, false, 400},
-        Course{2'500 * kScale, Sleep::kEventFd, Sleep::kEventFd, false, 800},
-        Course{2'500 * kScale, Sleep::kEventFd, Sleep::kFutex, false, 1600}));
+    ::testing::Values(Course{40'000 * kScale, Sleep::kFutex, Sleep::kFutex, true, 0},
+                      Course{40'000 * kScale, Sleep::kEventFd, Sleep::kEventFd, true, 0},
+                      Course{20'000 * kScale, Sleep::kFutex, Sleep::kEventFd, true, 0},
+                      Course{5'000 * kScale, Sleep::kFutex, Sleep::kFutex, false, 400},
+                      Course{2'500 * kScale, Sleep::kEventFd, Sleep::kEventFd, false, 800},
+                      Course{2'500 * kScale, Sleep::kEventFd, Sleep::kFutex, false, 1600}));
 
 TEST(SleepTest, PrepareRefusesWhenThereIsSomethingToDo) {
   Pair pair;

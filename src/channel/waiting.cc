@@ -102,8 +102,13 @@ uint64_t MeasureWake(int first, int second) {
   return result;
 }
 
+// Twice the median: a core that has gone to sleep takes about twice as long to
+// wake as one that was busy a moment ago, and which of them was measured is
+// chance.  A spin that is to catch an answer whose author has to be woken must
+// last for his whole wake-up; if it is a little too short, both ends miss each
+// other for ever, and neither finds out that spinning would work.
 uint64_t MeasureOnce() {
-  constexpr uint64_t kLeast = 2'000, kMost = 100'000;
+  constexpr uint64_t kLeast = 2'000, kMost = 60'000;
   cpu_set_t mine;
   uint64_t measured = 0;
   if (sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) >= 2) {
@@ -114,7 +119,7 @@ uint64_t MeasureOnce() {
     }
     measured = MeasureWake(found[0], found[1]);
   }
-  return measured == 0 ? WaitCosts{}.wake_ns : std::clamp(measured, kLeast, kMost);
+  return measured == 0 ? WaitCosts{}.wake_ns : std::clamp(measured * 2, kLeast, kMost);
 }
 
 }  // namespace

@@ -15,8 +15,12 @@
 namespace mlos::channel {
 
 struct WaitCosts {
-  uint64_t wake_ns = 25'000;  // one futex wake-up of a thread on another core
-  uint32_t processors = 1;    // this thread may run on
+  // What a futex wake-up of a thread on another core may take: how long a spin
+  // lasts at most.
+  uint64_t wake_ns = 50'000;
+  // That this thread may run on.  With one it never spins; an owner that pins a
+  // thread and knows its peers to be elsewhere sets this to 2.
+  uint32_t processors = 1;
 };
 
 // Measures once per process (about a millisecond), then remembers.  The
@@ -47,6 +51,11 @@ class Spinner {
   // processor.
   static constexpr uint64_t kGapNanos = 5'000;
 
+  static constexpr int kLooksBeforeClock = 64;  // about a microsecond
+  static constexpr int kLooksPerClock = 16;
+
+  template <typename Ready>
+  bool Look(Ready&& ready, int times);
   void Outcome(bool success, bool gap);
 
   WaitCosts costs_;
@@ -62,27 +71,33 @@ bool Spinner::Spin(Ready&& ready) {
     --backoff_;
     return false;
   }
+  // Between two ends that are awake the answer comes before it would be worth
+  // asking for the time.
+  if (Look(ready, kLooksBeforeClock)) return true;
   const uint64_t start = NowNanos();
   uint64_t last = start;
   for (;;) {
-    for (int i = 0; i < 16; ++i) {
-      if (ready()) {
-        Outcome(true, false);
-        return true;
-      }
-      Pause();
-    }
+    if (Look(ready, kLooksPerClock)) return true;
     const uint64_t now = NowNanos();
-    if (now - last > kGapNanos) {
-      Outcome(false, true);
-      return ready();
-    }
-    if (now - start > costs_.wake_ns) {
-      Outcome(false, false);
+    const bool gap = now - last > kGapNanos;
+    if (gap || now - start > costs_.wake_ns) {
+      Outcome(false, gap);
       return ready();
     }
     last = now;
   }
+}
+
+template <typename Ready>
+bool Spinner::Look(Ready&& ready, int times) {
+  for (int i = 0; i < times; ++i) {
+    if (ready()) {
+      Outcome(true, false);
+      return true;
+    }
+    Pause();
+  }
+  return false;
 }
 
 }  // namespace mlos::channel

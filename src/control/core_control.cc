@@ -58,8 +58,8 @@ Status TakeString(const json::object& body, const char* key, bool required, std:
   const json::value* value = body.if_contains(key);
   if (value == nullptr && !required) return OkStatus();
   if (value == nullptr || !value->is_string()) {
-    return InvalidArgument(fmt::format("\"{}\" must be {}a string", key,
-                                       value == nullptr ? "given: " : ""));
+    return InvalidArgument(
+        fmt::format("\"{}\" must be {}a string", key, value == nullptr ? "given: " : ""));
   }
   *out = value->get_string();
   return OkStatus();
@@ -111,9 +111,8 @@ CoreControl::CoreControl(EventLoop& loop, catalog::Catalog& catalog, lifecycle::
       started_ns_(NowNanos()) {}
 
 void CoreControl::Apply(Operation operation, std::function<void(Outcome)> done) {
-  loop_.Post([this, op = std::move(operation), done = std::move(done)]() mutable {
-    Run(op, done);
-  });
+  loop_.Post(
+      [this, op = std::move(operation), done = std::move(done)]() mutable { Run(op, done); });
 }
 
 void CoreControl::Run(Operation& op, const Done& done) {

@@ -94,9 +94,8 @@ void Core::RegisterPluginDir(const std::string& directory) {
 Status Core::WriteAddresses() const {
   namespace json = boost::json;
   json::value http = nullptr;
-  const auto tcp = std::find_if(http_in_use_.begin(), http_in_use_.end(), [](const auto& a) {
-    return a.rfind("unix:", 0) != 0;
-  });
+  const auto tcp = std::find_if(http_in_use_.begin(), http_in_use_.end(),
+                                [](const auto& a) { return a.rfind("unix:", 0) != 0; });
   if (tcp != http_in_use_.end()) {
     http = json::string(*tcp);
   } else if (!http_in_use_.empty()) {

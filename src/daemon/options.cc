@@ -35,7 +35,8 @@ std::string BesideThisProgram(const char* name) {
 bool ParseOptions(int argc, char** argv, Options* o, int* exit_status) {
   o->data_dir = DefaultDataDir();
   o->plugin_host = BesideThisProgram("mlos-plugin-host");
-  CLI::App app{"mlosd: runs machine-learning models as an operating system runs processes.", "mlosd"};
+  CLI::App app{"mlosd: runs machine-learning models as an operating system runs processes.",
+               "mlosd"};
   app.set_version_flag("--version", std::string("mlosd ") + kVersion);
   app.add_option("--data-dir", o->data_dir, "Where the daemon keeps what must last")
       ->capture_default_str();

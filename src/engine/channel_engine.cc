@@ -67,18 +67,19 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
   call.status = OkStatus();
   const RoutePin route = table_->Find(model, version);
   if (route == nullptr) {
-    call.status = table_->models.find(model) == table_->models.end()
-                      ? NotFound(fmt::format("there is no model {}", Quoted(model)))
-                      : NotFound(fmt::format("model \"{}\" has no version {}", model, Quoted(version)));
+    call.status =
+        table_->models.find(model) == table_->models.end()
+            ? NotFound(fmt::format("there is no model {}", Quoted(model)))
+            : NotFound(fmt::format("model \"{}\" has no version {}", model, Quoted(version)));
     return true;
   }
   if (route->state == ModelState::kReady) return Pin(call, route);
   const bool loadable = route->state == ModelState::kLoading ||
                         (route->state == ModelState::kRegistered && route->on_demand);
   if (!loadable) {
-    call.status = Unavailable(fmt::format(
-        "model \"{}\" version {} is {}{}{}", route->name, route->version,
-        ModelStateName(route->state), route->reason.empty() ? "" : ": ", route->reason));
+    call.status = Unavailable(fmt::format("model \"{}\" version {} is {}{}{}", route->name,
+                                          route->version, ModelStateName(route->state),
+                                          route->reason.empty() ? "" : ": ", route->reason));
     return true;
   }
   const uint64_t ticket = next_ticket_++;
@@ -157,9 +158,8 @@ bool ChannelEngine::TryAllocate(Call& call) {
       return true;
     case channel::BeginResult::kNoCredit:
     case channel::BeginResult::kNoEntry:
-      return finish(Unavailable(
-          fmt::format("too many requests for model \"{}\" are in flight: try again later",
-                      call.route->name)));
+      return finish(Unavailable(fmt::format(
+          "too many requests for model \"{}\" are in flight: try again later", call.route->name)));
     case channel::BeginResult::kNoSpace:
       break;
   }
@@ -187,6 +187,12 @@ void ChannelEngine::OnSpace(HostLane& lane) {
 
 bool ChannelEngine::Submit(Call& call) {
   HostLane& lane = *call.host_;
+  if (!lane.failure().ok()) {  // nobody is there any more to answer it
+    lane.producer().Abandon(call.slot);
+    call.stage_ = Call::Stage::kIdle;
+    call.status = lane.failure();
+    return true;
+  }
   channel::Submission submission;
   submission.model = call.route->handle;
   submission.principal = call.principal;
@@ -253,7 +259,8 @@ Status ChannelEngine::CheckOutputs(HostLane& lane, Call& call) {
   for (size_t i = 0; i < expected; ++i) {
     const tensor::TensorDesc& desc = view_.outputs[i];
     const uint32_t index = all ? static_cast<uint32_t>(i) : call.wanted_[i];
-    if (desc.index != index || static_cast<tensor::Datatype>(desc.datatype) != declared[index].datatype ||
+    if (desc.index != index ||
+        static_cast<tensor::Datatype>(desc.datatype) != declared[index].datatype ||
         !tensor::Matches(declared[index].shape, desc.shape())) {
       return Internal(fmt::format("output \"{}\" has another datatype or shape than declared",
                                   declared[index].name));

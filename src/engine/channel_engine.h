@@ -25,8 +25,8 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
  public:
   // Makes sure that a model is loaded; calls back on any thread, when it is
   // and the routing snapshot that says so is published, or with the reason.
-  using Loader = std::function<void(std::string name, std::string version,
-                                    std::function<void(Status)> done)>;
+  using Loader =
+      std::function<void(std::string name, std::string version, std::function<void(Status)> done)>;
 
   ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
                 Loader loader);

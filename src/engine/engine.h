@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "base/status.h"
-#include "tensor/model_info.h"
 #include "channel/producer.h"
 #include "engine/route.h"
 #include "tensor/message.h"
+#include "tensor/model_info.h"
 
 namespace mlos::engine {
 

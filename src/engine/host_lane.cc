@@ -9,8 +9,7 @@
 
 namespace mlos::engine {
 
-HostLane::HostLane(EventLoop& loop, EventLoop& control,
-                   std::unique_ptr<channel::Producer> producer)
+HostLane::HostLane(EventLoop& loop, EventLoop& control, std::unique_ptr<channel::Producer> producer)
     : loop_(loop),
       control_(control),
       producer_(std::move(producer)),
@@ -52,9 +51,23 @@ void HostLane::Complete(const channel::Completion& completion) {
 
 size_t HostLane::Poll() { return producer_->Poll(on_completion_); }
 
+// The channel's size grows by a share of itself, so that its segments stay few:
+// each costs a descriptor, and a successor gets all of them in one message.
+// Near the channel's limit, what is left.
+template <typename Add>
+StatusOr<channel::SegmentGrant> HostLane::AddSegment(uint64_t bytes, Add add) {
+  constexpr uint64_t kMostAhead = 256 << 20;  // larger ones are for one tensor each
+  uint64_t ahead = std::min(producer_->segment_bytes() / 2, kMostAhead);
+  for (;; ahead /= 4) {
+    StatusOr<channel::SegmentGrant> grant = add(std::max(bytes, ahead));
+    if (grant.ok() || ahead <= bytes) return grant;
+  }
+}
+
 Status HostLane::Grow(uint64_t bytes) {
   if (!growing_.empty()) return OkStatus();  // one at a time; its coming is tried first
-  StatusOr<channel::SegmentGrant> grant = producer_->AddRequestSegment(bytes);
+  StatusOr<channel::SegmentGrant> grant =
+      AddSegment(bytes, [this](uint64_t b) { return producer_->AddRequestSegment(b); });
   if (!grant.ok()) return grant.status();
   growing_.push_back(grant->id);
   auto shared = std::make_shared<channel::SegmentGrant>(*std::move(grant));
@@ -85,8 +98,8 @@ void HostLane::BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> 
 void HostLane::AddResponseSegment(uint64_t bytes,
                                   std::function<void(StatusOr<channel::SegmentGrant>)> done) {
   loop_.Post([self = shared_from_this(), bytes, done = std::move(done)] {
-    auto grant = std::make_shared<StatusOr<channel::SegmentGrant>>(
-        self->producer_->AddResponseSegment(bytes));
+    auto grant = std::make_shared<StatusOr<channel::SegmentGrant>>(self->AddSegment(
+        bytes, [&](uint64_t b) { return self->producer_->AddResponseSegment(b); }));
     self->control_.Post([grant, done] { done(std::move(*grant)); });
   });
 }
@@ -103,6 +116,7 @@ void HostLane::Fail(const Status& status) {
   loop_.Post([self = shared_from_this(), status] {
     self->failure_ = status;
     self->producer_->FailPending(false, self->on_completion_);
+    self->Poll();  // what was answered before: the lane may close next
     if (self->observer_ != nullptr) self->observer_->OnSpace(*self);
   });
 }

@@ -53,6 +53,8 @@ class HostLane : public backend::ChannelPort, public std::enable_shared_from_thi
  private:
   void WaitEvent();
   void Complete(const channel::Completion& completion);
+  template <typename Add>
+  StatusOr<channel::SegmentGrant> AddSegment(uint64_t bytes, Add add);
 
   EventLoop& loop_;
   EventLoop& control_;

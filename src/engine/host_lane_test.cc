@@ -8,15 +8,20 @@
 #include <chrono>
 #include <thread>
 
+#include "channel/consumer.h"
+
 namespace mlos::engine {
 namespace {
 
-class IgnoringObserver : public LaneObserver {
+class CountingObserver : public LaneObserver {
  public:
   void OnCompletion(HostLane& lane, const channel::Completion& completion) override {
+    ++(completion.lost ? lost : answered);
     lane.producer().Release(completion.entry);
   }
   void OnSpace(HostLane&) override {}
+  int answered = 0;
+  int lost = 0;
 };
 
 // Counts how often the loop came round to its pollers.
@@ -36,7 +41,7 @@ class CountingPoller : public Poller {
 TEST(HostLaneTest, ARingOutOfTurnDoesNotKeepTheLoop) {
   EventLoop loop;
   EventLoop control;
-  IgnoringObserver observer;
+  CountingObserver observer;
   auto producer = channel::Producer::Create({});
   ASSERT_TRUE(producer.ok());
   const int event = (*producer)->event_fd();
@@ -58,6 +63,76 @@ TEST(HostLaneTest, ARingOutOfTurnDoesNotKeepTheLoop) {
   loop.Post([&] { lane->Close(); });
   loop.Stop();
   thread.join();
+}
+
+TEST(HostLaneTest, WhatTheHostAnsweredLastIsDeliveredBeforeTheLaneCloses) {
+  EventLoop loop;
+  EventLoop control;
+  CountingObserver observer;
+  auto producer = channel::Producer::Create({});
+  ASSERT_TRUE(producer.ok());
+  ASSERT_TRUE((*producer)->BeginEpoch().ok());
+  auto consumer = channel::Consumer::Attach(*(*producer)->Grant());
+  ASSERT_TRUE(consumer.ok());
+  for (int i = 0; i < 2; ++i) {
+    channel::RequestSlot slot;
+    ASSERT_EQ(channel::BeginResult::kOk, (*producer)->Begin(0, 64, &slot));
+    (*producer)->Submit(slot, {});
+  }
+  channel::Claim claim;
+  ASSERT_TRUE((*consumer)->Next(&claim));
+  const auto block = (*consumer)->AllocateResponse(claim.entry, 0, 64);
+  ASSERT_TRUE(block.ok());
+  ASSERT_TRUE((*consumer)->Complete(claim, block->block, {}));
+  auto lane = std::make_shared<HostLane>(loop, control, *std::move(producer));
+  lane->Open(&observer);
+  // All in one turn of the loop: nobody looks at the channel in between.
+  lane->Fail(Unavailable("it is gone"));
+  loop.Post([&] { lane->Close(); });
+  loop.Stop();
+  std::thread thread([&] { loop.Run(); });
+  thread.join();
+  loop.io().poll();
+  EXPECT_EQ(1, observer.answered);
+  EXPECT_EQ(1, observer.lost);
+}
+
+TEST(HostLaneTest, ManyLargeRequestsTakeFewSegments) {
+  EventLoop loop;
+  EventLoop control;
+  auto producer = channel::Producer::Create({});
+  ASSERT_TRUE(producer.ok());
+  ASSERT_TRUE((*producer)->BeginEpoch().ok());
+  auto lane = std::make_shared<HostLane>(loop, control, *std::move(producer));
+  uint32_t segments = 0;
+  lane->send_request_segment = [&](channel::SegmentGrant segment) {
+    ++segments;
+    lane->ActivateRequestSegment(segment.id);
+  };
+  constexpr uint64_t kBytes = 602'112;
+  for (int i = 0; i < 700; ++i) {
+    channel::RequestSlot slot;
+    while (lane->producer().Begin(0, kBytes, &slot) == channel::BeginResult::kNoSpace) {
+      ASSERT_TRUE(lane->Grow(kBytes).ok());
+      control.io().poll();
+      control.io().restart();
+      loop.io().poll();
+      loop.io().restart();
+    }
+  }
+  // A successor must be able to take them all in one message.
+  EXPECT_LT(segments, 40u);
+  // Up to the limit, what is left of it is still given.
+  uint64_t bytes = 0;
+  while (lane->Grow(kBytes).ok()) {
+    control.io().poll();
+    control.io().restart();
+    loop.io().poll();
+    loop.io().restart();
+    bytes = lane->producer().segment_bytes();
+  }
+  EXPECT_GT(bytes, channel::Options{}.max_bytes - (8u << 20));
+  EXPECT_LT(segments, 80u);
 }
 
 }  // namespace

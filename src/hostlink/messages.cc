@@ -46,9 +46,7 @@ class Reader {
     if (n > max) Miss(key);
     return n;
   }
-  uint32_t Number32(std::string_view key) {
-    return static_cast<uint32_t>(Number(key, UINT32_MAX));
-  }
+  uint32_t Number32(std::string_view key) { return static_cast<uint32_t>(Number(key, UINT32_MAX)); }
   bool Bool(std::string_view key) {
     const json::value* v = Find(key);
     if (v != nullptr && v->is_bool()) return v->get_bool();
@@ -133,15 +131,15 @@ Status DecodeTensors(const json::array& array, std::vector<TensorInfo>* out) {
     }
     MLOS_RETURN_IF_ERROR(r.status());
     if (info.name.empty() || !names.insert(info.name).second) {
-      return InvalidArgument(
-          fmt::format("the plugin describes a model whose tensor name \"{}\" is empty or used twice",
-                      info.name));
+      return InvalidArgument(fmt::format(
+          "the plugin describes a model whose tensor name \"{}\" is empty or used twice",
+          info.name));
     }
     if (info.datatype == tensor::Datatype::kInvalid || info.shape.size() > tensor::kMaxRank) {
-      return InvalidArgument(
-          fmt::format("the plugin describes tensor \"{}\" with a datatype or rank that the protocol "
-                      "does not have",
-                      info.name));
+      return InvalidArgument(fmt::format(
+          "the plugin describes tensor \"{}\" with a datatype or rank that the protocol "
+          "does not have",
+          info.name));
     }
     out->push_back(std::move(info));
   }
@@ -187,9 +185,9 @@ StatusOr<StartPlugin> DecodeStart(const Frame& frame) {
   Reader r(object);
   const uint32_t protocol = r.Number32("protocol");
   if (protocol != kProtocol) {
-    return FailedPrecondition(fmt::format(
-        "the core speaks protocol {}, this plugin host {}: install both from one build", protocol,
-        kProtocol));
+    return FailedPrecondition(
+        fmt::format("the core speaks protocol {}, this plugin host {}: install both from one build",
+                    protocol, kProtocol));
   }
   StartPlugin s;
   s.directory = r.String("directory");
@@ -235,10 +233,9 @@ StatusOr<std::pair<uint32_t, channel::ConsumerGrant>> DecodeAttach(Frame frame) 
 }
 
 Frame EncodeAddSegment(uint32_t channel, bool response, channel::SegmentGrant segment) {
-  Frame frame = Make(kAddSegment, {{"channel", channel},
-                                   {"response", response},
-                                   {"id", segment.id},
-                                   {"bytes", segment.bytes}});
+  Frame frame = Make(
+      kAddSegment,
+      {{"channel", channel}, {"response", response}, {"id", segment.id}, {"bytes", segment.bytes}});
   frame.fds.push_back(std::move(segment.fd));
   return frame;
 }

@@ -29,9 +29,9 @@
 #include <vector>
 
 #include "base/status.h"
-#include "tensor/model_info.h"
 #include "channel/grant.h"
 #include "hostlink/link.h"
+#include "tensor/model_info.h"
 
 namespace mlos::hostlink {
 

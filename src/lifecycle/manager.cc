@@ -163,6 +163,17 @@ void Manager::DropHost(uint64_t number) {
   hosts_.erase(number);
 }
 
+// Another loaded version, the highest, takes over what is bound to the name.
+void Manager::Deactivate(PluginVersion& plugin) {
+  if (!std::exchange(plugin.active, false)) return;
+  const auto& versions = catalog_.plugins().find(plugin.manifest.name)->second;
+  for (auto other = versions.rbegin(); other != versions.rend(); ++other) {
+    if (other->second->state != State::kReady) continue;
+    other->second->active = true;
+    break;
+  }
+}
+
 void Manager::OnHostFailed(uint64_t number, const Status& status) {
   const auto it = hosts_.find(number);
   if (it == hosts_.end()) return;
@@ -170,7 +181,7 @@ void Manager::OnHostFailed(uint64_t number, const Status& status) {
   if (found.ok()) {
     (*found)->state = State::kFailed;
     (*found)->reason = Message(status);
-    (*found)->active = false;
+    Deactivate(**found);
   }
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
@@ -200,8 +211,8 @@ void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done
     return;
   }
   if (plugin.state != State::kReady) {
-    done(FailedPrecondition(
-        fmt::format("{} is {}: try again when that is done", Label(plugin), StateName(plugin.state))));
+    done(FailedPrecondition(fmt::format("{} is {}: try again when that is done", Label(plugin),
+                                        StateName(plugin.state))));
     return;
   }
   if (const size_t models = catalog_.ModelsOn(plugin); models > 0) {
@@ -210,22 +221,13 @@ void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done
     return;
   }
   plugin.state = State::kDraining;
+  Deactivate(plugin);
   const uint64_t number = HostOf(plugin);
   hosts_.at(number).host->Stop(
       [this, n = std::string(name), v = std::string(version), number, done = std::move(done)] {
         control_.Post([this, number] { DropHost(number); });
         const auto record = catalog_.FindPlugin(n, v);
-        if (record.ok()) {
-          (*record)->state = State::kUnloaded;
-          (*record)->active = false;
-          // Another loaded version, the highest, takes over what is bound to the name.
-          const auto& versions = catalog_.plugins().find(n)->second;
-          for (auto other = versions.rbegin(); other != versions.rend(); ++other) {
-            if (other->second->state != State::kReady) continue;
-            other->second->active = true;
-            break;
-          }
-        }
+        if (record.ok()) (*record)->state = State::kUnloaded;
         done(OkStatus());
       });
 }
@@ -238,13 +240,17 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
     done(found.status());
     return;
   }
-  ModelVersion& model = **found;
+  Load(**found, Desired::kLoaded, std::move(done));
+}
+
+void Manager::Load(ModelVersion& model, Desired desired, Done done) {
   if (model.state == State::kReady) {
-    model.desired = Desired::kLoaded;
+    model.desired = desired;
     done(OkStatus());
     return;
   }
   if (model.state == State::kLoading) {
+    model.desired = desired;
     waiters_[&model].push_back(std::move(done));
     return;
   }
@@ -255,9 +261,9 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(HostOf(*plugin)) : hosts_.end();
   if (host == hosts_.end()) {
-    done(FailedPrecondition(fmt::format(
-        "{} needs plugin {}, of which no version is loaded: load one first", Label(model),
-        model.plugin)));
+    done(FailedPrecondition(
+        fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
+                    Label(model), model.plugin)));
     return;
   }
   if (plugin->state != State::kReady) {
@@ -266,7 +272,7 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
     return;
   }
   waiters_[&model].push_back(std::move(done));
-  model.desired = Desired::kLoaded;
+  model.desired = desired;
   model.plugin_version = plugin->manifest.version;
   StartLoad(model, host->first);
 }
@@ -327,8 +333,8 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   }
   ModelVersion& model = **found;
   if (model.state == State::kLoading || model.state == State::kDraining) {
-    done(FailedPrecondition(
-        fmt::format("{} is {}: try again when that is done", Label(model), StateName(model.state))));
+    done(FailedPrecondition(fmt::format("{} is {}: try again when that is done", Label(model),
+                                        StateName(model.state))));
     return;
   }
   model.desired = Desired::kUnloaded;
@@ -367,7 +373,7 @@ void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done
     done(found.status());
     return;
   }
-  const ModelVersion& model = **found;
+  ModelVersion& model = **found;
   const bool may_load = model.state == State::kReady || model.state == State::kLoading ||
                         (model.state == State::kRegistered && model.desired == Desired::kOnDemand);
   if (!may_load) {
@@ -375,7 +381,7 @@ void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done
                                  model.reason.empty() ? "" : ": ", model.reason)));
     return;
   }
-  LoadModel(name, version, std::move(done));
+  Load(model, model.desired, std::move(done));
 }
 
 // ------------------------------------------------------------------- snapshot
@@ -384,12 +390,6 @@ bool Manager::Ready() const {
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->desired == Desired::kLoaded && model->state != State::kReady) return false;
-    }
-  }
-  for (const auto& [number, running] : hosts_) {
-    if (running.host->state() != backend::HostState::kReady &&
-        running.host->state() != backend::HostState::kStopping) {
-      return false;
     }
   }
   return true;

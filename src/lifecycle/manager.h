@@ -48,7 +48,7 @@ class Manager {
   // Stops every host; `done` when all have ended.
   void StopAll(std::function<void()> done);
 
-  // Everything that is wanted is there.
+  // Every model that should be loaded is.
   bool Ready() const;
 
   struct HostRow {
@@ -72,6 +72,8 @@ class Manager {
                      const Status& status);
   void OnHostFailed(uint64_t number, const Status& status);
   void DropHost(uint64_t number);
+  void Deactivate(catalog::PluginVersion& plugin);
+  void Load(catalog::ModelVersion& model, catalog::Desired desired, Done done);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void OnModelLoaded(const std::string& name, const std::string& version, uint64_t id,
                      StatusOr<ModelInfo> info);

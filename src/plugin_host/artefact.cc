@@ -27,12 +27,12 @@ smi_artefact::~smi_artefact() {
 
 smi_code smi_artefact::Open(const char* name, smi_blob* blob, smi_error* error) {
   const std::string_view wanted = name != nullptr ? name : std::string_view(main_file);
-  const auto it = std::find_if(files.begin(), files.end(),
-                               [&](const File& f) { return f.name == wanted; });
+  const auto it =
+      std::find_if(files.begin(), files.end(), [&](const File& f) { return f.name == wanted; });
   if (it == files.end()) {
     mlos::plugin_host::SetError(
-        error, fmt::format("the model has no file \"{}\": register the directory that holds it",
-                           wanted));
+        error,
+        fmt::format("the model has no file \"{}\": register the directory that holds it", wanted));
     return SMI_NOT_FOUND;
   }
   if (!it->mapped) {
@@ -42,8 +42,8 @@ smi_code smi_artefact::Open(const char* name, smi_blob* blob, smi_error* error) 
       return SMI_INTERNAL;
     }
     if (st.st_size > 0) {
-      void* data = mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ, MAP_PRIVATE,
-                        it->fd.get(), 0);
+      void* data =
+          mmap(nullptr, static_cast<size_t>(st.st_size), PROT_READ, MAP_PRIVATE, it->fd.get(), 0);
       if (data == MAP_FAILED) {
         mlos::plugin_host::SetError(error, fmt::format("cannot map \"{}\" ({} bytes)", wanted,
                                                        static_cast<int64_t>(st.st_size)));

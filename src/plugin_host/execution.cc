@@ -150,8 +150,8 @@ Status Execution::CheckOutputsWanted() const {
   const ModelInfo& info = model_->info();
   if (!view_.outputs.empty() && view_.outputs.back() >= info.outputs.size()) {
     return InvalidArgument(fmt::format("{} has {} outputs ({}); the request asks for number {}",
-                                       model_->label(), info.outputs.size(),
-                                       NameList(info.outputs), view_.outputs.back()));
+                                       model_->label(), info.outputs.size(), NameList(info.outputs),
+                                       view_.outputs.back()));
   }
   return OkStatus();
 }
@@ -188,13 +188,12 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
   if (rank > SMI_MAX_RANK || (rank > 0 && shape == nullptr) ||
       static_cast<tensor::Datatype>(datatype) != declared.datatype ||
       !tensor::Matches(declared.shape, {shape, rank})) {
-    return refuse(SMI_INVALID_ARGUMENT,
-                  fmt::format("{}: output \"{}\" is {} {}, the plugin allocates {} {}",
-                              model_->label(), declared.name, DatatypeName(declared.datatype),
-                              ShapeText(declared.shape),
-                              DatatypeName(static_cast<tensor::Datatype>(datatype)),
-                              rank > SMI_MAX_RANK ? "of too many dimensions"
-                                                  : ShapeText({shape, rank})));
+    return refuse(
+        SMI_INVALID_ARGUMENT,
+        fmt::format("{}: output \"{}\" is {} {}, the plugin allocates {} {}", model_->label(),
+                    declared.name, DatatypeName(declared.datatype), ShapeText(declared.shape),
+                    DatatypeName(static_cast<tensor::Datatype>(datatype)),
+                    rank > SMI_MAX_RANK ? "of too many dimensions" : ShapeText({shape, rank})));
   }
   uint64_t bytes = 0;
   const bool counted = declared.datatype == tensor::Datatype::kBytes
@@ -236,9 +235,8 @@ smi_code Execution::Respond(smi_error* error) {
   for (uint32_t i = 0; i < allocated_.size(); ++i) {
     if (!Wanted(i)) continue;
     if (!has_output_[i]) {
-      const std::string text =
-          fmt::format("{}: the plugin answered without output \"{}\"", model_->label(),
-                      model_->info().outputs[i].name);
+      const std::string text = fmt::format("{}: the plugin answered without output \"{}\"",
+                                           model_->label(), model_->info().outputs[i].name);
       Publish(StatusCode::kInternal, text);
       SetError(error, text);
       return SMI_FAILED_PRECONDITION;
@@ -267,8 +265,7 @@ void Execution::Publish(StatusCode code, std::string_view text) {
   const auto outputs = code == StatusCode::kOk ? std::span<const tensor::TensorDesc>(answer_)
                                                : std::span<const tensor::TensorDesc>();
   const auto count = static_cast<uint32_t>(outputs.size());
-  const uint64_t bytes =
-      tensor::ResponseBlockBytes(count, static_cast<uint32_t>(text.size()));
+  const uint64_t bytes = tensor::ResponseBlockBytes(count, static_cast<uint32_t>(text.size()));
   auto head = Allocate(0, bytes);
   channel::BlockRef block;  // left empty, it reads as a broken answer: an error, not silence
   if (head.ok()) {
@@ -279,8 +276,8 @@ void Execution::Publish(StatusCode code, std::string_view text) {
     std::fprintf(stderr, "no memory for an answer: %.*s\n",
                  static_cast<int>(Message(head.status()).size()), Message(head.status()).data());
   }
-  job_->consumer->Complete(job_->claim, block,
-                           {job_->claim.claimed_ns, started_ns_, NowNanos()}, ring_);
+  job_->consumer->Complete(job_->claim, block, {job_->claim.claimed_ns, started_ns_, NowNanos()},
+                           ring_);
 }
 
 // ------------------------------------------------------------- SMI callbacks

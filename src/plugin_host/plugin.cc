@@ -27,7 +27,8 @@ smi_code Guarded(smi_error* error, F&& f) {
   try {
     return f();
   } catch (const std::exception& e) {
-    SetError(error, fmt::format("the plugin threw an exception across its interface: {}", e.what()));
+    SetError(error,
+             fmt::format("the plugin threw an exception across its interface: {}", e.what()));
   } catch (...) {
     SetError(error, "the plugin threw an exception across its interface");
   }
@@ -65,8 +66,7 @@ Status CheckTable(const smi_plugin_api* api, const hostlink::StartPlugin& start)
   }
   if (api->create == nullptr || api->destroy == nullptr || api->load == nullptr ||
       api->unload == nullptr || api->describe == nullptr || api->execute == nullptr) {
-    return FailedPrecondition(
-        fmt::format("{}: its function table lacks a required function", who));
+    return FailedPrecondition(fmt::format("{}: its function table lacks a required function", who));
   }
   return OkStatus();
 }
@@ -147,12 +147,10 @@ StatusOr<std::unique_ptr<Plugin>> Plugin::Open(const hostlink::StartPlugin& star
     for (size_t at; (at = reason.find(start.directory + "/")) != std::string::npos;) {
       reason.erase(at, start.directory.size() + 1);
     }
-    return FailedPrecondition(
-        fmt::format("plugin {} {}: its library cannot be loaded: {}", start.name, start.version,
-                    reason));
+    return FailedPrecondition(fmt::format("plugin {} {}: its library cannot be loaded: {}",
+                                          start.name, start.version, reason));
   }
-  const auto entry =
-      reinterpret_cast<smi_plugin_entry_fn>(dlsym(library, SMI_PLUGIN_ENTRY_SYMBOL));
+  const auto entry = reinterpret_cast<smi_plugin_entry_fn>(dlsym(library, SMI_PLUGIN_ENTRY_SYMBOL));
   if (entry == nullptr) {
     return FailedPrecondition(fmt::format("plugin {} {}: {} does not export {}", start.name,
                                           start.version, start.library, SMI_PLUGIN_ENTRY_SYMBOL));
@@ -167,8 +165,8 @@ StatusOr<std::unique_ptr<Plugin>> Plugin::Open(const hostlink::StartPlugin& star
   });
   if (code != SMI_OK) {
     plugin->instance_ = nullptr;
-    return FromSmi(code, error, fmt::format("plugin {} {} failed to start", start.name,
-                                            start.version));
+    return FromSmi(code, error,
+                   fmt::format("plugin {} {} failed to start", start.name, start.version));
   }
   return plugin;
 }
@@ -202,9 +200,8 @@ StatusOr<std::unique_ptr<Model>> Plugin::Load(const hostlink::LoadModel& load,
 
   smi_model* model = nullptr;
   ErrorText error;
-  const smi_code code = Guarded(&error.error, [&] {
-    return api_->load(instance_, &params, &model, &error.error);
-  });
+  const smi_code code =
+      Guarded(&error.error, [&] { return api_->load(instance_, &params, &model, &error.error); });
   if (code != SMI_OK) return FromSmi(code, error, label);
 
   StatusOr<ModelInfo> info = CopyInfo(api_->describe(model));
@@ -218,8 +215,7 @@ StatusOr<std::unique_ptr<Model>> Plugin::Load(const hostlink::LoadModel& load,
 
 Status Plugin::WarmUp(smi_model* model, const std::string& label) const {
   if (api_->get_extension == nullptr) return OkStatus();
-  const auto* extension =
-      static_cast<const smi_ext_warm_up*>(api_->get_extension(SMI_EXT_WARM_UP));
+  const auto* extension = static_cast<const smi_ext_warm_up*>(api_->get_extension(SMI_EXT_WARM_UP));
   if (extension == nullptr || extension->struct_size < sizeof(smi_ext_warm_up) ||
       extension->warm_up == nullptr) {
     return OkStatus();

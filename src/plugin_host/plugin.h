@@ -15,10 +15,10 @@
 
 #include "base/owned_fd.h"
 #include "base/status.h"
-#include "tensor/model_info.h"
 #include "hostlink/messages.h"
 #include "mlos/smi.h"
 #include "plugin_host/artefact.h"
+#include "tensor/model_info.h"
 
 namespace mlos::plugin_host {
 

@@ -127,6 +127,11 @@ Status Scheduler::RemoveModel(uint32_t handle) {
     const auto it = models_.find(handle);
     if (it == models_.end()) return NotFound("no such model in this host");
     Queue& q = *it->second;
+    // What was submitted before is still answered: what earlier hosts left and
+    // what nobody has claimed yet.
+    while (serving_ && replaying_ && !stopping_) changed_.Wait(mutex_);
+    if (serving_ && !stopping_) TakeFromChannels();
+    work_.NotifyOne();
     q.closing = true;
     while (q.running > 0 || (!q.waiting.empty() && serving_ && !stopping_)) changed_.Wait(mutex_);
     queue = std::move(it->second);
@@ -137,12 +142,10 @@ Status Scheduler::RemoveModel(uint32_t handle) {
 }
 
 void Scheduler::Serve() {
-  {
-    MutexLock lock(mutex_);
-    if (serving_) return;
-    serving_ = true;
-    replaying_ = true;
-  }
+  MutexLock lock(mutex_);  // to the end: Stop comes from another thread
+  if (serving_ || stopping_) return;
+  serving_ = true;
+  replaying_ = true;
   for (auto& worker : workers_) {
     worker->thread = std::thread([this, w = worker.get()] { WorkerLoop(*w); });
   }
@@ -225,6 +228,7 @@ void Scheduler::TakeFromChannels() {
       return;
     }
     replaying_ = false;
+    changed_.NotifyAll();
   }
   for (const auto& c : *channels_) {
     while (c->consumer->Next(&job.claim)) {
@@ -313,9 +317,9 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   if (job.consumer->IsCancelled(job.claim.entry)) {
     execution.Fail(job, StatusCode::kCancelled, "the request was cancelled");
   } else if (start > job.claim.deadline_ns) {
-    execution.Fail(job, StatusCode::kDeadlineExceeded,
-                   fmt::format("{}: the deadline passed while the request waited",
-                               queue.model->label()));
+    execution.Fail(
+        job, StatusCode::kDeadlineExceeded,
+        fmt::format("{}: the deadline passed while the request waited", queue.model->label()));
   } else {
     execution.Run(job, *queue.model, !defer);
   }

@@ -110,8 +110,8 @@ class Scheduler : public SegmentSource {
   OwnedFd kick_;  // wakes the watcher for everything that is not a request
 
   mutable Mutex mutex_;
-  CondVar work_;      // idle workers wait here
-  CondVar changed_;   // a job ended, or a segment came
+  CondVar work_;     // idle workers wait here
+  CondVar changed_;  // a job ended, or a segment came
   std::shared_ptr<const ChannelList> channels_ MLOS_GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, std::unique_ptr<Queue>> models_ MLOS_GUARDED_BY(mutex_);
   std::vector<Queue*> busy_ MLOS_GUARDED_BY(mutex_);  // queues with something waiting

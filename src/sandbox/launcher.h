@@ -20,7 +20,7 @@
 namespace mlos::sandbox {
 
 struct LaunchSpec {
-  std::string program;  // absolute path
+  std::string program;                   // absolute path
   std::vector<std::string> arguments;    // without argv[0]
   std::vector<std::string> environment;  // "NAME=value"; nothing else is passed
   int control_fd = -1;                   // becomes descriptor 3; borrowed

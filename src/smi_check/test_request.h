@@ -10,8 +10,8 @@
 // after Finish().
 #pragma once
 
-#include <optional>
 #include <list>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>

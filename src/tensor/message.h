@@ -53,7 +53,7 @@ struct RequestHeader {
   uint32_t magic = kRequestMagic;
   uint32_t version = kMessageVersion;
   uint32_t input_count = 0;
-  uint32_t output_count = 0;  // 0: all
+  uint32_t output_count = 0;     // 0: all
   uint32_t parameter_bytes = 0;  // without the NUL; 0: none
   uint32_t reserved = 0;
 };

@@ -6,8 +6,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
+#include <deque>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
+#include "backend/plugin_host.h"
 #include "base/clock.h"
 #include "test_core.h"
 
@@ -165,14 +170,14 @@ TEST_P(LyingPlugin, IsRefusedWithAReasonAndHurtsNobody) {
   EXPECT_EQ(0u, core.Restarts("echo"));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, LyingPlugin,
-    testing::Values(std::pair("liar_name", "plugin.yaml"), std::pair("liar_abi", "major version 99"),
-                    std::pair("no_symbol", "smi_plugin_entry_v1"),
-                    std::pair("null_function", "lacks a required function"),
-                    std::pair("small_struct", "function table has"),
-                    std::pair("abort_in_create", "signal 6")),
-    [](const auto& param) { return std::string(param.param.first); });
+INSTANTIATE_TEST_SUITE_P(All, LyingPlugin,
+                         testing::Values(std::pair("liar_name", "plugin.yaml"),
+                                         std::pair("liar_abi", "major version 99"),
+                                         std::pair("no_symbol", "smi_plugin_entry_v1"),
+                                         std::pair("null_function", "lacks a required function"),
+                                         std::pair("small_struct", "function table has"),
+                                         std::pair("abort_in_create", "signal 6")),
+                         [](const auto& param) { return std::string(param.param.first); });
 
 TEST(HostTest, ACrashInLoadFailsTheModelAndTheHostComesBack) {
   TestCore core;
@@ -244,11 +249,8 @@ TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   const pid_t pid = core.HostPid("slow");
   auto running = core.Start("m-slow", {Millis(500)});
   auto waiting = core.Start("m-slow", {Millis(1)});
-  ASSERT_TRUE(WaitUntil([&] {
-    return core.OnFront([&] { return core.engine().Expecting(); });
-  }));
-  ASSERT_GT(pid, 1);  // -1, a host on its way up, would mean every process there is
-  ASSERT_EQ(0, kill(pid, SIGKILL));
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
+  ASSERT_TRUE(KillOne(pid));
   const Answer first = running.get();
   ASSERT_TRUE(first.status.ok()) << first.status;
   int64_t value = 0;
@@ -271,7 +273,7 @@ TEST(ReplayTest, NothingIsLostWhenAServingHostIsKilledAgainAndAgain) {
       const Input in = Floats({next++});
       calls.emplace_back(in, core.Start("m-echo", {in}));
       if (i == static_cast<int>(random() % 300) || i == 150) {
-        if (const pid_t pid = core.HostPid("echo"); pid > 0 && kill(pid, SIGKILL) == 0) ++kills;
+        if (const pid_t pid = core.HostPid("echo"); KillOne(pid)) ++kills;
       }
     }
     for (auto& [in, future] : calls) {
@@ -287,15 +289,12 @@ TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
   TestCore core;
   ASSERT_TRUE(core.Bring("slow", R"({"parameters":{"replay":"never"}})").ok());
   auto running = core.Start("m-slow", {Millis(5'000)});
-  ASSERT_TRUE(WaitUntil([&] {
-    return core.OnFront([&] { return core.engine().Expecting(); });
-  }));
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
   // Claimed, not only submitted: the heartbeat of a busy host says so.
   const uint64_t start = NowNanos();
   ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
   const pid_t pid = core.HostPid("slow");
-  ASSERT_GT(pid, 1);
-  ASSERT_EQ(0, kill(pid, SIGKILL));
+  ASSERT_TRUE(KillOne(pid));
   const Answer answer = running.get();
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_THAT(Text(answer), HasSubstr("run twice"));
@@ -317,6 +316,251 @@ TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
   const Answer answer = core.Infer("m-exit_in_execute", {Floats({1})});
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_GE(core.Restarts("exit_in_execute"), 3u);
+}
+
+// Does what `f` does once the plugin's host is on its way back.
+template <typename F>
+void WhenItRestarts(TestCore& core, const std::string& plugin, F f) {
+  // The second death in a row is followed by a pause, which cannot be missed.
+  ASSERT_TRUE(KillOne(core.HostPid(plugin)));
+  ASSERT_TRUE(WaitUntil([&] { return core.Restarts(plugin) == 1 && core.HostPid(plugin) > 0; }));
+  ASSERT_TRUE(KillOne(core.HostPid(plugin)));
+  ASSERT_TRUE(WaitUntil([&] {
+    return core.OnControl([&] {
+      const auto hosts = core.manager().Hosts();
+      if (hosts[0].host->restarts() != 2) return false;
+      f();
+      return true;
+    });
+  }));
+}
+
+TEST(ReplayTest, AModelLoadsOnAHostThatIsOnItsWayBack) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "echo").ok());
+  std::promise<Status> loaded;
+  WhenItRestarts(core, "echo", [&] {
+    core.manager().LoadModel("m", "1", [&](const Status& s) { loaded.set_value(s); });
+  });
+  const Status status = loaded.get_future().get();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(core.Infer("m", {Floats({1})}).status.ok());
+}
+
+TEST(ReplayTest, AModelUnloadedWhileItsHostRestartsFinishesWhatItHad) {
+  TestCore core;
+  ASSERT_TRUE(core.Bring("slow").ok());
+  auto running = core.Start("m-slow", {Millis(100)});
+  auto waiting = core.Start("m-slow", {Millis(1)});
+  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
+  std::promise<Status> unloaded;
+  WhenItRestarts(core, "slow", [&] {
+    core.manager().UnloadModel("m-slow", "1", [&](const Status& s) { unloaded.set_value(s); });
+  });
+  EXPECT_TRUE(unloaded.get_future().get().ok());
+  const Answer first = running.get();
+  EXPECT_TRUE(first.status.ok()) << first.status;
+  const Answer second = waiting.get();
+  EXPECT_TRUE(second.status.ok()) << second.status;
+}
+
+// --------------------------------------------------------------- unload, ready
+
+TEST(HostTest, WhatWasSubmittedBeforeAnUnloadIsAnswered) {
+  TestCore core(1);
+  ASSERT_TRUE(core.Bring("slow").ok());
+  std::vector<std::future<Answer>> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(core.Start("m-slow", {Millis(i == 0 ? 200 : 0)}));
+  core.OnFront([] {});  // all are submitted
+  EXPECT_TRUE(core.UnloadModel("m-slow").ok());
+  for (auto& call : calls) {
+    const Answer answer = call.get();
+    EXPECT_TRUE(answer.status.ok()) << answer.status;
+  }
+}
+
+TEST(HostTest, ARequestFilledWhileItsPluginWentIsRefused) {
+  class Filling : public engine::Call {
+   public:
+    void OnProgress() override { ADD_FAILURE() << "nothing was to be waited for"; }
+    tensor::RequestPlan plan;
+  } call;
+  TestCore core;
+  ASSERT_TRUE(core.Bring("echo").ok());
+  call.deadline_ns = NowNanos() + 20 * kNanosPerSecond;
+  ASSERT_TRUE(core.OnFront([&] {
+    return core.engine().Resolve(call, "m-echo", "") && call.status.ok() &&
+           core.engine().Allocate(call, &call.plan) && call.status.ok();
+  }));
+  ASSERT_TRUE(core.UnloadModel("m-echo").ok());
+  ASSERT_TRUE(core.UnloadPlugin("echo").ok());
+  ASSERT_TRUE(WaitUntil([&] { return core.HostPid("echo") < 0; }));
+  EXPECT_TRUE(core.OnFront([&] { return core.engine().Submit(call); }));
+  EXPECT_EQ(StatusCode::kUnavailable, call.status.code());
+  core.OnFront([&] { core.engine().Finish(call); });
+}
+
+TEST(HostTest, ReadinessIsAboutTheModelsThatShouldBeLoaded) {
+  TestCore core;
+  const auto ready = [&] { return core.OnFront([&] { return core.engine().routes()->ready; }); };
+  ASSERT_TRUE(core.RegisterPlugin("crash_in_load").ok());
+  std::promise<Status> loaded;
+  core.OnControl([&] {
+    core.manager().LoadPlugin("crash_in_load", "1.0.0",
+                              [&](const Status& s) { loaded.set_value(s); });
+  });
+  // Published while the host starts.
+  ASSERT_TRUE(core.RegisterModel("m", "crash_in_load").ok());
+  ASSERT_TRUE(loaded.get_future().get().ok());
+  EXPECT_TRUE(ready());
+  // Nobody but this client wanted it.
+  EXPECT_EQ(StatusCode::kUnavailable, core.Infer("m", {Floats({1})}).status.code());
+  EXPECT_TRUE(ready());
+  EXPECT_FALSE(core.LoadModel("m").ok());
+  EXPECT_TRUE(WaitUntil([&] { return !ready(); }));
+}
+
+TEST(HostTest, AnotherLoadedVersionTakesOverAtOnceWhenTheActiveOneIsUnloaded) {
+  TestCore core;
+  ASSERT_TRUE(core.RegisterPlugin("echo").ok());
+  const std::string copy = testing::TempDir() + "/echo-2.0.0";
+  std::filesystem::remove_all(copy);
+  std::filesystem::copy(std::string(MLOS_TEST_PLUGINS) + "/echo/1.0.0", copy);
+  std::ofstream(copy + "/plugin.yaml")
+      << "name: echo\nversion: 2.0.0\nlibrary: libecho.so\nformats: [test]\n";
+  ASSERT_TRUE(core.RegisterPlugin(copy).ok());
+  ASSERT_TRUE(core.LoadPlugin("echo").ok());
+  ASSERT_TRUE(core.LoadPlugin("echo", "2.0.0").ok());
+  ASSERT_TRUE(core.RegisterModel("m", "echo").ok());
+  std::promise<Status> unloaded;
+  std::promise<Status> loaded;
+  core.OnControl([&] {
+    core.manager().UnloadPlugin("echo", "1.0.0", [&](const Status& s) { unloaded.set_value(s); });
+    core.manager().LoadModel("m", "1", [&](const Status& s) { loaded.set_value(s); });
+  });
+  EXPECT_TRUE(unloaded.get_future().get().ok());
+  const Status status = loaded.get_future().get();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(core.Infer("m", {Floats({1})}).status.ok());
+}
+
+// ----------------------------------------------------------- a host on its way
+
+// A port whose grants come when the test says so, as another loop's may.
+class HeldPort : public backend::ChannelPort {
+ public:
+  using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
+  HeldPort() : producer(*channel::Producer::Create({})) {}
+  void BeginEpoch(Granted done) override { held.push_back(std::move(done)); }
+  void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {
+  }
+  void ActivateRequestSegment(uint32_t) override {}
+  void Fail(const Status& status) override { failure = status; }
+  // Answers the oldest that waits.
+  void Grant() {
+    const Granted done = std::move(held.front());
+    held.pop_front();
+    ASSERT_TRUE(producer->BeginEpoch().ok());
+    done(producer->Grant());
+  }
+  std::unique_ptr<channel::Producer> producer;
+  std::deque<Granted> held;
+  Status failure;
+};
+
+class PluginHostTest : public testing::Test {
+ protected:
+  PluginHostTest() : thread_([this] { loop_.Run(); }) {}
+  ~PluginHostTest() override {
+    loop_.Stop();
+    thread_.join();
+  }
+  std::shared_ptr<backend::PluginHost> Make() {
+    backend::HostSpec spec;
+    spec.program = MLOS_TEST_HOST_PROGRAM;
+    spec.start.directory = std::string(MLOS_TEST_PLUGINS) + "/echo/1.0.0";
+    spec.start.library = "libecho.so";
+    spec.start.name = "echo";
+    spec.start.version = "1.0.0";
+    return std::make_shared<backend::PluginHost>(
+        loop_, spec, std::vector<std::shared_ptr<backend::ChannelPort>>{port_},
+        [](const Status&) {});
+  }
+  template <typename F>
+  auto On(F f) {
+    std::packaged_task<decltype(f())()> task(std::move(f));
+    auto result = task.get_future();
+    loop_.Post([&] { task(); });
+    return result.get();
+  }
+  bool Waits() {
+    return WaitUntil([&] { return On([&] { return !port_->held.empty(); }); });
+  }
+
+  EventLoop loop_;
+  std::shared_ptr<HeldPort> port_ = std::make_shared<HeldPort>();
+  std::thread thread_;
+};
+
+TEST_F(PluginHostTest, AGrantThatComesAfterItsHostDiedGoesToNobody) {
+  const auto host = Make();
+  Status started = Internal("not yet");
+  On([&] { host->Start([&](const Status& status) { started = status; }); });
+  ASSERT_TRUE(Waits());
+  On([&] { port_->Grant(); });
+  ASSERT_TRUE(WaitUntil([&] { return On([&] { return started.ok(); }); }));
+  // Twice: while nothing runs in its place, and while a successor starts.
+  for (uint32_t deaths = 1; deaths <= 2; ++deaths) {
+    ASSERT_TRUE(On([&] { return KillOne(host->pid()); }));
+    ASSERT_TRUE(Waits());
+    ASSERT_TRUE(On([&] { return KillOne(host->pid()); }));
+    if (deaths == 1) {
+      ASSERT_TRUE(WaitUntil([&] { return On([&] { return host->pid() < 0; }); }));
+    } else {
+      ASSERT_TRUE(WaitUntil([&] { return On([&] { return port_->held.size() == 2; }); }));
+    }
+    On([&] { port_->Grant(); });  // the dead one's
+    ASSERT_TRUE(Waits());
+    On([&] { port_->Grant(); });
+    ASSERT_TRUE(
+        WaitUntil([&] { return On([&] { return host->state() == backend::HostState::kReady; }); }));
+  }
+  EXPECT_EQ(4u, host->restarts());
+  std::promise<void> stopped;
+  On([&] { host->Stop([&] { stopped.set_value(); }); });
+  EXPECT_EQ(std::future_status::ready, stopped.get_future().wait_for(std::chrono::seconds(20)));
+}
+
+TEST_F(PluginHostTest, StopsAtAnyMomentOfItsStart) {
+  for (uint64_t i = 0; i < 150; ++i) {
+    const auto host = Make();
+    std::promise<void> stopped;
+    std::atomic<bool> answered = false;
+    On([&] { host->Start([&](const Status&) { answered = true; }); });
+    ASSERT_TRUE(Waits());
+    On([&] { port_->Grant(); });
+    // From here on it attaches and serves, within about a millisecond.
+    const uint64_t start = NowNanos();
+    ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start >= i * 5 * kNanosPerMicro; }));
+    On([&] { host->Stop([&] { stopped.set_value(); }); });
+    ASSERT_EQ(std::future_status::ready, stopped.get_future().wait_for(std::chrono::seconds(20)))
+        << "stopped " << i * 5 << " microseconds after its grant";
+    EXPECT_TRUE(answered);
+    EXPECT_EQ(0u, host->restarts());
+  }
+}
+
+TEST_F(PluginHostTest, EverybodyWhoStopsItIsTold) {
+  const auto host = Make();
+  std::atomic<int> told = 0;
+  On([&] { host->Start([](const Status&) {}); });
+  ASSERT_TRUE(Waits());
+  On([&] {
+    host->Stop([&] { ++told; });
+    host->Stop([&] { ++told; });
+  });
+  EXPECT_TRUE(WaitUntil([&] { return told == 2; }));
 }
 
 }  // namespace

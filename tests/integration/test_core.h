@@ -5,6 +5,8 @@
 // thread.
 #pragma once
 
+#include <signal.h>
+
 #include <chrono>
 #include <future>
 #include <memory>
@@ -45,8 +47,7 @@ Input MakeInput(tensor::Datatype datatype, const std::vector<T>& values) {
 
 // True as soon as `condition` is; false after the deadline.
 template <typename Condition>
-bool WaitUntil(Condition condition,
-               std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+bool WaitUntil(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(20)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -54,6 +55,10 @@ bool WaitUntil(Condition condition,
   }
   return true;
 }
+
+// SIGKILL for one process.  False, and no signal, for what is not the number of one: a host on its
+// way up has -1, which means every process there is to the kernel.
+inline bool KillOne(pid_t pid) { return pid > 1 && kill(pid, SIGKILL) == 0; }
 
 class TestCore {
  public:

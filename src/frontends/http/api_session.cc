@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/api_session.h"
 
+#include <arpa/inet.h>
+#include <strings.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <optional>
@@ -21,14 +24,29 @@ using frontend::Quote;
 constexpr uint64_t kIgnoredBodyBytes = 64 << 10;
 constexpr uint32_t kMaxManagementDepth = 32;
 
+// "localhost" or an address, with or without a port.
+bool IsAddress(std::string_view host) {
+  if (!host.empty() && host.front() == '[') {
+    const size_t end = host.find(']');
+    return end != std::string_view::npos && (end + 1 == host.size() || host[end + 1] == ':');
+  }
+  const std::string name(host.substr(0, host.find(':')));
+  in_addr ignored;
+  return ::strcasecmp(name.c_str(), "localhost") == 0 ||
+         ::inet_pton(AF_INET, name.c_str(), &ignored) == 1;
+}
+
 // A page on some other site must not be able to act through its visitor's
-// browser: browsers name the page's site in Origin.
+// browser: browsers name the page's site in Origin.  That it is the name this
+// request was sent to says nothing where the site's owner can point that name
+// at this machine, so only addresses count.
 bool IsCrossOrigin(const RequestHead& head) {
   if (head.origin.empty() || head.method == Method::kGet || head.method == Method::kHead) {
     return false;
   }
   const size_t scheme = head.origin.find("://");
-  return scheme == std::string_view::npos || head.origin.substr(scheme + 3) != head.host;
+  return scheme == std::string_view::npos || head.origin.substr(scheme + 3) != head.host ||
+         !IsAddress(head.host);
 }
 
 class ApiSession;

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <cerrno>
 
@@ -13,10 +14,9 @@ namespace {
 
 // Header and a small body fit; a body that does not gets a buffer of its own.
 constexpr size_t kInBytes = 32 << 10;
-// Memory an idle connection may keep from its last request.
+// A buffer up to this size is not accounted with the owner, and an idle
+// connection may keep it.
 constexpr size_t kIdleBytes = 64 << 10;
-// Answers above this are accounted with the owner.
-constexpr uint64_t kUnaccountedBytes = 64 << 10;
 // A request that has run this long is worth a look whether its client is
 // still there.
 constexpr uint64_t kLookAfterNs = 100 * kNanosPerMilli;
@@ -136,11 +136,14 @@ bool Connection::BeginBody(uint64_t total) {
   if (body_inline_) {
     if (total <= end_ - begin_) return DispatchBody(in_.get() + begin_, total);
   } else {
-    if (!owner_->ReserveBuffer(total)) {
+    EnterPhase(Phase::kBody, TransferTime(total));  // no longer idle
+    const uint64_t more = total + kBodyPadding;
+    if (more > body_.capacity()) body_.Trim(0);
+    if (!Account(KeptBytes() + (more > body_.capacity() ? more : 0))) {
       return Refuse(503, "too many large requests at once: try again");
     }
-    reserved_ += total;
-    body_.Reserve(total + kBodyPadding);
+    body_.Reserve(more);
+    Account(KeptBytes());
     body_.Append({in_.get() + begin_, end_ - begin_});
     begin_ = end_ = 0;
   }
@@ -162,12 +165,8 @@ bool Connection::StepChunks() {
   const auto result =
       parser_.ReadChunks({in_.get() + begin_, end_ - begin_}, body_limit_, &body_, &consumed);
   begin_ += consumed;
-  if (body_.capacity() > reserved_) {
-    const uint64_t more = body_.capacity() - reserved_;
-    if (!owner_->ReserveBuffer(more)) {
-      return Refuse(503, "too many large requests at once: try again");
-    }
-    reserved_ += more;
+  if (KeptBytes() > reserved_ && !Account(KeptBytes())) {
+    return Refuse(503, "too many large requests at once: try again");
   }
   switch (result) {
     case RequestParser::Result::kDone:
@@ -233,14 +232,11 @@ bool Connection::RefuseBody() {
 void Connection::StartResponse() {
   if (with_session_) omit_body_ = session_->head_only();
   uint64_t length = response_.content_length();
-  if (response_.body.size() > kUnaccountedBytes) {
-    if (owner_->ReserveBuffer(response_.body.size())) {
-      reserved_ += response_.body.size();
-    } else {
-      response_.Error(503, "too many large answers at once: try again");
-      response_.retry_after = true;
-      length = response_.content_length();
-    }
+  if (KeptBytes() > reserved_ && !Account(KeptBytes())) {
+    response_.body.Trim(0);
+    response_.Error(503, "too many large answers at once: try again");
+    response_.retry_after = true;
+    length = response_.content_length();
   }
   close_after_ |= owner_->draining();
   head_out_.Clear();
@@ -295,7 +291,6 @@ bool Connection::FinishRequest() {
     session_->Sent();
     if (body_inline_) begin_ += body_total_;
   }
-  ReleaseBuffers();
   if (close_after_) {
     BeginLinger();
     return true;
@@ -307,13 +302,29 @@ bool Connection::FinishRequest() {
   return true;
 }
 
-void Connection::ReleaseBuffers() {
-  if (reserved_ == 0) return;
-  owner_->ReleaseBuffer(reserved_);
-  reserved_ = 0;
-  // What is not accounted for is not kept, up to a small rest: but a stream of
-  // large requests would pay for fresh pages each time, so the memory goes
-  // only when the connection falls idle (Sweep).
+// Memory of a large request is kept for the next one, because a stream of them
+// would pay for fresh pages each time; it stays accounted for until it is given
+// back (TrimIdle).
+uint64_t Connection::KeptBytes() const {
+  const auto counted = [](uint64_t bytes) { return bytes > kIdleBytes ? bytes : 0; };
+  return counted(body_.capacity()) + counted(response_.body.capacity());
+}
+
+bool Connection::Account(uint64_t bytes) {
+  if (bytes > reserved_) {
+    if (!owner_->ReserveBuffer(bytes - reserved_)) return false;
+  } else if (bytes < reserved_) {
+    owner_->ReleaseBuffer(reserved_ - bytes);
+  }
+  reserved_ = bytes;
+  return true;
+}
+
+void Connection::TrimIdle() {
+  if (phase_ != Phase::kHead && phase_ != Phase::kLinger) return;
+  body_.Trim(kIdleBytes);
+  response_.body.Trim(kIdleBytes);
+  Account(0);
 }
 
 // ------------------------------------------------------------ end and time
@@ -322,6 +333,7 @@ void Connection::BeginLinger() {
   boost::system::error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   EnterPhase(Phase::kLinger, owner_->options().linger_ns);
+  TrimIdle();
 }
 
 void Connection::Close() {
@@ -331,7 +343,7 @@ void Connection::Close() {
     with_session_ = false;
     session_->Abandon();
   }
-  ReleaseBuffers();
+  Account(0);
   boost::system::error_code ignored;
   socket_.close(ignored);
   std::exchange(owner_, nullptr)->OnClosed(*this);
@@ -347,10 +359,7 @@ void Connection::Sweep(uint64_t now_ns) {
     return;
   }
   if (deadline_ns_ != 0 && now_ns > deadline_ns_) return OnTimeout();
-  if (phase_ == Phase::kHead && !head_seen_ && now_ns > phase_start_ns_ + kNanosPerSecond) {
-    body_.Trim(kIdleBytes);
-    response_.body.Trim(kIdleBytes);
-  }
+  if (phase_ == Phase::kHead && now_ns > phase_start_ns_ + kNanosPerSecond) TrimIdle();
 }
 
 void Connection::OnTimeout() {

@@ -42,7 +42,8 @@ class ConnectionOwner {
   virtual const HttpOptions& options() const = 0;
   virtual bool draining() const = 0;
   virtual std::string_view date_field() = 0;  // "Date: …\r\n"
-  // Accounts for body bytes that are kept; false when there are too many.
+  // Accounts for memory of large bodies and answers; false when there is too
+  // much of it, also after TrimIdle of all connections.
   virtual bool ReserveBuffer(uint64_t bytes) = 0;
   virtual void ReleaseBuffer(uint64_t bytes) = 0;
   // The connection has closed; called once.
@@ -59,6 +60,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   void Sweep(uint64_t now_ns);
   // The server drains: an idle connection closes, a busy one after its answer.
   void Drain();
+  // Gives back what is kept of the last request, if none is in hand.
+  void TrimIdle();
   void Close();
 
   Response& response() override { return response_; }
@@ -85,7 +88,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool SayContinue();
   bool DispatchBody(const char* data, uint64_t size);
   bool FinishRequest();
-  void ReleaseBuffers();
+  bool Account(uint64_t bytes);
+  uint64_t KeptBytes() const;
   void BeginLinger();
 
   bool Refuse(int status, std::string_view text);
@@ -128,7 +132,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool body_inline_ = false;
   bool expects_continue_ = false;
   Buffer body_;
-  uint64_t reserved_ = 0;  // accounted with the owner
+  uint64_t reserved_ = 0;  // accounted with the owner: at least KeptBytes, but for small rests
 
   // Output: gather_ from gather_at_ on is not sent yet.
   Response response_;

@@ -80,7 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // As much memory as was asked for: a sanitizer sees a byte more.
   std::vector<std::byte> block(bytes);
   mlos::tensor::WriteRequest(plan, 0, 0, block);
-  if (!decoder.Fill("m", &request, plan, block).ok()) return 0;
+  if (!mlos::http::InferDecoder::Fill("m", request, plan, block).ok()) return 0;
   mlos::tensor::RequestView view;
   Require(mlos::tensor::ReadRequest(block, &view).ok());
   for (const auto& input : view.inputs) {

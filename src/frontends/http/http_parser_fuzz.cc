@@ -4,6 +4,7 @@
 // bytes are cut, the parser comes to the same end.
 //
 // Input: one byte for the size of the pieces, then the stream.
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -2,7 +2,10 @@
 //
 // The server over real sockets: paths, management, the transport's rules, its
 // limits and what becomes of clients that leave.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <simdjson.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -140,6 +143,17 @@ TEST_F(HttpTest, UnknownPathsAndMethods) {
   }
 }
 
+TEST_F(HttpTest, NamesThatAreNoTextLeaveTheAnswerValid) {
+  Start();
+  for (const char* path : {"/v2/models/%ff/ready", "/v2/models/a%c3%28%e2%82",
+                           "/v2/models/%ed%a0%80", "/v2/models/%c3%a4/ready"}) {
+    const Reply reply = Ask("GET", path);
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_TRUE(simdjson::validate_utf8(reply.body)) << path;
+  }
+  EXPECT_THAT(Ask("GET", "/v2/models/%c3%a4/ready").body, HasSubstr("'\xc3\xa4'"));
+}
+
 TEST_F(HttpTest, HeadAndOptions) {
   Start();
   const Reply get = Ask("GET", "/v2");
@@ -245,7 +259,22 @@ TEST_F(HttpTest, PagesOfOtherSitesCannotAct) {
   EXPECT_EQ(Ask("POST", "/api/v1/plugins", "{}", "Origin: http://evil.example\r\n").status, 403);
   EXPECT_EQ(Ask("POST", "/api/v1/plugins", "{}", "Origin: null\r\n").status, 403);
   EXPECT_EQ(Ask("POST", "/v2/models/id_FP32/infer", kInfer, "Origin: http://evil\r\n").status, 403);
-  EXPECT_EQ(Ask("POST", "/api/v1/plugins", "{}", "Origin: http://test\r\n").status, 200);
+  const auto from_page = [&](const std::string& host) {
+    return Say("POST /api/v1/plugins HTTP/1.1\r\nHost: " + host + "\r\nOrigin: http://" + host +
+               "\r\nContent-Length: 2\r\n\r\n{}")
+        .status;
+  };
+  for (const char* host : {"localhost", "localhost:8080", "LocalHost:8080", "127.0.0.1:8080",
+                           "[::1]:8080", "192.0.2.7"}) {
+    EXPECT_EQ(from_page(host), 200) << host;
+  }
+  // Names that whoever owns them can point at this machine.
+  for (const char* host : {"evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example",
+                           "1", "", "[::1].evil.example"}) {
+    EXPECT_EQ(from_page(host), 403) << host;
+  }
+  // Programs other than browsers send no Origin and may call it what they like.
+  EXPECT_EQ(Ask("POST", "/api/v1/plugins", "{}").status, 200);
   EXPECT_EQ(Ask("GET", "/v2", "", "Origin: http://evil.example\r\n").status, 200);
 }
 
@@ -468,6 +497,49 @@ TEST_F(HttpTest, BufferedBytesAreLimitedTogether) {
   EXPECT_EQ(
       Ask("POST", "/v2/models/id_FP32/infer", std::string(kInfer) + std::string(99000, ' ')).status,
       200);
+}
+
+TEST_F(HttpTest, MemoryKeptByConnectionsIsLimitedToo) {
+  constexpr uint64_t kMost = 8 << 20;
+  Start({.max_buffered_bytes = kMost});
+  const std::string large =
+      Post("/v2/models/id_FP32/infer", std::string(kInfer) + std::string(1 << 20, ' '));
+  const auto allocated = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const size_t before = allocated();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server_->address()));
+    clients.back()->Send(large);
+    ASSERT_EQ(clients.back()->Read().status, 200) << i;
+    clients.back()->Send("G");  // from now on it is not idle
+  }
+  EXPECT_LT(allocated(), before + 3 * kMost);
+}
+
+TEST_F(HttpTest, RequestsOfManyTensorsLeaveNoMemoryBehind) {
+  constexpr uint64_t kMost = 8 << 20;
+  Start({.max_buffered_bytes = kMost});
+  std::string body = R"({"inputs":[)";
+  for (int i = 0; i < 4096; ++i) body += R"({"name":"x","datatype":"FP32","shape":[0],"data":[]},)";
+  body.back() = ']';
+  // One is refused against the model, the other for what it says itself.
+  const std::string requests[] = {Post("/v2/models/id_FP32/infer", body + "}"),
+                                  Post("/v2/models/id_FP32/infer", body + R"(,"outputs":1})")};
+  const auto allocated = [] {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
+  const size_t before = allocated();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server_->address()));
+    clients.back()->Send(requests[i % 2]);
+    ASSERT_EQ(clients.back()->Read().status, 400) << i;
+  }
+  EXPECT_LT(allocated(), before + 3 * kMost);
 }
 
 TEST_F(HttpTest, TooManyConnections) {

@@ -7,6 +7,13 @@
 #include "frontends/http/infer_response.h"
 
 namespace mlos::http {
+namespace {
+
+// Tensors of one request whose memory is kept for the next: connections are
+// many, and what the largest request once took would stay with each.
+constexpr size_t kKeptTensors = 64;
+
+}  // namespace
 
 void InferHandler::Start(std::string_view model, std::string_view version, const Body& body,
                          int64_t json_length) {
@@ -63,7 +70,7 @@ Status InferHandler::AfterResolve() {
 
 Status InferHandler::AfterAllocate() {
   if (!status.ok()) return status;
-  return decoder_.Fill(model_, &request_, plan_, slot.memory);
+  return InferDecoder::Fill(model_, request_, plan_, slot.memory);
 }
 
 Status InferHandler::AfterSubmit() {
@@ -92,10 +99,15 @@ void InferHandler::Answer(const Status& error) {
 }
 
 void InferHandler::Release() {
-  if (step_ == Step::kIdle) return;
-  step_ = Step::kIdle;
-  engine_.Finish(*this);
+  if (step_ != Step::kIdle) {
+    step_ = Step::kIdle;
+    engine_.Finish(*this);
+  }
   decoder_.Trim();
+  if (request_.inputs.capacity() + request_.outputs.capacity() > kKeptTensors) {
+    request_ = {};
+    plan_ = {};
+  }
 }
 
 }  // namespace mlos::http

@@ -2,6 +2,7 @@
 //
 // Inference over a real socket: JSON and the binary extension in every
 // combination, and every way in which a request can be wrong.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>

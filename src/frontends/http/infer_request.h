@@ -9,9 +9,8 @@
 //   Fill   the elements, straight into the request's memory
 //
 // InferRequest is one per connection and reused; it points into the body.
-// InferDecoder holds the parser's memory and is one per event loop: a document
-// it has read is forgotten when it reads another, and is then read again by
-// Fill.  One thread.
+// InferDecoder holds the memory of one parse and is one per event loop.
+// One thread.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +35,8 @@ struct InferInput {
   std::string_view name;
   tensor::TensorDesc desc;   // datatype, rank, dims; after Plan all but the place
   Form form = Form::kUnset;  // where the elements are
-  uint64_t blob_offset = 0;  // in the body
+  std::string_view data;     // kJson: the array, as it is written
+  uint64_t blob_offset = 0;  // kBinary: in the body
   uint64_t blob_bytes = 0;
 };
 
@@ -63,8 +63,6 @@ struct InferRequest {
   // Inference-Header-Content-Length: 0.  All outputs come back binary.
   bool raw() const { return json_bytes == 0; }
 
-  uint64_t document = 0;  // the decoder's
-
  private:
   std::deque<std::string> kept_;
 };
@@ -80,15 +78,17 @@ class InferDecoder {
   Status Plan(std::string_view model, const ModelInfo& info, InferRequest* request,
               tensor::RequestPlan* plan);
   // `block` is the request's memory, laid out by `plan`.
-  Status Fill(std::string_view model, InferRequest* request, const tensor::RequestPlan& plan,
-              std::span<std::byte> block);
+  static Status Fill(std::string_view model, const InferRequest& request,
+                     const tensor::RequestPlan& plan, std::span<std::byte> block);
 
   // Gives back the memory that large documents took.
   void Trim();
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+  frontend::PlanBuilder builder_;
+  std::vector<tensor::TensorDesc> descs_;
 };
 
 }  // namespace mlos::http

@@ -47,9 +47,12 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
   out->Append(",\"data\":");
   uint64_t count = 0;
   if (!tensor::ElementCount(desc.shape(), &count)) return Internal("an output's shape is invalid");
-  MLOS_RETURN_IF_ERROR(
-      Annotate(AppendJsonTensor(datatype, count, wanted.tensor->data, max_json_bytes, out),
-               "model " + Quote(model) + ": output " + Quote(info.name)));
+  const Status printed =
+      AppendJsonTensor(datatype, count, wanted.tensor->data, max_json_bytes, out);
+  // The context is put together only where it is needed: it allocates.
+  if (!printed.ok()) {
+    return Annotate(printed, "model " + Quote(model) + ": output " + Quote(info.name));
+  }
   out->Append('}');
   return OkStatus();
 }

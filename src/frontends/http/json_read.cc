@@ -24,6 +24,14 @@ Status ReadString(od::value value, std::string_view what, InferRequest* request,
   return OkStatus();
 }
 
+Status MarkArray(od::value value, std::string_view* text) {
+  od::array array;
+  if (value.get_array().get(array) != simdjson::SUCCESS) {
+    return InvalidArgument("\"data\" is not an array");
+  }
+  return JsonOk(array.raw_json().get(*text));
+}
+
 Status ReadShape(od::value value, tensor::TensorDesc* desc) {
   od::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS) {

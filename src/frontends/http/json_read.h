@@ -37,6 +37,9 @@ Status JsonOk(simdjson::error_code error);
 Status ReadString(simdjson::ondemand::value value, std::string_view what, InferRequest* request,
                   std::string_view* out);
 
+// Where an array is; what is in it is not looked at.
+Status MarkArray(simdjson::ondemand::value value, std::string_view* text);
+
 // An array of integers from 0 to 2^63-1, at most kMaxRank of them.
 Status ReadShape(simdjson::ondemand::value value, tensor::TensorDesc* desc);
 

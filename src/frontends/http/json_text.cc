@@ -3,6 +3,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string>
@@ -55,6 +56,24 @@ char* PrintFloat(char* p, T value) {
 char* PrintNumber(char* p, float value) { return PrintFloat(p, value); }
 char* PrintNumber(char* p, double value) { return PrintFloat(p, value); }
 char* PrintNumber(char* p, bool) = delete;
+
+// Text of unknown origin (names out of a path, reasons from a plugin) with what
+// is not UTF-8 replaced: an answer that cannot be decoded helps nobody.
+std::string ReplaceInvalid(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    size_t length = std::min<size_t>(4, text.size() - at);
+    while (length > 0 && !simdjson::validate_utf8(text.data() + at, length)) --length;
+    if (length == 0) {
+      out += "\xef\xbf\xbd";
+      length = 1;
+    } else {
+      out.append(text.substr(at, length));
+    }
+    at += length;
+  }
+  return out;
+}
 
 Status TooLong(uint64_t limit) {
   return ResourceExhausted("the answer as JSON is longer than " + std::to_string(limit) +
@@ -151,6 +170,11 @@ Status AppendElements(Datatype datatype, uint64_t count, std::span<const std::by
 }  // namespace
 
 void AppendJsonString(std::string_view text, Buffer* out) {
+  std::string repaired;
+  if (!simdjson::validate_utf8(text.data(), text.size())) {
+    repaired = ReplaceInvalid(text);
+    text = repaired;
+  }
   // At worst every byte becomes \u00XX.
   char* const start = out->Tail(text.size() * 6 + 2);
   char* p = start;

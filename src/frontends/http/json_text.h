@@ -15,8 +15,7 @@
 
 namespace mlos::http {
 
-// "text", quoted and escaped.  Bytes above 0x7f are written as they are: the
-// caller gives UTF-8.
+// "text", quoted and escaped.  What is not UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, Buffer* out);
 void AppendJsonInt(int64_t value, Buffer* out);
 // [1,2,3]

@@ -25,8 +25,8 @@ struct HttpOptions {
   uint64_t max_body_bytes = 64 << 20;
   // Largest body of a management request.
   uint64_t max_management_body_bytes = 1 << 20;
-  // Bodies being received, all connections together: without it the product of
-  // connections and body size would be the limit.
+  // Memory of large bodies and answers, all connections together: without it the
+  // product of connections and body size would be the limit.
   uint64_t max_buffered_bytes = uint64_t{1} << 30;
   // Largest JSON answer; beyond it a client is told to ask for binary data.
   uint64_t max_json_response_bytes = 256 << 20;

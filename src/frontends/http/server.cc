@@ -76,7 +76,10 @@ class HttpServer::Impl final : public ConnectionOwner {
   }
 
   bool ReserveBuffer(uint64_t bytes) override {
-    if (bytes > options_.max_buffered_bytes - buffered_) return false;
+    if (bytes > options_.max_buffered_bytes - buffered_) {
+      for (const auto& connection : connections_) connection->TrimIdle();
+      if (bytes > options_.max_buffered_bytes - buffered_) return false;
+    }
     buffered_ += bytes;
     return true;
   }

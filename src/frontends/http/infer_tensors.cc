@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The second half of InferDecoder: from what was asked for to the tensors.
+#include <algorithm>
+#include <cstring>
+
+#include "frontends/http/infer_request.h"
+#include "frontends/http/json_elements.h"
+
+namespace mlos::http {
+namespace {
+
+using frontend::Quote;
+using tensor::Datatype;
+
+std::string ModelPrefix(std::string_view model) { return "model " + Quote(model) + ": "; }
+
+std::string InputPrefix(std::string_view model, std::string_view input) {
+  return ModelPrefix(model) + "input " + Quote(input);
+}
+
+// The name is put together only when there is something to say.
+Status About(std::string_view model, const InferInput& input, const Status& status) {
+  return status.ok() ? status : Annotate(status, InputPrefix(model, input.name));
+}
+
+bool IsBytes(const InferInput& input) {
+  return input.desc.datatype == static_cast<uint32_t>(Datatype::kBytes);
+}
+
+uint64_t CountOf(const InferInput& input) {
+  uint64_t count = 0;
+  tensor::ElementCount(input.desc.shape(), &count);
+  return count;
+}
+
+// The body is the only input of the model, as it is.
+Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* request) {
+  if (info.inputs.size() != 1) {
+    return InvalidArgument(ModelPrefix(model) +
+                           "a raw binary request needs a model with one input, this has " +
+                           std::to_string(info.inputs.size()));
+  }
+  const TensorInfo& declared = info.inputs[0];
+  InferInput& input = request->inputs.emplace_back();
+  input.name = declared.name;
+  input.form = Form::kBinary;
+  input.blob_bytes = request->body.size;
+  input.desc.datatype = static_cast<uint32_t>(declared.datatype);
+  input.desc.rank =
+      static_cast<uint32_t>(std::min<size_t>(declared.shape.size(), tensor::kMaxRank));
+  int variable = -1;
+  uint64_t known = 1;
+  for (uint32_t i = 0; i < input.desc.rank; ++i) {
+    int64_t dim = declared.shape[i];
+    if (i == 0 && info.max_batch_size > 0) dim = 1;
+    if (dim == -1) {
+      if (variable >= 0) {
+        return InvalidArgument(ModelPrefix(model) +
+                               "a raw binary request needs at most one variable dimension");
+      }
+      variable = static_cast<int>(i);
+      continue;
+    }
+    input.desc.dims[i] = dim;
+    if (__builtin_mul_overflow(known, static_cast<uint64_t>(dim), &known)) {
+      return InvalidArgument(ModelPrefix(model) + "the model's shape overflows");
+    }
+  }
+  if (declared.datatype == Datatype::kBytes) {
+    // One element: the whole body.
+    if (variable >= 0) input.desc.dims[variable] = 1;
+    if (known != 1) {
+      return InvalidArgument(ModelPrefix(model) +
+                             "a raw binary request needs a BYTES input of one element");
+    }
+    return OkStatus();
+  }
+  if (variable >= 0) {
+    uint64_t row = 0;
+    if (__builtin_mul_overflow(known, tensor::ElementSize(declared.datatype), &row) || row == 0 ||
+        request->body.size % row != 0) {
+      return InvalidArgument(
+          InputPrefix(model, input.name) + ": " + std::to_string(request->body.size) +
+          " bytes are no whole number of rows for shape " + tensor::ShapeText(declared.shape));
+    }
+    input.desc.dims[variable] = static_cast<int64_t>(request->body.size / row);
+  }
+  return OkStatus();
+}
+
+// What the shape takes against what was given.
+Status CheckSize(std::string_view model, const InferRequest& request, InferInput* input) {
+  const auto datatype = static_cast<Datatype>(input->desc.datatype);
+  if (input->form == Form::kJson) {
+    // Every element takes a character at least.  Said before there is memory
+    // for the tensor: a short request must not get gigabytes.
+    if (CountOf(*input) > request.json_bytes) {
+      return InvalidArgument(InputPrefix(model, input->name) + " has shape " +
+                             tensor::ShapeText(input->desc.shape()) +
+                             ", which takes more elements than the request can hold");
+    }
+    if (datatype == Datatype::kFp16 || datatype == Datatype::kBf16) {
+      return InvalidArgument(InputPrefix(model, input->name) + ": " +
+                             std::string(tensor::DatatypeName(datatype)) +
+                             " has no JSON form: send it as binary data");
+    }
+    return OkStatus();
+  }
+  if (datatype == Datatype::kBytes) {
+    input->desc.bytes = input->blob_bytes + (request.raw() ? sizeof(uint32_t) : 0);
+    return OkStatus();
+  }
+  if (input->desc.bytes != input->blob_bytes) {
+    return InvalidArgument(
+        InputPrefix(model, input->name) + " has " + std::to_string(input->blob_bytes) +
+        " bytes of binary data but " + std::string(tensor::DatatypeName(datatype)) + " " +
+        tensor::ShapeText(input->desc.shape()) + " takes " + std::to_string(input->desc.bytes));
+  }
+  return OkStatus();
+}
+
+// Copies what lies in the body, with what the datatype demands of it.
+Status CopyBlob(const InferRequest& request, const InferInput& input, std::span<std::byte> to) {
+  const std::span<const std::byte> from(
+      reinterpret_cast<const std::byte*>(request.body.data) + input.blob_offset, input.blob_bytes);
+  const auto datatype = static_cast<Datatype>(input.desc.datatype);
+  if (datatype == Datatype::kBytes) {
+    if (request.raw()) {
+      // One element, which comes without its length.
+      const auto length = static_cast<uint32_t>(from.size());
+      std::memcpy(to.data(), &length, sizeof(length));
+      to = to.subspan(sizeof(length));
+    } else {
+      MLOS_RETURN_IF_ERROR(tensor::CheckBytesTensor(from, CountOf(input)));
+    }
+  } else if (datatype == Datatype::kBool) {
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (from[i] > std::byte{1}) {
+        return InvalidArgument("element " + std::to_string(i) + " of a BOOL is neither 0 nor 1");
+      }
+    }
+  }
+  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
+  return OkStatus();
+}
+
+}  // namespace
+
+Status InferDecoder::Plan(std::string_view model, const ModelInfo& info, InferRequest* request,
+                          tensor::RequestPlan* plan) {
+  if (request->raw()) MLOS_RETURN_IF_ERROR(PlanRaw(model, info, request));
+  builder_.Begin(model, info, plan);
+  for (InferInput& input : request->inputs) {
+    MLOS_RETURN_IF_ERROR(builder_.AddInput(input.name, &input.desc));
+    MLOS_RETURN_IF_ERROR(CheckSize(model, *request, &input));
+    if (IsBytes(input) && input.form == Form::kJson) {
+      MLOS_RETURN_IF_ERROR(
+          About(model, input, MeasureStrings(input.data, CountOf(input), &input.desc.bytes)));
+    }
+  }
+  for (InferOutput& output : request->outputs) {
+    MLOS_RETURN_IF_ERROR(builder_.AddOutput(output.name, &output.index));
+  }
+  descs_.clear();
+  for (const InferInput& input : request->inputs) descs_.push_back(input.desc);
+  MLOS_RETURN_IF_ERROR(builder_.Finish(descs_));
+  plan->parameters = request->parameters;
+  return OkStatus();
+}
+
+Status InferDecoder::Fill(std::string_view model, const InferRequest& request,
+                          const tensor::RequestPlan& plan, std::span<std::byte> block) {
+  for (const InferInput& input : request.inputs) {
+    const auto at = std::lower_bound(
+        plan.inputs.begin(), plan.inputs.end(), input.desc.index,
+        [](const tensor::TensorDesc& desc, uint32_t index) { return desc.index < index; });
+    const std::span<std::byte> to = block.subspan(at->offset, at->bytes);
+    const Status status =
+        input.form == Form::kJson
+            ? ParseElements(input.data, static_cast<Datatype>(input.desc.datatype), CountOf(input),
+                            to)
+            : CopyBlob(request, input, to);
+    MLOS_RETURN_IF_ERROR(About(model, input, status));
+  }
+  return OkStatus();
+}
+
+}  // namespace mlos::http
