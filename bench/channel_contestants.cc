@@ -54,7 +54,7 @@ void Pause() {
 
 pid_t ForkOrphanless() {
   const pid_t child = fork();
-  Check(child >= 0, "cannot fork");
+  Check(child >= 0, "cannot fork");  // and no signal ever goes to process -1
   if (child == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
   return child;
 }

@@ -53,7 +53,7 @@ HostProcess::HostProcess(EventLoop& loop, std::string label, Events events, sand
       label_(std::move(label)),
       events_(std::move(events)),
       child_(std::move(child)),
-      link_(std::move(socket)),
+      link_(std::move(socket), hostlink::Link::Descriptors::kRefused),
       link_ready_(loop.io(), Duplicate(link_.fd())),
       output_ready_(loop.io(), Duplicate(child_.output.get())),
       exit_ready_(loop.io(), Duplicate(child_.pidfd.get())) {}
@@ -108,8 +108,10 @@ void HostProcess::ReadLink() {
     WaitLink();
   } else if (status.code() != StatusCode::kUnavailable) {
     Kill(std::string(Message(status)));
+  } else {
+    // Closed: it has ended, and OnExit says how.  If it has not, it does now.
+    sandbox::Kill(child_);
   }
-  // Closed: its end follows, and OnExit says how.
 }
 
 void HostProcess::ReadOutput() {
@@ -180,11 +182,14 @@ void HostProcess::Kill(const std::string& why) {
 }
 
 void HostProcess::OnExit() {
-  const StatusOr<sandbox::ExitReport> report = sandbox::Reap(child_);
-  if (!report.ok()) {
+  sandbox::Kill(child_);  // what it has started and left behind
+  StatusOr<sandbox::ExitReport> report = sandbox::Reap(child_);
+  if (!report.ok() && report.status().code() == StatusCode::kUnavailable) {
     WaitExit();
     return;
   }
+  // Collected by somebody else (the kernel, where SIGCHLD is ignored): gone all the same.
+  if (!report.ok()) report = sandbox::ExitReport{};
   const auto self = shared_from_this();
   ReadOutput();  // its last words
   if (!line_.empty()) events_.on_output(line_);

@@ -4,7 +4,7 @@
 // replies and time limits, its output, its end.
 //
 // Threads: the control loop only.  Lifetime: shared, because the loop's
-// handlers hold it; Close() ends it.
+// handlers hold it until the process has ended.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>

@@ -105,7 +105,7 @@ struct Arena::Impl {
     }
 
     std::optional<BlockRef> Take(uint32_t count) {
-      const uint32_t needed = static_cast<uint32_t>(std::bit_width(std::bit_ceil(count))) - 1;
+      const uint32_t needed = static_cast<uint32_t>(std::countr_zero(std::bit_ceil(count)));
       const uint32_t fitting = orders & ~((1u << needed) - 1);
       if (fitting == 0) return std::nullopt;
       const uint32_t order = static_cast<uint32_t>(std::countr_zero(fitting));

@@ -134,19 +134,19 @@ void Consumer::Rescan() {
 
 // The entry has been claimed in shared memory: a copy of its descriptor.
 void Consumer::Impl::FillClaim(uint32_t entry, uint32_t sequence, Claim* claim) {
-  constexpr auto relaxed = std::memory_order_relaxed;
+  constexpr auto kRelaxed = std::memory_order_relaxed;
   Entry& shared = entries[entry];
   claim->entry = entry;
   claim->sequence = sequence;
-  claim->attempts = shared.attempts.fetch_add(1, relaxed) + 1;
-  claim->model = shared.model.load(relaxed);
-  claim->principal = shared.principal.load(relaxed);
-  claim->deadline_ns = shared.deadline_ns.load(relaxed);
-  claim->flags = shared.flags.load(relaxed);
-  claim->request = {shared.request_segment.load(relaxed), 0, shared.request_offset.load(relaxed),
-                    shared.request_length.load(relaxed)};
+  claim->attempts = shared.attempts.fetch_add(1, kRelaxed) + 1;
+  claim->model = shared.model.load(kRelaxed);
+  claim->principal = shared.principal.load(kRelaxed);
+  claim->deadline_ns = shared.deadline_ns.load(kRelaxed);
+  claim->flags = shared.flags.load(kRelaxed);
+  claim->request = {shared.request_segment.load(kRelaxed), 0, shared.request_offset.load(kRelaxed),
+                    shared.request_length.load(kRelaxed)};
   claim->claimed_ns = NowNanos();
-  locals[entry].sequence.store(sequence, relaxed);
+  locals[entry].sequence.store(sequence, kRelaxed);
 }
 
 // Takes the entry's private half.  False if this process is working on it
@@ -309,20 +309,20 @@ bool Consumer::Impl::ReclaimIdle() {
 
 bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Times& times,
                         bool ring) {
-  constexpr auto relaxed = std::memory_order_relaxed;
+  constexpr auto kRelaxed = std::memory_order_relaxed;
   if (claim.entry >= impl_->entry_count) return false;
   Local& local = impl_->locals[claim.entry];
   if (local.use.load(std::memory_order_acquire) != Use::kWorking ||
-      local.sequence.load(relaxed) != claim.sequence) {
+      local.sequence.load(kRelaxed) != claim.sequence) {
     return false;
   }
   Entry& shared = impl_->entries[claim.entry];
-  shared.response_segment.store(response.segment, relaxed);
-  shared.response_offset.store(response.offset, relaxed);
-  shared.response_length.store(response.length, relaxed);
-  shared.claimed_ns.store(times.claimed_ns, relaxed);
-  shared.started_ns.store(times.started_ns, relaxed);
-  shared.finished_ns.store(times.finished_ns, relaxed);
+  shared.response_segment.store(response.segment, kRelaxed);
+  shared.response_offset.store(response.offset, kRelaxed);
+  shared.response_length.store(response.length, kRelaxed);
+  shared.claimed_ns.store(times.claimed_ns, kRelaxed);
+  shared.started_ns.store(times.started_ns, kRelaxed);
+  shared.finished_ns.store(times.finished_ns, kRelaxed);
   // Ours no longer, before the producer can know: it may submit the entry again
   // at once, and the channel's thread claim it.
   local.use.store(Use::kAnswered, std::memory_order_release);

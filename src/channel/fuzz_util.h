@@ -62,7 +62,7 @@ class HostilePeer {
   HostilePeer& operator=(const HostilePeer&) = delete;
 
   void Scribble(FuzzInput* input) {
-    constexpr auto relaxed = std::memory_order_relaxed;
+    constexpr auto kRelaxed = std::memory_order_relaxed;
     const uint8_t what = input->Take<uint8_t>();
     const uint32_t index = input->Take<uint8_t>() % entries_;
     Entry& entry = entry_[index];
@@ -74,37 +74,37 @@ class HostilePeer {
         break;
       }
       case 1: {  // another state of the same submission
-        EntryWord word = EntryWord::Unpack(entry.word.load(relaxed));
+        EntryWord word = EntryWord::Unpack(entry.word.load(kRelaxed));
         const uint8_t change = input->Take<uint8_t>();
         word.state = static_cast<EntryState>(change & 7);
         word.epoch = change >> 3 & 7;
         word.sequence += change >> 6;
-        entry.word.store(word.Pack(), relaxed);
+        entry.word.store(word.Pack(), kRelaxed);
         break;
       }
       case 2:
-        header_->submitted[index % kHintWords].fetch_or(input->Take<uint64_t>(), relaxed);
+        header_->submitted[index % kHintWords].fetch_or(input->Take<uint64_t>(), kRelaxed);
         break;
       case 3:
-        header_->completed[index % kHintWords].fetch_or(input->Take<uint64_t>(), relaxed);
+        header_->completed[index % kHintWords].fetch_or(input->Take<uint64_t>(), kRelaxed);
         break;
       case 4:
-        header_->submitted[0].fetch_or(Bit(index), relaxed);
-        header_->completed[0].fetch_or(Bit(index), relaxed);
+        header_->submitted[0].fetch_or(Bit(index), kRelaxed);
+        header_->completed[0].fetch_or(Bit(index), kRelaxed);
         break;
       case 5:
-        entry.request_segment.store(input->Take<uint8_t>(), relaxed);
-        entry.request_offset.store(input->Take<uint64_t>(), relaxed);
-        entry.request_length.store(input->Take<uint64_t>(), relaxed);
+        entry.request_segment.store(input->Take<uint8_t>(), kRelaxed);
+        entry.request_offset.store(input->Take<uint64_t>(), kRelaxed);
+        entry.request_length.store(input->Take<uint64_t>(), kRelaxed);
         break;
       case 6:
-        entry.response_segment.store(input->Take<uint8_t>(), relaxed);
-        entry.response_offset.store(input->Take<uint64_t>(), relaxed);
-        entry.response_length.store(input->Take<uint64_t>(), relaxed);
+        entry.response_segment.store(input->Take<uint8_t>(), kRelaxed);
+        entry.response_offset.store(input->Take<uint64_t>(), kRelaxed);
+        entry.response_length.store(input->Take<uint64_t>(), kRelaxed);
         break;
       default:
-        header_->consumer.sleep.store(input->Take<uint8_t>() % 5, relaxed);
-        header_->producer.sleep.store(input->Take<uint8_t>() % 5, relaxed);
+        header_->consumer.sleep.store(input->Take<uint8_t>() % 5, kRelaxed);
+        header_->producer.sleep.store(input->Take<uint8_t>() % 5, kRelaxed);
         break;
     }
   }

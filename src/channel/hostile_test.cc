@@ -40,8 +40,8 @@ uint64_t Nasty(std::mt19937_64& random, uint64_t likely) {
 
 // `submission` remembers the sequence that the entry was submitted with last.
 void ScribbleEntry(Entry& entry, uint32_t* submission, std::mt19937_64& random) {
-  constexpr auto relaxed = std::memory_order_relaxed;
-  EntryWord word = EntryWord::Unpack(entry.word.load(relaxed));
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  EntryWord word = EntryWord::Unpack(entry.word.load(kRelaxed));
   if (word.state == EntryState::kSubmitted && word.epoch == 0) *submission = word.sequence;
   // Any state with the right sequence, with a wrong one, or plain noise.
   word.sequence = *submission;
@@ -50,35 +50,35 @@ void ScribbleEntry(Entry& entry, uint32_t* submission, std::mt19937_64& random) 
   if (random() % 4 == 0) word.sequence += static_cast<uint32_t>(random() % 3) - 1;
   switch (random() % 10) {
     case 0:
-      entry.word.store(random(), relaxed);
+      entry.word.store(random(), kRelaxed);
       break;
     case 1:
     case 2:
     case 3:
     case 4:
-      entry.word.store(word.Pack(), relaxed);
+      entry.word.store(word.Pack(), kRelaxed);
       break;
     case 5:
-      entry.response_segment.store(static_cast<uint32_t>(Nasty(random, 6)), relaxed);
-      entry.response_offset.store(Nasty(random, 2 << 20), relaxed);
-      entry.response_length.store(Nasty(random, 2 << 20), relaxed);
+      entry.response_segment.store(static_cast<uint32_t>(Nasty(random, 6)), kRelaxed);
+      entry.response_offset.store(Nasty(random, 2 << 20), kRelaxed);
+      entry.response_length.store(Nasty(random, 2 << 20), kRelaxed);
       break;
     case 6:
-      entry.request_segment.store(static_cast<uint32_t>(Nasty(random, 6)), relaxed);
-      entry.request_offset.store(Nasty(random, 2 << 20), relaxed);
-      entry.request_length.store(Nasty(random, 2 << 20), relaxed);
+      entry.request_segment.store(static_cast<uint32_t>(Nasty(random, 6)), kRelaxed);
+      entry.request_offset.store(Nasty(random, 2 << 20), kRelaxed);
+      entry.request_length.store(Nasty(random, 2 << 20), kRelaxed);
       break;
     case 7:
-      entry.model.store(static_cast<uint32_t>(random()), relaxed);
-      entry.principal.store(static_cast<uint32_t>(random()), relaxed);
-      entry.flags.store(static_cast<uint32_t>(random()), relaxed);
+      entry.model.store(static_cast<uint32_t>(random()), kRelaxed);
+      entry.principal.store(static_cast<uint32_t>(random()), kRelaxed);
+      entry.flags.store(static_cast<uint32_t>(random()), kRelaxed);
       break;
     case 8:
-      entry.cancel.store(static_cast<uint32_t>(random()), relaxed);
-      entry.attempts.store(static_cast<uint32_t>(random()), relaxed);
+      entry.cancel.store(static_cast<uint32_t>(random()), kRelaxed);
+      entry.attempts.store(static_cast<uint32_t>(random()), kRelaxed);
       break;
     default:
-      entry.deadline_ns.store(random(), relaxed);
+      entry.deadline_ns.store(random(), kRelaxed);
       break;
   }
 }

@@ -95,17 +95,17 @@ void Producer::Abandon(const RequestSlot& slot) {
 }
 
 void Producer::Impl::WriteDescriptor(uint32_t entry) {
-  constexpr auto relaxed = std::memory_order_relaxed;
+  constexpr auto kRelaxed = std::memory_order_relaxed;
   const Shadow& shadow = shadows[entry];
   Entry& shared = entries[entry];
-  shared.model.store(shadow.submission.model, relaxed);
-  shared.principal.store(shadow.submission.principal, relaxed);
-  shared.deadline_ns.store(shadow.submission.deadline_ns, relaxed);
-  shared.flags.store(shadow.submission.flags, relaxed);
-  shared.request_segment.store(shadow.block.segment, relaxed);
-  shared.request_offset.store(shadow.block.offset, relaxed);
-  shared.request_length.store(shadow.block.length, relaxed);
-  shared.cancel.store(shadow.cancelled ? 1 : 0, relaxed);
+  shared.model.store(shadow.submission.model, kRelaxed);
+  shared.principal.store(shadow.submission.principal, kRelaxed);
+  shared.deadline_ns.store(shadow.submission.deadline_ns, kRelaxed);
+  shared.flags.store(shadow.submission.flags, kRelaxed);
+  shared.request_segment.store(shadow.block.segment, kRelaxed);
+  shared.request_offset.store(shadow.block.offset, kRelaxed);
+  shared.request_length.store(shadow.block.length, kRelaxed);
+  shared.cancel.store(shadow.cancelled ? 1 : 0, kRelaxed);
 }
 
 void Producer::Submit(const RequestSlot& slot, const Submission& submission) {
@@ -145,7 +145,7 @@ bool Producer::Cancel(uint32_t entry) {
 // ------------------------------------------------------------------- answers
 
 bool Producer::Impl::Collect(uint32_t entry, Completion* completion) {
-  constexpr auto relaxed = std::memory_order_relaxed;
+  constexpr auto kRelaxed = std::memory_order_relaxed;
   Shadow& shadow = shadows[entry];
   Entry& shared = entries[entry];
   uint32_t answered_by = 0;
@@ -159,11 +159,11 @@ bool Producer::Impl::Collect(uint32_t entry, Completion* completion) {
   Pin(&shadow, FindEpoch(answered_by));
   completion->entry = entry;
   completion->user_data = shadow.submission.user_data;
-  completion->response = {shared.response_segment.load(relaxed), 0,
-                          shared.response_offset.load(relaxed),
-                          shared.response_length.load(relaxed)};
-  completion->times = {shared.claimed_ns.load(relaxed), shared.started_ns.load(relaxed),
-                       shared.finished_ns.load(relaxed)};
+  completion->response = {shared.response_segment.load(kRelaxed), 0,
+                          shared.response_offset.load(kRelaxed),
+                          shared.response_length.load(kRelaxed)};
+  completion->times = {shared.claimed_ns.load(kRelaxed), shared.started_ns.load(kRelaxed),
+                       shared.finished_ns.load(kRelaxed)};
   completion->lost = false;
   return true;
 }

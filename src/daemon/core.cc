@@ -36,6 +36,7 @@ Core::Core(const Options& options)
       signals_(control_loop_.io(), SIGINT, SIGTERM),
       drain_timer_(control_loop_.io()) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);  // whoever started us may ignore it: hosts are to be reaped
   const auto loader = [this](std::string name, std::string version,
                              std::function<void(Status)> done) {
     control_loop_.Post([this, name = std::move(name), version = std::move(version),

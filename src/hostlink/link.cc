@@ -14,12 +14,14 @@ namespace {
 
 constexpr size_t kMaxQueued = 4 * size_t{kMaxPayload};
 constexpr size_t kReadChunk = 64 << 10;
+constexpr int kReadsPerCall = 16;
 
 Status Broken(std::string_view what) { return InvalidArgument(what); }
 
 }  // namespace
 
-Link::Link(OwnedFd socket) : socket_(std::move(socket)) {
+Link::Link(OwnedFd socket, Descriptors descriptors)
+    : socket_(std::move(socket)), descriptors_(descriptors) {
   const int flags = fcntl(socket_.get(), F_GETFL);
   fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
 }
@@ -92,7 +94,7 @@ Status Link::Send(Frame frame) {
 }
 
 Status Link::Receive(std::vector<Frame>* out) {
-  for (;;) {
+  for (int reads = 0; reads < kReadsPerCall; ++reads) {
     const size_t old = incoming_.size();
     incoming_.resize(old + kReadChunk);
     iovec iov{incoming_.data() + old, kReadChunk};
@@ -100,8 +102,10 @@ Status Link::Receive(std::vector<Frame>* out) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
     message.msg_iov = &iov;
     message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    if (descriptors_ == Descriptors::kTaken) {
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+    }
     const ssize_t n = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     const int error = errno;
     incoming_.resize(old + (n > 0 ? static_cast<size_t>(n) : 0));
@@ -125,6 +129,7 @@ Status Link::Receive(std::vector<Frame>* out) {
     MLOS_RETURN_IF_ERROR(ParseFrames(out));
     if (n == 0) return Unavailable("the other end of the control link has closed");
   }
+  return OkStatus();
 }
 
 Status Link::ParseFrames(std::vector<Frame>* out) {

@@ -30,7 +30,9 @@ struct Frame {
 
 class Link {
  public:
-  explicit Link(OwnedFd socket);
+  // A host has no descriptors to give: the core lets none in.
+  enum class Descriptors { kTaken, kRefused };
+  explicit Link(OwnedFd socket, Descriptors descriptors = Descriptors::kTaken);
 
   int fd() const { return socket_.get(); }
 
@@ -42,7 +44,9 @@ class Link {
   // Enqueue and wait until it is sent; for ends that may block.
   Status Send(Frame frame);
 
-  // Reads what is there, without blocking, and appends whole frames to `out`.
+  // Reads what is there, without blocking, and appends whole frames to `out`;
+  // of a lot a part, so that a peer that sends without end keeps nobody: the
+  // socket is readable again at once.
   // UNAVAILABLE when the peer has closed; INVALID_ARGUMENT when it broke the
   // framing.
   Status Receive(std::vector<Frame>* out);
@@ -63,6 +67,7 @@ class Link {
   Status ParseFrames(std::vector<Frame>* out);
 
   OwnedFd socket_;
+  const Descriptors descriptors_;
   std::deque<Outgoing> outgoing_;
   size_t outgoing_bytes_ = 0;
   std::string incoming_;

@@ -143,5 +143,32 @@ TEST(LinkTest, SaysWhenThePeerHasClosedAndStillGivesWhatCameBefore) {
   EXPECT_EQ(3u, frames[0].type);
 }
 
+TEST(LinkTest, APeerThatSendsWithoutEndDoesNotKeepTheReader) {
+  Pair pair;
+  Link b{OwnedFd(pair.raw)};
+  constexpr size_t kFrames = 60;
+  for (size_t i = 0; i < kFrames; ++i) {
+    Frame frame;
+    frame.fds.emplace_back(eventfd(0, EFD_CLOEXEC));  // the kernel gives one such message at a time
+    ASSERT_TRUE(pair.a->Send(std::move(frame)).ok());
+  }
+  std::vector<Frame> frames;
+  ASSERT_TRUE(b.Receive(&frames).ok());
+  EXPECT_GT(frames.size(), 0u);
+  EXPECT_LT(frames.size(), kFrames);
+  while (frames.size() < kFrames) ASSERT_TRUE(b.Receive(&frames).ok());
+}
+
+TEST(LinkTest, EndsOnDescriptorsWhereNoneAreTaken) {
+  Pair pair;
+  Link b{OwnedFd(pair.raw), Link::Descriptors::kRefused};
+  Frame frame;
+  frame.fds.emplace_back(eventfd(0, EFD_CLOEXEC));
+  ASSERT_TRUE(pair.a->Send(std::move(frame)).ok());
+  std::vector<Frame> frames;
+  EXPECT_EQ(StatusCode::kInvalidArgument, b.Receive(&frames).code());
+  EXPECT_TRUE(frames.empty());
+}
+
 }  // namespace
 }  // namespace mlos::hostlink
