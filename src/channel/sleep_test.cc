@@ -164,6 +164,27 @@ TEST(SleepTest, OnlySleepersAreRung) {
   EXPECT_FALSE(Readable(pair.producer->event_fd()));
 }
 
+TEST(SleepTest, OneRingCanServeForSeveralAnswers) {
+  Pair pair;
+  Claim claims[2];
+  for (Claim& claim : claims) {
+    pair.Send("x");
+    ASSERT_TRUE(pair.consumer->Next(&claim));
+  }
+  ASSERT_TRUE(pair.producer->PrepareSleep(Sleep::kEventFd));
+  for (const Claim& claim : claims) {
+    ASSERT_TRUE(pair.consumer->Complete(claim, {}, {}, false));
+    EXPECT_FALSE(Readable(pair.producer->event_fd()));
+  }
+  pair.consumer->RingProducer();
+  EXPECT_TRUE(Readable(pair.producer->event_fd()));
+  pair.producer->OnEventReadable();
+  EXPECT_FALSE(Readable(pair.producer->event_fd()));
+  EXPECT_EQ(pair.CollectAndRelease(), 2u);
+  pair.consumer->RingProducer();  // awake: nothing to ring
+  EXPECT_FALSE(Readable(pair.producer->event_fd()));
+}
+
 TEST(SleepTest, AnEventThatCameTooLateIsTakenBackTheNextTime) {
   Pair pair;
   ASSERT_TRUE(pair.consumer->PrepareSleep(Sleep::kEventFd));
