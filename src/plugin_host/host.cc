@@ -7,12 +7,14 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/clock.h"
+
 namespace mlos::plugin_host {
 
 using hostlink::Frame;
 
 namespace {
-constexpr int kHeartbeatMillis = 1000;
+constexpr uint64_t kHeartbeatNanos = kNanosPerSecond;
 }
 
 Host::Host(OwnedFd control_socket) : link_(std::move(control_socket)) {
@@ -33,14 +35,16 @@ void Host::EndControlThread() {
 int Host::Run() {
   Send(hostlink::EncodeHello());
   std::vector<Frame> frames;
+  uint64_t next_beat_ns = NowNanos() + kHeartbeatNanos;
   while (!stopped_) {
-    pollfd p{link_.fd(), POLLIN, 0};
-    const int n = poll(&p, 1, kHeartbeatMillis);
-    if (n == 0 && scheduler_ != nullptr) {
-      const hostlink::Heartbeat load = scheduler_->Load();
-      if (load.running > 0) Send(hostlink::EncodeHeartbeat(load));
+    const uint64_t now = NowNanos();
+    if (now >= next_beat_ns) {
+      next_beat_ns = now + kHeartbeatNanos;
+      Beat();
     }
-    if (n <= 0) continue;
+    pollfd p{link_.fd(), POLLIN, 0};
+    // Rounded up, so that the beat is due when the time is over.
+    if (poll(&p, 1, static_cast<int>((next_beat_ns - now) / kNanosPerMilli) + 1) <= 0) continue;
     frames.clear();
     const Status received = link_.Receive(&frames);
     for (Frame& frame : frames) {
@@ -55,6 +59,14 @@ int Host::Run() {
     }
   }
   return 0;
+}
+
+void Host::Beat() {
+  if (scheduler_ == nullptr) return;
+  const hostlink::Heartbeat load = scheduler_->Load();
+  if (load.running == 0) return;
+  Send(hostlink::EncodeHeartbeat(load));
+  scheduler_->WatchAgain();
 }
 
 Status Host::Handle(Frame frame) {

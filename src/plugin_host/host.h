@@ -32,6 +32,7 @@ class Host {
   int Run();
 
  private:
+  void Beat();
   Status Handle(hostlink::Frame frame);
   Status OnStart(const hostlink::Frame& frame);
   Status OnLoadModel(hostlink::Frame frame);

@@ -185,6 +185,11 @@ hostlink::Heartbeat Scheduler::Load() const {
   return h;
 }
 
+void Scheduler::WatchAgain() {
+  MutexLock lock(mutex_);
+  if (idle_ > 0 && !watching_) work_.NotifyOne();
+}
+
 // ------------------------------------------------------------------- workers
 
 void Scheduler::WorkerLoop(Worker& self) {

@@ -55,6 +55,10 @@ class Scheduler : public SegmentSource {
   void Stop();
 
   hostlink::Heartbeat Load() const;
+  // Has an idle worker watch the channels if nobody does: a model that is
+  // usually short may have surprised the one who watched.  Called now and then
+  // while something runs.
+  void WatchAgain();
 
   // SegmentSource
   Status NeedResponseSegment(uint32_t channel, uint64_t bytes, uint64_t deadline_ns) override;

@@ -137,6 +137,20 @@ TEST(HostTest, MoreThanAModelMayHoldIsRefusedAtOnce) {
   EXPECT_EQ(100 - 48, refused);  // three quarters of 64 entries
 }
 
+TEST(HostTest, ALongRunOfAUsuallyShortModelDoesNotStallTheHost) {
+  TestCore core(2);
+  ASSERT_TRUE(core.Bring("slow").ok());
+  ASSERT_TRUE(core.Bring("echo").ok());
+  ASSERT_TRUE(core.RegisterModel("other", "slow").ok());
+  ASSERT_TRUE(core.LoadModel("other").ok());
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(core.Infer("m-slow", {Millis(0)}).status.ok());
+  auto surprise = core.Start("m-slow", {Millis(4'000)});
+  const uint64_t start = NowNanos();
+  EXPECT_TRUE(core.Infer("other", {Millis(0)}).status.ok());
+  EXPECT_LT(NowNanos() - start, 3 * kNanosPerSecond);
+  surprise.wait();
+}
+
 TEST(HostTest, TheDeadlineHoldsForWaitingAndForRunningRequests) {
   TestCore core(1);
   ASSERT_TRUE(core.Bring("slow").ok());
