@@ -243,10 +243,6 @@ TEST(HostTest, OutputsOfAnySizeCome) {
 
 // ------------------------------------------------------------ a host that dies
 
-// Never -1, which is what a host that is not there has for a number: kill would
-// take that for every process there is.
-bool KillHard(pid_t pid) { return pid > 0 && kill(pid, SIGKILL) == 0; }
-
 TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   TestCore core;
   ASSERT_TRUE(core.Bring("slow").ok());
@@ -254,7 +250,7 @@ TEST(ReplayTest, AHostKilledInMidRunStillAnswersOnce) {
   auto running = core.Start("m-slow", {Millis(500)});
   auto waiting = core.Start("m-slow", {Millis(1)});
   ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
-  ASSERT_TRUE(KillHard(pid));
+  ASSERT_TRUE(KillOne(pid));
   const Answer first = running.get();
   ASSERT_TRUE(first.status.ok()) << first.status;
   int64_t value = 0;
@@ -277,7 +273,7 @@ TEST(ReplayTest, NothingIsLostWhenAServingHostIsKilledAgainAndAgain) {
       const Input in = Floats({next++});
       calls.emplace_back(in, core.Start("m-echo", {in}));
       if (i == static_cast<int>(random() % 300) || i == 150) {
-        if (KillHard(core.HostPid("echo"))) ++kills;
+        if (KillOne(core.HostPid("echo"))) ++kills;
       }
     }
     for (auto& [in, future] : calls) {
@@ -297,7 +293,7 @@ TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
   // Claimed, not only submitted: the heartbeat of a busy host says so.
   const uint64_t start = NowNanos();
   ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
-  ASSERT_TRUE(KillHard(core.HostPid("slow")));
+  ASSERT_TRUE(KillOne(core.HostPid("slow")));
   const Answer answer = running.get();
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_THAT(Text(answer), HasSubstr("run twice"));
@@ -325,9 +321,9 @@ TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
 template <typename F>
 void WhenItRestarts(TestCore& core, const std::string& plugin, F f) {
   // The second death in a row is followed by a pause, which cannot be missed.
-  ASSERT_TRUE(KillHard(core.HostPid(plugin)));
+  ASSERT_TRUE(KillOne(core.HostPid(plugin)));
   ASSERT_TRUE(WaitUntil([&] { return core.Restarts(plugin) == 1 && core.HostPid(plugin) > 0; }));
-  ASSERT_TRUE(KillHard(core.HostPid(plugin)));
+  ASSERT_TRUE(KillOne(core.HostPid(plugin)));
   ASSERT_TRUE(WaitUntil([&] {
     return core.OnControl([&] {
       const auto hosts = core.manager().Hosts();
@@ -515,9 +511,9 @@ TEST_F(PluginHostTest, AGrantThatComesAfterItsHostDiedGoesToNobody) {
   ASSERT_TRUE(WaitUntil([&] { return On([&] { return started.ok(); }); }));
   // Twice: while nothing runs in its place, and while a successor starts.
   for (uint32_t deaths = 1; deaths <= 2; ++deaths) {
-    ASSERT_TRUE(On([&] { return KillHard(host->pid()); }));
+    ASSERT_TRUE(On([&] { return KillOne(host->pid()); }));
     ASSERT_TRUE(Waits());
-    ASSERT_TRUE(On([&] { return KillHard(host->pid()); }));
+    ASSERT_TRUE(On([&] { return KillOne(host->pid()); }));
     if (deaths == 1) {
       ASSERT_TRUE(WaitUntil([&] { return On([&] { return host->pid() < 0; }); }));
     } else {
