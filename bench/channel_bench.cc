@@ -43,6 +43,7 @@ Interval Estimate(const std::vector<double>& values) {
   constexpr int kResamples = 2000;
   std::mt19937_64 random(1);
   std::vector<double> medians, sample(values.size());
+  medians.reserve(kResamples);
   for (int i = 0; i < kResamples; ++i) {
     for (double& value : sample) value = values[random() % values.size()];
     medians.push_back(Median(sample));
@@ -65,6 +66,7 @@ Block MedianBlock(const std::vector<Block>& blocks) {
   for (Metric metric :
        {&Block::p50, &Block::p99, &Block::mean, &Block::processor, &Block::overhead}) {
     std::vector<double> values;
+    values.reserve(blocks.size());
     for (const Block& block : blocks) values.push_back(block.*metric);
     median.*metric = Median(values);
   }
@@ -247,33 +249,38 @@ void RunAll(Bench& bench, const std::vector<int>& processors) {
   }
 }
 
-Settings Parse(int argc, char** argv) {
-  Settings settings;
-  for (int i = 1; i + 1 < argc; i += 2) {
+bool Parse(int argc, char** argv, Settings* settings) {
+  for (int i = 1; i < argc; i += 2) {
+    if (i + 1 == argc) return false;
     if (std::strcmp(argv[i], "--pairs") == 0) {
-      settings.pairs = std::max(4, std::atoi(argv[i + 1]));
+      settings->pairs = std::max(4, std::atoi(argv[i + 1]));
     } else if (std::strcmp(argv[i], "--block") == 0) {
-      settings.block_ns =
-          static_cast<uint64_t>(std::max(1, std::atoi(argv[i + 1]))) * kNanosPerMilli;
+      const int millis = std::max(1, std::atoi(argv[i + 1]));
+      settings->block_ns = static_cast<uint64_t>(millis) * kNanosPerMilli;
     } else if (std::strcmp(argv[i], "--json") == 0) {
-      settings.json = argv[i + 1];
+      settings->json = argv[i + 1];
     } else {
-      std::fprintf(stderr, "usage: channel_bench [--pairs N] [--block MS] [--json FILE]\n");
-      std::exit(2);
+      return false;
     }
   }
-  return settings;
+  return true;
 }
 
 }  // namespace
-}  // namespace mlos::bench
 
-int main(int argc, char** argv) {
-  using namespace mlos::bench;
-  const Settings settings = Parse(argc, argv);
+static int Main(int argc, char** argv) {
+  Settings settings;
+  if (!Parse(argc, argv, &settings)) {
+    std::fprintf(stderr, "usage: channel_bench [--pairs N] [--block MS] [--json FILE]\n");
+    return 2;
+  }
   Bench bench(settings);
   Describe();
   RunAll(bench, UsableProcessors());
   if (!settings.json.empty()) bench.Json();
   return 0;
 }
+
+}  // namespace mlos::bench
+
+int main(int argc, char** argv) { return mlos::bench::Main(argc, argv); }

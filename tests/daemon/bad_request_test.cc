@@ -80,7 +80,7 @@ TEST_F(BadRequestTest, CountsAndElements) {
                     {Input(head + odd + ",true]"), 400, {"'image'", "'true'"}},
                     {Input(head + odd + ",1e]"), 400, {"'image'"}}});
   const std::string image =
-      R"({"name":"image","datatype":"FP32","shape":[1,64],"data":)" + "[" + many.substr(3) + "]}";
+      R"({"name":"image","datatype":"FP32","shape":[1,64],"data":[)" + many.substr(3) + "]}";
   Expect("digits",
          {{"{\"inputs\":[" + image + "," + image + "]}", 400, {"'image'", "twice"}},
           {"{\"inputs\":[" + image + R"(],"outputs":[{"name":"nope"}]})",

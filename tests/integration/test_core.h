@@ -5,6 +5,8 @@
 // thread.
 #pragma once
 
+#include <signal.h>
+
 #include <chrono>
 #include <future>
 #include <memory>
@@ -53,6 +55,10 @@ bool WaitUntil(Condition condition, std::chrono::milliseconds limit = std::chron
   }
   return true;
 }
+
+// SIGKILL for one process.  False, and no signal, for what is not the number of one: a host on its
+// way up has -1, which means every process there is to the kernel.
+inline bool KillOne(pid_t pid) { return pid > 1 && kill(pid, SIGKILL) == 0; }
 
 class TestCore {
  public:
