@@ -54,6 +54,7 @@ Status ListFiles(int directory, const std::string& prefix, int depth,
     close(copy);
     return ErrnoStatus("the model's directory cannot be listed");
   }
+  // The stream is this call's own.  NOLINTNEXTLINE(concurrency-mt-unsafe)
   while (const dirent* entry = readdir(dir.get())) {
     const std::string name = entry->d_name;
     if (name[0] == '.' || !PlainFileName(name)) continue;  // hidden: not the model's

@@ -84,10 +84,10 @@ class Catalog {
   using PluginVersions = std::map<SemanticVersion, std::unique_ptr<PluginVersion>>;
   using ModelVersions = std::map<uint64_t, std::unique_ptr<ModelVersion>>;
 
-  // Reads the manifest of the package at `path` and records it; maps nothing.
+  // Reads the manifest of the package at `given` and records it; maps nothing.
   // The same package again is fine; another package under a name and version
   // that are taken is ALREADY_EXISTS.
-  StatusOr<Registered<PluginVersion>> RegisterPlugin(const std::string& path);
+  StatusOr<Registered<PluginVersion>> RegisterPlugin(const std::string& given);
   StatusOr<Registered<ModelVersion>> RegisterModel(ModelSpec spec);
 
   // NOT_FOUND, naming what there is.
