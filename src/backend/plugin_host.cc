@@ -22,6 +22,7 @@ constexpr uint32_t kMaxQuickDeaths = 6;
 
 std::vector<OwnedFd> Duplicate(const std::vector<OwnedFd>& fds) {
   std::vector<OwnedFd> out;
+  out.reserve(fds.size());
   for (const OwnedFd& fd : fds) out.emplace_back(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
   return out;
 }
@@ -95,8 +96,8 @@ void PluginHost::SendSegment(size_t port, channel::SegmentGrant segment) {
 
 void PluginHost::Launch() {
   HostProcess::Events events;
-  events.on_message = [weak = weak_from_this()](hostlink::Frame frame) {
-    if (const auto self = weak.lock()) self->OnMessage(std::move(frame));
+  events.on_message = [weak = weak_from_this()](const hostlink::Frame& frame) {
+    if (const auto self = weak.lock()) self->OnMessage(frame);
   };
   events.on_output = [weak = weak_from_this()](std::string_view line) {
     if (const auto self = weak.lock()) self->OnOutput(line);
@@ -114,7 +115,7 @@ void PluginHost::Launch() {
   process_ = *std::move(process);
 }
 
-void PluginHost::OnMessage(hostlink::Frame frame) {
+void PluginHost::OnMessage(const hostlink::Frame& frame) {
   switch (frame.type) {
     case hostlink::kHello:
       OnHello(frame);
@@ -228,7 +229,7 @@ void PluginHost::RunDeferred() {
 void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
   const auto kept = std::make_shared<ModelFiles>(std::move(files));
   if (state_ == HostState::kRestarting) {
-    deferred_.push_back(
+    deferred_.emplace_back(
         [this, kept, done = std::move(done)] { LoadModel(std::move(*kept), done); });
     return;
   }
@@ -256,7 +257,7 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
 
 void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {
   if (state_ == HostState::kRestarting) {
-    deferred_.push_back([this, handle, done = std::move(done)] { UnloadModel(handle, done); });
+    deferred_.emplace_back([this, handle, done = std::move(done)] { UnloadModel(handle, done); });
     return;
   }
   models_.erase(handle);

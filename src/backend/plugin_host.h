@@ -70,7 +70,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
 
  private:
   void Launch();
-  void OnMessage(hostlink::Frame frame);
+  void OnMessage(const hostlink::Frame& frame);
   void OnHello(const hostlink::Frame& frame);
   void SendSegment(size_t port, channel::SegmentGrant segment);
   bool ComingUp() const;
