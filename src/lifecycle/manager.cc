@@ -405,7 +405,7 @@ void Manager::Publish() {
   for (engine::ChannelEngine* engine : engines_) engine->Publish(table);
 }
 
-void Manager::StopAll(std::function<void()> done) {
+void Manager::StopAll(const std::function<void()>& done) {
   if (hosts_.empty()) {
     done();
     return;

@@ -46,7 +46,7 @@ class Manager {
 
   void Publish();
   // Stops every host; `done` when all have ended.
-  void StopAll(std::function<void()> done);
+  void StopAll(const std::function<void()>& done);
 
   // Every model that should be loaded is.
   bool Ready() const;

@@ -165,8 +165,7 @@ StatusOr<channel::ResponseBlock> Execution::Allocate(uint32_t piece, uint64_t by
   for (;;) {
     auto block = job_->consumer->AllocateResponse(job_->claim.entry, piece, bytes);
     if (block.ok() || block.status().code() != StatusCode::kResourceExhausted) return block;
-    MLOS_RETURN_IF_ERROR(
-        segments_.NeedResponseSegment(job_->channel, bytes, job_->claim.deadline_ns));
+    MLOS_RETURN_IF_ERROR(segments_.NeedResponseSegment(job_->channel, bytes));
   }
 }
 

@@ -23,7 +23,7 @@ namespace mlos::plugin_host {
 class SegmentSource {
  public:
   virtual ~SegmentSource() = default;
-  virtual Status NeedResponseSegment(uint32_t channel, uint64_t bytes, uint64_t deadline_ns) = 0;
+  virtual Status NeedResponseSegment(uint32_t number, uint64_t bytes) = 0;
 };
 
 // A claimed request and where it came from.

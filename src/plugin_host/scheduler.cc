@@ -75,7 +75,7 @@ Status Scheduler::AddSegment(hostlink::AddSegment segment) {
   for (const auto& c : *channels_) {
     if (c->number != segment.channel) continue;
     if (!segment.response) return c->consumer->AddRequestSegment(std::move(segment.segment));
-    const Status status = c->consumer->AddResponseSegment(std::move(segment.segment));
+    Status status = c->consumer->AddResponseSegment(std::move(segment.segment));
     c->refusal = status;
     ++c->segments;
     changed_.NotifyAll();
@@ -94,7 +94,7 @@ void Scheduler::RefuseSegment(uint32_t number, const Status& status) {
   changed_.NotifyAll();
 }
 
-Status Scheduler::NeedResponseSegment(uint32_t number, uint64_t bytes, uint64_t) {
+Status Scheduler::NeedResponseSegment(uint32_t number, uint64_t bytes) {
   MutexLock lock(mutex_);
   for (const auto& c : *channels_) {
     if (c->number != number) continue;

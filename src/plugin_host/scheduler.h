@@ -43,7 +43,7 @@ class Scheduler : public SegmentSource {
   Status AddChannel(uint32_t number, std::unique_ptr<channel::Consumer> consumer);
   Status AddSegment(hostlink::AddSegment segment);
   // The core cannot give more memory to this channel now.
-  void RefuseSegment(uint32_t channel, const Status& status);
+  void RefuseSegment(uint32_t number, const Status& status);
 
   Status AddModel(uint32_t handle, std::unique_ptr<Model> model);
   // Waits until what is queued and running is answered; NOT_FOUND if unknown.
@@ -61,7 +61,7 @@ class Scheduler : public SegmentSource {
   void WatchAgain();
 
   // SegmentSource
-  Status NeedResponseSegment(uint32_t channel, uint64_t bytes, uint64_t deadline_ns) override;
+  Status NeedResponseSegment(uint32_t number, uint64_t bytes) override;
 
  private:
   struct Channel {
