@@ -17,10 +17,12 @@ constexpr int kUsage = 2;
 
 std::string DefaultDataDir() {
   if (geteuid() == 0) return "/var/lib/mlos";
+  // There is one thread yet.  NOLINTBEGIN(concurrency-mt-unsafe)
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
     return std::string(state) + "/mlos";
   }
   const char* home = std::getenv("HOME");
+  // NOLINTEND(concurrency-mt-unsafe)
   return std::string(home != nullptr ? home : "/tmp") + "/.local/state/mlos";
 }
 

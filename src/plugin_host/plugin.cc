@@ -143,6 +143,7 @@ StatusOr<std::unique_ptr<Plugin>> Plugin::Open(const hostlink::StartPlugin& star
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     // The loader's text names the path; what matters is the end of it.
+    // On the control thread, the only one that loads.  NOLINTNEXTLINE(concurrency-mt-unsafe)
     std::string reason = dlerror();
     for (size_t at; (at = reason.find(start.directory + "/")) != std::string::npos;) {
       reason.erase(at, start.directory.size() + 1);
