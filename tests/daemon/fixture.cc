@@ -21,7 +21,7 @@ std::string TestPlugin(const std::string& name) {
 std::string TemplatePlugin() { return std::string(MLOS_PLUGIN_PACKAGES) + "/template/1.0.0"; }
 
 std::string OnnxPlugin() {
-  const std::string path = std::string(MLOS_PLUGIN_PACKAGES) + "/onnxruntime/1.0.0";
+  std::string path = std::string(MLOS_PLUGIN_PACKAGES) + "/onnxruntime/1.0.0";
   if (!std::filesystem::exists(path + "/plugin.yaml")) {
     ADD_FAILURE() << "this build has no ONNX Runtime plugin, which this test needs: run "
                      "scripts/fetch-onnxruntime, then configure and build again";
