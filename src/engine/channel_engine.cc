@@ -78,10 +78,10 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
                         (route->state == ModelState::kRegistered && route->on_demand);
   if (!loadable) {
     const bool gone = route->state == ModelState::kUnloaded || route->state == ModelState::kFailed;
-    call.status = Unavailable(
-        fmt::format("model \"{}\" version {} is {}{}{}{}", route->name, route->version,
-                    ModelStateName(route->state), route->reason.empty() ? "" : ": ", route->reason,
-                    gone ? "; it serves again once it is loaded (POST …/versions/N/load)" : ""));
+    call.status =
+        Unavailable(fmt::format("model \"{}\" version {} is {}{}{}{}", route->name, route->version,
+                                ModelStateName(route->state), route->reason.empty() ? "" : ": ",
+                                route->reason, gone ? "; load it to have it serve again" : ""));
     return true;
   }
   const uint64_t ticket = next_ticket_++;
