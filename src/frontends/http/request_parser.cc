@@ -62,6 +62,8 @@ class Message : public beast::http::basic_parser<true> {
   Buffer* body = nullptr;
   uint64_t max_body = 0;
 
+  bool in_first_chunk() const { return chunks_ == 0; }
+
  private:
   void Refuse(int status, std::string_view text, error_code& ec) {
     refusal_status = status;
@@ -259,6 +261,9 @@ RequestParser::Result RequestParser::ReadChunks(std::string_view data, uint64_t 
   message.body = body;
   message.max_body = max_body;
   *consumed = 0;
+  // Beast asserts that a last chunk which is also the first comes whole.
+  constexpr size_t kShortestBody = std::string_view("0\r\n\r\n").size();
+  if (message.in_first_chunk() && data.size() < kShortestBody) return Result::kNeedMore;
   while (!message.is_done()) {
     size_t taken = 0;
     const Result result = parser_->Put(data.substr(*consumed), &taken);
