@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns what the HTTP benchmark measured into a page and a JSON file."""
 
-import json
 import statistics
 
 from paired import difference, ratio
@@ -57,15 +56,6 @@ class Cell:
                  show(self.ratios["rate"]), us("cpu_ns"), show(self.ratios["cpu_ns"]),
                  f"{self.client_busy():.0%}", f"{self.flagged()} of {2 * len(self.results)}"]
         return "| " + " | ".join(cells) + " |"
-
-    def as_dict(self):
-        return {"name": self.name, "connections": self.connections, "placement": self.placement,
-                "contestants": self.contestants, "ratios": self.ratios,
-                "p50_difference_us": self.p50_difference_us,
-                "cpu_difference_us": self.cpu_difference_us,
-                "blocks": [[{metric: round(block[metric]) for metric in METRICS}
-                            | {"steal": round(block["steal"], 4)} for block in pair]
-                           for pair in self.results]}
 
 
 HEAD = """\
@@ -171,13 +161,3 @@ class Report:
             lines.append(f"- {when}: MiB resident (proportional share) of mlosd and of each "
                          f"process below it: {sizes}")
         return "\n".join(lines)
-
-    def json(self):
-        return json.dumps({
-            "machine": self._machine, "pairs": self._arguments.pairs,
-            "block_ms": self._arguments.block_ms, "warm_ms": self._arguments.warm_ms,
-            "run_us": self._arguments.run_us, "floors_ns": self.floors, "starts": self.starts,
-            "memory": self.memory, "memory_after": self.memory_after,
-            "budgets": [{"what": what, "measured_us": measured, "allowed_us": allowed, "met": met}
-                        for what, measured, allowed, met in self.budgets()] if self.floors else [],
-            "cells": [cell.as_dict() for cell in self.cells]}, separators=(",", ":")) + "\n"

@@ -30,6 +30,12 @@ std::string HintFor(const Operation& op, const Status& status) {
       return "GET the object to see its state";
     case StatusCode::kUnavailable:
       return "the object's \"reason\" says what failed; mend it and load again";
+    case StatusCode::kInvalidArgument:
+      for (const OperationRow& row : Operations()) {
+        if (row.kind != op.kind || !row.takes_body) continue;
+        return fmt::format("{} {}: {}", row.http_method, row.http_path, row.help);
+      }
+      return {};
     default:
       return {};
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 
 #include "base/name.h"
 #include "base/near_miss.h"
@@ -230,9 +231,7 @@ StatusOr<std::string> ReadBounded(int directory) {
                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) {
     if (errno == ENOENT) {
-      return NotFound(fmt::format(
-          "no {} in the directory; a plugin package is a directory with {} and a library",
-          kManifestFile, kManifestFile));
+      return NotFound("");  // ReadManifest says where
     }
     if (errno == ELOOP) {
       return InvalidArgument(
@@ -255,6 +254,27 @@ StatusOr<std::string> ReadBounded(int directory) {
   }
   text.resize(size);
   return text;
+}
+
+// The directory that holds the packages of all versions is easily given instead of one of them.
+std::string PackageBelow(const std::string& directory) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    if (std::filesystem::exists(it->path() / kManifestFile, error)) return it->path().string();
+  }
+  return {};
+}
+
+Status NoManifest(const std::string& directory) {
+  const std::string below = PackageBelow(directory);
+  if (!below.empty()) {
+    return NotFound(fmt::format("no {} in {}; did you mean the package {}?", kManifestFile,
+                                Quoted(directory, 400), Quoted(below, 400)));
+  }
+  return NotFound(
+      fmt::format("no {} in {}: a plugin package is a directory with that file and a library",
+                  kManifestFile, Quoted(directory, 400)));
 }
 
 }  // namespace
@@ -302,8 +322,11 @@ StatusOr<Manifest> ReadManifest(const std::string& directory) {
     }
     return ErrnoStatus(fmt::format("cannot open the plugin package {}", Quoted(directory, 400)));
   }
-  MLOS_ASSIGN_OR_RETURN(const std::string text, ReadBounded(fd.get()));
-  MLOS_ASSIGN_OR_RETURN(Manifest manifest, ParseManifest(text));
+  const StatusOr<std::string> text = ReadBounded(fd.get());
+  if (!text.ok()) {
+    return text.status().code() == StatusCode::kNotFound ? NoManifest(directory) : text.status();
+  }
+  MLOS_ASSIGN_OR_RETURN(Manifest manifest, ParseManifest(*text));
   MLOS_RETURN_IF_ERROR(CheckLibrary(fd.get(), manifest));
   return manifest;
 }

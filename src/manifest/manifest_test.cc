@@ -190,13 +190,19 @@ TEST_F(PackageTest, ReadsAPackage) {
 }
 
 TEST_F(PackageTest, SaysWhatIsMissing) {
-  EXPECT_THAT(Error(), HasSubstr("no plugin.yaml in the directory"));
+  EXPECT_THAT(Error(), HasSubstr("no plugin.yaml in "));
   EXPECT_EQ(ReadManifest(directory_.string()).status().code(), StatusCode::kNotFound);
   EXPECT_EQ(ReadManifest((directory_ / "nowhere").string()).status().code(), StatusCode::kNotFound);
   Write("plugin.yaml", kFull);
   EXPECT_THAT(Error(), HasSubstr("names the library 'libplugin.so', which is not in the package"));
   EXPECT_THAT(std::string(Message(ReadManifest((directory_ / "plugin.yaml").string()).status())),
               HasSubstr("is not a directory"));
+}
+
+TEST_F(PackageTest, PointsToThePackageBelow) {
+  std::filesystem::create_directory(directory_ / "1.0.0");
+  Write("1.0.0/plugin.yaml", kFull);
+  EXPECT_THAT(Error(), HasSubstr("did you mean the package '" + (directory_ / "1.0.0").string()));
 }
 
 TEST_F(PackageTest, FollowsNoLinksAndReadsNoPipes) {

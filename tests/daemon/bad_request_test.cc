@@ -6,7 +6,6 @@
 namespace mlos::test {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
 
 struct Wrong {

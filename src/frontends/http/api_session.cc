@@ -166,7 +166,8 @@ class ApiSession final : public Session {
     if (route_.target == Target::kUnknownPath) {
       Fail(response, 404, NotFound("Not Found"), "GET /v2 and /api/v1/status answer");
     } else if (route_.target == Target::kMethodNotAllowed) {
-      Fail(response, 405, InvalidArgument("this path takes " + route_.allow));
+      Fail(response, 405,
+           MakeStatus(StatusCode::kUnimplemented, "this path takes " + route_.allow));
       response.allow = route_.allow;
     } else if (route_.target == Target::kBadPath) {
       Fail(response, 400, InvalidArgument("a name in the path is not percent-encoded text"));

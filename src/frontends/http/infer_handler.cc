@@ -19,8 +19,11 @@ void InferHandler::Start(std::string_view model, std::string_view version, const
                          int64_t json_length) {
   model_ = model;
   version_ = version;
-  if (Status parsed = decoder_.Parse(body, json_length, &request_); !parsed.ok()) {
-    return Answer(parsed);
+  parsed_ = decoder_.Parse(body, json_length, &request_);
+  if (!parsed_.ok()) {
+    // That there is no such model is worth more than what is wrong with its request.
+    if (engine_.routes()->Find(model, version) != nullptr) return Answer(parsed_);
+    request_.timeout_us = 0;
   }
   uint64_t allowed_ns = options_.default_deadline_ns;
   if (request_.timeout_us > 0) {
@@ -65,6 +68,7 @@ void InferHandler::Run(Step step) {
 }
 
 Status InferHandler::AfterResolve() {
+  if (!parsed_.ok()) return parsed_;
   return decoder_.Plan(model_, *route->info, &request_, &plan_);
 }
 

@@ -48,6 +48,7 @@ class InferHandler final : public engine::Call {
   Exchange& exchange_;
 
   Step step_ = Step::kIdle;
+  Status parsed_;  // the request
   std::string_view model_;
   std::string_view version_;
   InferRequest request_;

@@ -66,6 +66,12 @@ class InferHttp : public testing::Test {
   TestClient client_{server_.address()};
 };
 
+TEST_F(InferHttp, AnUnknownModelIsSaidBeforeWhatIsWrongWithItsRequest) {
+  ExpectError(Infer("nothing", "{}"), 404, "nothing");
+  ExpectError(Infer("nothing", "no JSON"), 404, "nothing");
+  ExpectError(Infer("id_FP32", "{}"), 400, "inputs");
+}
+
 TEST_F(InferHttp, JsonInJsonOut) {
   const Reply reply = Infer("id_FP32", R"({"id":"r\"1","inputs":[{"name":"in","shape":[4],)"
                                        R"("datatype":"FP32","data":[1,2.5,-0.25,1e10]}]})");

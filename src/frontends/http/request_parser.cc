@@ -263,7 +263,9 @@ RequestParser::Result RequestParser::ReadChunks(std::string_view data, uint64_t 
   *consumed = 0;
   // Beast asserts that a last chunk which is also the first comes whole.
   constexpr size_t kShortestBody = std::string_view("0\r\n\r\n").size();
-  if (message.in_first_chunk() && data.size() < kShortestBody) return Result::kNeedMore;
+  if (message.in_first_chunk() && data.size() < kShortestBody && data.substr(0, 1) == "0") {
+    return Result::kNeedMore;
+  }
   while (!message.is_done()) {
     size_t taken = 0;
     const Result result = parser_->Put(data.substr(*consumed), &taken);
