@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/core_control.h"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
-#include <boost/json/serialize.hpp>
-
 #include "base/clock.h"
-#include "base/name.h"
 #include "control/objects.h"
+#include "operations/body.h"
 
 namespace mlos::control {
 namespace json = boost::json;
@@ -59,50 +56,23 @@ bool IsPluginOperation(K kind) {
          kind == K::kGetPluginVersion;
 }
 
-// A string member, or the default; anything else is an error that names it.
-Status TakeString(const json::object& body, const char* key, bool required, std::string* out) {
+// CheckMembers has seen that it is a string where it is there.
+std::string TakeString(const json::object& body, const char* key) {
   const json::value* value = body.if_contains(key);
-  if (value == nullptr && !required) return OkStatus();
-  if (value == nullptr || !value->is_string()) {
-    return InvalidArgument(
-        fmt::format("\"{}\" must be {}a string", key, value == nullptr ? "given: " : ""));
-  }
-  *out = value->get_string();
-  return OkStatus();
-}
-
-Status RefuseUnknown(const json::object& body, std::initializer_list<std::string_view> known) {
-  for (const auto& member : body) {
-    const std::string_view key(member.key().data(), member.key().size());
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    std::string list;
-    for (const std::string_view k : known) list += (list.empty() ? "" : ", ") + std::string(k);
-    return InvalidArgument(fmt::format("unknown member {} (known: {})", Quoted(key), list));
-  }
-  return OkStatus();
+  return value == nullptr ? std::string() : std::string(value->get_string());
 }
 
 StatusOr<catalog::ModelSpec> ReadModelSpec(const json::object& body) {
-  MLOS_RETURN_IF_ERROR(RefuseUnknown(body, {"name", "path", "version", "plugin", "config"}));
   catalog::ModelSpec spec;
-  MLOS_RETURN_IF_ERROR(TakeString(body, "name", true, &spec.name));
-  MLOS_RETURN_IF_ERROR(TakeString(body, "path", true, &spec.path));
-  MLOS_RETURN_IF_ERROR(TakeString(body, "plugin", false, &spec.plugin));
+  spec.name = TakeString(body, "name");
+  spec.path = TakeString(body, "path");
+  spec.plugin = TakeString(body, "plugin");
   if (const json::value* v = body.if_contains("version")) {
-    std::string text;
-    if (v->is_string()) {
-      text = v->get_string();
-    } else if (v->is_int64()) {
-      text = std::to_string(v->get_int64());
-    } else {
-      text = json::serialize(*v);  // for the refusal
-    }
+    const std::string text =
+        v->is_string() ? std::string(v->get_string()) : std::to_string(v->get_int64());
     MLOS_ASSIGN_OR_RETURN(spec.version, catalog::ParseModelVersion(text));
   }
-  if (const json::value* v = body.if_contains("config")) {
-    if (!v->is_object()) return InvalidArgument("\"config\" must be an object (a ModelConfig)");
-    spec.config = v->get_object();
-  }
+  if (const json::value* v = body.if_contains("config")) spec.config = v->get_object();
   return spec;
 }
 
@@ -122,6 +92,11 @@ void CoreControl::Apply(Operation operation, std::function<void(Outcome)> done) 
 }
 
 void CoreControl::Run(Operation& op, const Done& done) {
+  const Status members = operations::CheckMembers(operations::Row(op.kind), op.body);
+  if (!members.ok()) {
+    done(Fail(op, members));
+    return;
+  }
   switch (op.kind) {
     case K::kRegisterPlugin:
       done(RegisterPlugin(op));
@@ -146,11 +121,7 @@ void CoreControl::Run(Operation& op, const Done& done) {
 }
 
 Outcome CoreControl::RegisterPlugin(const Operation& op) {
-  std::string path;
-  Status status = RefuseUnknown(op.body, {"path"});
-  if (status.ok()) status = TakeString(op.body, "path", true, &path);
-  if (!status.ok()) return Fail(op, status);
-  const auto registered = catalog_.RegisterPlugin(path);
+  const auto registered = catalog_.RegisterPlugin(TakeString(op.body, "path"));
   if (!registered.ok()) return Fail(op, registered.status());
   Outcome out = Object(PluginObject(catalog_, *registered->record));
   out.created = registered->created;

@@ -1,57 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control actions, in one table: what they are called on HTTP and what
-// they need.  Routers, the listing of routes and the manual come from it.
+// The control path as front ends see it: an operation (a row of
+// operations/operations.h with its arguments) in, an outcome out.
 #pragma once
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <functional>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "base/status.h"
+#include "operations/operations.h"
 
 namespace mlos::control {
 
-enum class OperationKind {
-  kGetStatus,
-  kListHosts,
-  kListPlugins,
-  kGetPlugin,
-  kGetPluginVersion,
-  kRegisterPlugin,
-  kLoadPlugin,
-  kUnloadPlugin,
-  kRemovePlugin,
-  kListModels,
-  kGetModel,
-  kGetModelVersion,
-  kRegisterModel,
-  kLoadModel,
-  kUnloadModel,
-  kRemoveModel,
-};
-
-struct OperationRow {
-  OperationKind kind;
-  std::string_view name;         // "plugin.register"
-  std::string_view http_method;  // "POST"
-  std::string_view http_path;    // "/api/v1/plugins/{name}/versions/{version}/load"
-  bool takes_body;               // a JSON object
-  bool can_wait;                 // ?wait=false answers 202 at once
-  std::string_view help;
-};
-
-std::span<const OperationRow> Operations();
+using operations::OperationKind;
 
 // One control action as a front end understood it.
 struct Operation {
   OperationKind kind = OperationKind::kGetStatus;
-  std::string name;     // {name}
-  std::string version;  // {version}
-  boost::json::object body;
+  std::string name;          // {name}
+  std::string version;       // {version}
+  boost::json::object body;  // and the query's parameters that the row knows
   bool wait = true;
 };
 

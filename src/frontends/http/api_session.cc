@@ -254,9 +254,14 @@ class ApiSession final : public Session {
     operation.kind = route_.operation->kind;
     operation.name = route_.name;
     operation.version = route_.version;
-    operation.wait = route_.wait || !route_.operation->can_wait;
+    operation.wait = route_.wait || !route_.operation->can_wait();
     if (Status parsed = ParseBody(body, &operation.body); !parsed.ok()) {
       response.ManagementError(parsed, "send a JSON object");
+      return true;
+    }
+    const Status query = ReadQuery(*route_.operation, route_.query, &operation.body);
+    if (!query.ok()) {
+      response.ManagementError(query, {});
       return true;
     }
     // The answer comes on another thread, when this connection may be gone.
@@ -273,8 +278,8 @@ class ApiSession final : public Session {
   }
 
   Status ParseBody(const Body& body, boost::json::object* object) {
-    if (!route_.operation->takes_body || body.size == 0) {
-      if (route_.operation->takes_body) return InvalidArgument("the body is empty");
+    if (!route_.operation->takes_body() || body.size == 0) {
+      if (route_.operation->takes_body()) return InvalidArgument("the body is empty");
       return OkStatus();
     }
     boost::json::parse_options options;

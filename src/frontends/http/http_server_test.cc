@@ -198,13 +198,13 @@ TEST_F(HttpTest, OperationsReachTheControlPath) {
   reply = Ask("DELETE", "/api/v1/models/m/versions/2");
   EXPECT_EQ(reply.status, 200);
   EXPECT_THAT(reply.body, HasSubstr(kind(K::kRemoveModel)));
-  for (const control::OperationRow& row : control::Operations()) {
+  for (const operations::OperationRow& row : operations::Operations()) {
     std::string path(row.http_path);
     for (const char* parameter : {"{name}", "{version}"}) {
       const size_t at = path.find(parameter);
       if (at != std::string::npos) path.replace(at, std::strlen(parameter), "1");
     }
-    reply = Ask(row.http_method, path, row.takes_body ? "{}" : "");
+    reply = Ask(row.http_method, path, row.takes_body() ? "{}" : "");
     EXPECT_THAT(reply.body, HasSubstr("{\"kind\":" + kind(row.kind) + ",")) << path;
   }
 }

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "operations/body.h"
+
 namespace mlos::http {
 namespace {
 
@@ -124,7 +126,7 @@ bool TakeParameters(const Segments& s, std::string_view pattern, Route* route) {
 }
 
 void FindOperation(const Segments& s, Method method, Route* route) {
-  for (const control::OperationRow& row : control::Operations()) {
+  for (const operations::OperationRow& row : operations::Operations()) {
     if (!MatchesPattern(s, row.http_path)) continue;
     if (row.http_method != Name(method)) {
       Allow(row.http_method, route);
@@ -159,6 +161,26 @@ std::string_view OriginForm(std::string_view target) {
 
 }  // namespace
 
+Status ReadQuery(const operations::OperationRow& row, std::string_view query,
+                 boost::json::object* members) {
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    const size_t equals = pair.find('=');
+    const operations::Field* field = operations::FindField(row, pair.substr(0, equals));
+    if (field == nullptr || field->in != operations::In::kQuery) continue;
+    std::string text;
+    if (equals != std::string_view::npos && !PercentDecode(pair.substr(equals + 1), &text)) {
+      return InvalidArgument("parameter '" + std::string(field->name) +
+                             "' is not percent-encoded text");
+    }
+    (*members)[boost::json::string_view(field->name.data(), field->name.size())] =
+        operations::ReadParameter(field->type, text);
+  }
+  return OkStatus();
+}
+
 bool PercentDecode(std::string_view text, std::string* out) {
   out->clear();
   for (size_t i = 0; i < text.size(); ++i) {
@@ -186,6 +208,7 @@ void FindRoute(Method method, std::string_view target, Route* route) {
   route->version.clear();
   route->operation = nullptr;
   route->allow.clear();
+  route->query.clear();
 
   if (target == "*" && method == Method::kOptions) {
     route->target = Target::kOptions;
@@ -202,7 +225,8 @@ void FindRoute(Method method, std::string_view target, Route* route) {
   if (segments.at[0] == "v2") {
     FindInferenceRoute(segments, method, route);
   } else if (segments.at[0] == "api") {
-    if (question != std::string_view::npos) route->wait = Waits(target.substr(question + 1));
+    if (question != std::string_view::npos) route->query = target.substr(question + 1);
+    route->wait = Waits(route->query);
     FindOperation(segments, method, route);
   }
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From method and path to what is asked for.  The inference paths are fixed by
-// the protocol; the management paths come from control::Operations().
+// the protocol; the management paths come from operations::Operations().
 // No state; any thread.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
 
-#include "control/operation.h"
+#include "base/status.h"
 #include "frontends/http/request.h"
+#include "operations/operations.h"
 
 namespace mlos::http {
 
@@ -35,11 +37,17 @@ struct Route {
   bool wait = true;         // ?wait=false
   std::string name;         // {m} or {name}, decoded
   std::string version;      // {v} or {version}; empty: none given
-  const control::OperationRow* operation = nullptr;
+  std::string query;        // of an operation, as sent
+  const operations::OperationRow* operation = nullptr;
   std::string allow;  // "GET, HEAD"
 };
 
 void FindRoute(Method method, std::string_view target, Route* route);
+
+// Puts the parameters of a query that the operation knows into `members`, in
+// the type of their field; others are left out, as everywhere on the web.
+Status ReadQuery(const operations::OperationRow& row, std::string_view query,
+                 boost::json::object* members);
 
 // %XX decoded; false on a malformed escape, on NUL and on control characters.
 bool PercentDecode(std::string_view text, std::string* out);

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operations/operations.h"
+
+#include <iterator>
+
+#include "operations/table_check.h"
+
+namespace mlos::operations {
+namespace {
+
+using K = OperationKind;
+using O = ObjectKind;
+
+constexpr Permission kSeeDaemon{Verb::kRead, Resource::kDaemon};
+constexpr Permission kSeeHosts{Verb::kRead, Resource::kHosts};
+constexpr Permission kSeePlugins{Verb::kRead, Resource::kPlugins};
+constexpr Permission kWritePlugins{Verb::kWrite, Resource::kPlugins};
+constexpr Permission kOperatePlugins{Verb::kOperate, Resource::kPlugins};
+constexpr Permission kSeeModels{Verb::kRead, Resource::kModels};
+constexpr Permission kWriteModels{Verb::kWrite, Resource::kModels};
+constexpr Permission kOperateModels{Verb::kOperate, Resource::kModels};
+
+constexpr Field kRegisterPluginFields[] = {
+    {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
+     "The package: a directory with plugin.yaml and its library"},
+};
+
+constexpr Field kRegisterModelFields[] = {
+    {"name", Type::kString, In::kBody, Need::kRequired, CliForm::kPositional,
+     "What requests will call the model"},
+    {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
+     "The artefact, or the directory that holds it"},
+    {"version", Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
+     "The version to register it under; 1 unless given"},
+    {"plugin", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+     "The plugin to run it on; may be left out when one plugin claims the format"},
+    {"config", Type::kObject, In::kBody, Need::kOptional, CliForm::kFlag,
+     "A ModelConfig object, handed to the plugin"},
+};
+
+// Columns in the order of OperationRow.  To add an operation: its kind in
+// operations.h, its row here, its case in control/core_control.cc.
+constexpr OperationRow kOperations[] = {
+    {.kind = K::kGetStatus,
+     .name = "status.get",
+     .permission = kSeeDaemon,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/status",
+     .grpc_method = "mlos.v1.Management/GetStatus",
+     .cli = "status",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kStatus,
+     .help = "What this daemon is and whether it is ready",
+     .example = "mlos status"},
+    {.kind = K::kListHosts,
+     .name = "host.list",
+     .permission = kSeeHosts,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/hosts",
+     .grpc_method = "mlos.v1.Management/ListHosts",
+     .cli = "ps",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kHosts,
+     .help = "The plugin hosts: the processes that run plugins",
+     .example = "mlos ps"},
+    {.kind = K::kListPlugins,
+     .name = "plugin.list",
+     .permission = kSeePlugins,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/plugins",
+     .grpc_method = "mlos.v1.Management/ListPlugins",
+     .cli = "plugin list",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugins,
+     .help = "All plugins, every version",
+     .example = "mlos plugin list"},
+    {.kind = K::kRegisterPlugin,
+     .name = "plugin.register",
+     .permission = kWritePlugins,
+     .rate = RateClass::kChange,
+     .http_method = "POST",
+     .http_path = "/api/v1/plugins",
+     .grpc_method = "mlos.v1.Management/RegisterPlugin",
+     .cli = "plugin register PATH",
+     .wait = Wait::kNever,
+     .takes = Takes::kBody,
+     .fields = kRegisterPluginFields,
+     .creates = true,
+     .answers = O::kPlugin,
+     .help = "Register a plugin package; reads its manifest and maps nothing",
+     .example = "mlos plugin register build/plugins/onnxruntime/1.0.0"},
+    {.kind = K::kGetPlugin,
+     .name = "plugin.versions",
+     .permission = kSeePlugins,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/plugins/{name}",
+     .grpc_method = "mlos.v1.Management/ListPluginVersions",
+     .cli = "plugin show NAME",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugins,
+     .help = "The versions of one plugin",
+     .example = "mlos plugin show onnxruntime"},
+    {.kind = K::kGetPluginVersion,
+     .name = "plugin.get",
+     .permission = kSeePlugins,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/plugins/{name}/versions/{version}",
+     .grpc_method = "mlos.v1.Management/GetPlugin",
+     .cli = "plugin show NAME VERSION",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugin,
+     .help = "One version of a plugin",
+     .example = "mlos plugin show onnxruntime 1.0.0"},
+    {.kind = K::kRemovePlugin,
+     .name = "plugin.remove",
+     .permission = kWritePlugins,
+     .rate = RateClass::kChange,
+     .http_method = "DELETE",
+     .http_path = "/api/v1/plugins/{name}/versions/{version}",
+     .grpc_method = "mlos.v1.Management/RemovePlugin",
+     .cli = "plugin remove NAME VERSION",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugin,
+     .help = "Forget a plugin version that is not loaded",
+     .example = "mlos plugin remove onnxruntime 1.0.0"},
+    {.kind = K::kLoadPlugin,
+     .name = "plugin.load",
+     .permission = kOperatePlugins,
+     .rate = RateClass::kHeavy,
+     .http_method = "POST",
+     .http_path = "/api/v1/plugins/{name}/versions/{version}/load",
+     .grpc_method = "mlos.v1.Management/LoadPlugin",
+     .cli = "plugin load NAME VERSION",
+     .wait = Wait::kCanGoOn,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugin,
+     .help = "Start the host of a plugin version",
+     .example = "mlos plugin load onnxruntime 1.0.0"},
+    {.kind = K::kUnloadPlugin,
+     .name = "plugin.unload",
+     .permission = kOperatePlugins,
+     .rate = RateClass::kHeavy,
+     .http_method = "POST",
+     .http_path = "/api/v1/plugins/{name}/versions/{version}/unload",
+     .grpc_method = "mlos.v1.Management/UnloadPlugin",
+     .cli = "plugin unload NAME VERSION",
+     .wait = Wait::kCanGoOn,
+     .takes = Takes::kNoBody,
+     .answers = O::kPlugin,
+     .help = "Stop the host of a plugin version",
+     .example = "mlos plugin unload onnxruntime 1.0.0"},
+    {.kind = K::kListModels,
+     .name = "model.list",
+     .permission = kSeeModels,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/models",
+     .grpc_method = "mlos.v1.Management/ListModels",
+     .cli = "model list",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kModels,
+     .help = "All models, every version",
+     .example = "mlos model list"},
+    {.kind = K::kRegisterModel,
+     .name = "model.register",
+     .permission = kWriteModels,
+     .rate = RateClass::kChange,
+     .http_method = "POST",
+     .http_path = "/api/v1/models",
+     .grpc_method = "mlos.v1.Management/RegisterModel",
+     .cli = "model register NAME PATH",
+     .wait = Wait::kNever,
+     .takes = Takes::kBody,
+     .fields = kRegisterModelFields,
+     .creates = true,
+     .answers = O::kModel,
+     .help = "Register a model; its first request loads it",
+     .example = "mlos model register digits examples/digits/model.onnx --version 2"},
+    {.kind = K::kGetModel,
+     .name = "model.versions",
+     .permission = kSeeModels,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/models/{name}",
+     .grpc_method = "mlos.v1.Management/ListModelVersions",
+     .cli = "model show NAME",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kModels,
+     .help = "The versions of one model",
+     .example = "mlos model show digits"},
+    {.kind = K::kGetModelVersion,
+     .name = "model.get",
+     .permission = kSeeModels,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/models/{name}/versions/{version}",
+     .grpc_method = "mlos.v1.Management/GetModel",
+     .cli = "model show NAME VERSION",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kModel,
+     .help = "One version of a model",
+     .example = "mlos model show digits 1"},
+    {.kind = K::kRemoveModel,
+     .name = "model.remove",
+     .permission = kWriteModels,
+     .rate = RateClass::kChange,
+     .http_method = "DELETE",
+     .http_path = "/api/v1/models/{name}/versions/{version}",
+     .grpc_method = "mlos.v1.Management/RemoveModel",
+     .cli = "model remove NAME [VERSION]",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kModel,
+     .help = "Forget a model version that is not loaded",
+     .example = "mlos model remove digits 1"},
+    {.kind = K::kLoadModel,
+     .name = "model.load",
+     .permission = kOperateModels,
+     .rate = RateClass::kHeavy,
+     .http_method = "POST",
+     .http_path = "/api/v1/models/{name}/versions/{version}/load",
+     .grpc_method = "mlos.v1.Management/LoadModel",
+     .cli = "model load NAME [VERSION]",
+     .wait = Wait::kCanGoOn,
+     .takes = Takes::kNoBody,
+     .answers = O::kModel,
+     .help = "Load a model version now, and keep it loaded",
+     .example = "mlos model load digits"},
+    {.kind = K::kUnloadModel,
+     .name = "model.unload",
+     .permission = kOperateModels,
+     .rate = RateClass::kHeavy,
+     .http_method = "POST",
+     .http_path = "/api/v1/models/{name}/versions/{version}/unload",
+     .grpc_method = "mlos.v1.Management/UnloadModel",
+     .cli = "model unload NAME [VERSION]",
+     .wait = Wait::kCanGoOn,
+     .takes = Takes::kNoBody,
+     .answers = O::kModel,
+     .help = "Unload a model version; it answers 503 until it is loaded again",
+     .example = "mlos model unload digits 1"},
+};
+
+static_assert(std::size(kOperations) == static_cast<size_t>(K::kCount),
+              "every OperationKind has one row");
+static_assert(All(kOperations, EveryColumnIsThere), "a row, or a field of it, lacks a column");
+static_assert(NoTwoClash(kOperations),
+              "two rows share a kind, a name, a route, a gRPC method, a command or a help text");
+static_assert(
+    All(kOperations, MethodIsSound),
+    "reading is GET, rate class read and verb read, all or none; bodies go with POST, PUT");
+static_assert(All(kOperations, BodyIsSound),
+              "Takes::kBody goes with fields that are In::kBody; a field is named once");
+static_assert(All(kOperations, PathIsSound), "routes are below /api/v1/, methods in Management");
+static_assert(All(kOperations, CommandIsSound),
+              "a command's arguments are the path's parameters and the positional fields, in "
+              "capitals, behind its words; its example begins with mlos and those words");
+
+constexpr std::string_view kVerbs[] = {"", "read", "write", "operate"};
+constexpr std::string_view kResources[] = {"", "daemon", "hosts", "plugins", "models"};
+static_assert(std::size(kVerbs) == static_cast<size_t>(Verb::kOperate) + 1);
+static_assert(std::size(kResources) == static_cast<size_t>(Resource::kModels) + 1);
+
+}  // namespace
+
+std::span<const OperationRow> Operations() { return kOperations; }
+
+const OperationRow& Row(OperationKind kind) {
+  for (const OperationRow& row : kOperations) {
+    if (row.kind == kind) return row;
+  }
+  return kOperations[0];  // kCount, which is no operation
+}
+
+const Field* FindField(const OperationRow& row, std::string_view name) {
+  for (const Field& field : row.fields) {
+    if (field.name == name) return &field;
+  }
+  return nullptr;
+}
+
+std::string PermissionText(Permission permission) {
+  return std::string(kResources[static_cast<size_t>(permission.resource)]) + ":" +
+         std::string(kVerbs[static_cast<size_t>(permission.verb)]);
+}
+
+std::string_view RateClassName(RateClass rate) {
+  constexpr std::string_view kNames[] = {"", "read", "change", "heavy"};
+  return kNames[static_cast<size_t>(rate)];
+}
+
+std::string_view TypeText(Type type) {
+  constexpr std::string_view kTexts[] = {"",
+                                         "a string",
+                                         "a string (an absolute path)",
+                                         "an integer from 0 on",
+                                         "an integer from 1 on",
+                                         "a boolean",
+                                         "an object"};
+  return kTexts[static_cast<size_t>(type)];
+}
+
+}  // namespace mlos::operations
