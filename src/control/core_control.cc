@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "control/objects.h"
 #include "operations/body.h"
+#include "operations/openapi.h"
 
 namespace mlos::control {
 namespace json = boost::json;
@@ -204,6 +205,8 @@ Outcome CoreControl::Read(const Operation& op) {
                      {"ready", manager_.Ready()},
                      {"auth", "off"},
                      {"sandbox_tier", "none"}});
+    case K::kGetOpenApi:
+      return Object(operations::OpenApi(version_));
     case K::kListHosts:
       return Object({{"hosts", HostList(manager_)}});
     case K::kListPlugins:

@@ -36,6 +36,7 @@ enum class OperationKind {
   kLoadModel,
   kUnloadModel,
   kRemoveModel,
+  kGetOpenApi,
   kCount,  // how many there are: each has its row
 };
 
@@ -87,6 +88,7 @@ enum class ObjectKind : uint8_t {
   kPlugins,
   kModel,
   kModels,
+  kDocument,
   kCount,
 };
 

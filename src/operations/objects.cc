@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operations/objects.h"
+
+#include <iterator>
+
+namespace mlos::operations {
+namespace {
+
+using O = ObjectKind;
+
+constexpr std::string_view kStates = "registered|loading|ready|draining|unloaded|failed";
+
+constexpr Member kStatus[] = {
+    {"version", Type::kString, Is::kOne, "Of this daemon"},
+    {"pid", Type::kInteger, Is::kOne, "Its process number"},
+    {"uptime_s", Type::kInteger, Is::kOne, "Seconds since it started"},
+    {"ready", Type::kBoolean, Is::kOne, "Everything that should be loaded is"},
+    {"auth", Type::kString, Is::kOne, "Whether requests need a credential", "required|off"},
+    {"sandbox_tier", Type::kString, Is::kOne, "How plugin hosts are confined"},
+};
+constexpr Member kHost[] = {
+    {"plugin", Type::kString, Is::kOne, "The plugin it runs"},
+    {"version", Type::kString, Is::kOne, "The plugin's version"},
+    {"pid", Type::kInteger, Is::kNullable, "Its process number; null while there is no process"},
+    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"tier", Type::kString, Is::kOne, "How it is confined"},
+    {"restarts", Type::kInteger, Is::kOne, "How often it died and was started again"},
+    {"rss_bytes", Type::kInteger, Is::kOne, "Resident memory"},
+};
+constexpr Member kHosts[] = {{"hosts", Type::kObject, Is::kList, "All plugin hosts", {}, O::kHost}};
+constexpr Member kPlugin[] = {
+    {"name", Type::kString, Is::kOne, "As its manifest has it"},
+    {"version", Type::kString, Is::kOne, "Semantic version, as its manifest has it"},
+    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
+    {"active", Type::kBoolean, Is::kOne, "This is the version that models run on"},
+    {"formats", Type::kString, Is::kList, "Of models that it claims"},
+    {"models", Type::kInteger, Is::kOne, "How many are loaded on it"},
+};
+constexpr Member kPlugins[] = {
+    {"plugins", Type::kObject, Is::kList, "By name and version", {}, O::kPlugin}};
+constexpr Member kModel[] = {
+    {"name", Type::kString, Is::kOne, "What requests call it"},
+    {"version", Type::kString, Is::kOne, "An integer from 1 on, as text"},
+    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
+    {"plugin", Type::kString, Is::kOne, "The plugin it is bound to"},
+    {"plugin_version", Type::kString, Is::kOne, "The version it runs on; empty while not loaded"},
+};
+constexpr Member kModels[] = {
+    {"models", Type::kObject, Is::kList, "By name and version", {}, O::kModel}};
+
+constexpr ObjectRow kObjects[] = {
+    {O::kStatus, "Status", "The daemon", kStatus},
+    {O::kHost, "Host", "A process that runs a plugin", kHost},
+    {O::kHosts, "Hosts", "Plugin hosts", kHosts},
+    {O::kPlugin, "Plugin", "One version of a plugin", kPlugin},
+    {O::kPlugins, "Plugins", "Versions of plugins", kPlugins},
+    {O::kModel, "Model", "One version of a model", kModel},
+    {O::kModels, "Models", "Versions of models", kModels},
+    {O::kDocument, "Document", "An OpenAPI 3.1 document", {}},
+};
+
+constexpr bool IsWhole(const Member& member) {
+  return !member.name.empty() && member.type != Type::kUnset && !member.help.empty() &&
+         (member.of == O::kUnset || member.type == Type::kObject);
+}
+
+constexpr bool EachIsThereOnce() {
+  for (size_t kind = 1; kind < static_cast<size_t>(O::kCount); ++kind) {
+    size_t found = 0;
+    for (const ObjectRow& row : kObjects) {
+      found += row.kind == static_cast<O>(kind) ? 1 : 0;
+      if (row.name.empty() || row.help.empty()) return false;
+      for (const Member& member : row.members) {
+        if (!IsWhole(member)) return false;
+      }
+    }
+    if (found != 1) return false;
+  }
+  return true;
+}
+static_assert(EachIsThereOnce(), "every ObjectKind has one row, with all columns");
+
+// The numbers are those of frontends/common/status_map.cc; a test compares.
+constexpr StatusRow kStatuses[] = {
+    {200, "", "Done; the object as it now is"},
+    {201, "", "Registered; the new object"},
+    {202, "", "Accepted with ?wait=false; the object's state tells how it goes on"},
+    {400, "INVALID_ARGUMENT", "The request is malformed"},
+    {401, "UNAUTHENTICATED", "No credential, or a bad one"},
+    {403, "PERMISSION_DENIED", "The credential does not allow this"},
+    {404, "NOT_FOUND", "There is no such object, or no such path"},
+    {409, "FAILED_PRECONDITION", "The object's state does not allow this"},
+    {409, "ALREADY_EXISTS", "It exists with other content"},
+    {429, "RESOURCE_EXHAUSTED", "Over a limit; Retry-After says when to come again"},
+    {500, "INTERNAL", "A fault of the daemon"},
+    {503, "UNAVAILABLE", "A plugin or model could not be loaded, or its host failed"},
+    {504, "DEADLINE_EXCEEDED", "It took longer than it may"},
+};
+
+}  // namespace
+
+std::span<const ObjectRow> Objects() { return kObjects; }
+
+const ObjectRow& Object(ObjectKind kind) {
+  for (const ObjectRow& row : kObjects) {
+    if (row.kind == kind) return row;
+  }
+  return kObjects[0];  // kUnset and kCount, which are no objects
+}
+
+std::span<const StatusRow> Statuses() { return kStatuses; }
+
+bool CanAnswer(const OperationRow& row, const StatusRow& status) {
+  switch (status.status) {
+    case 201:
+      return row.creates;
+    case 202:
+    case 503:
+    case 504:
+      return row.can_wait();
+    case 400:
+      return !row.fields.empty();
+    case 404:
+      return row.http_path.find('{') != std::string_view::npos || row.takes_body();
+    case 409:
+      return row.permission.verb != Verb::kRead;
+    default:
+      return true;
+  }
+}
+
+}  // namespace mlos::operations
