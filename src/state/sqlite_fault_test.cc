@@ -33,7 +33,7 @@ struct Disk {
 // One run of the script on a disk that fails at one point.
 class Script {
  public:
-  Script(FaultVfs* vfs, Start start, const Disk& disk, int at) : vfs_(*vfs), disk_(disk) {
+  Script(FaultVfs* vfs, Start start, const Disk& disk, int at) : vfs_(*vfs), disk_(disk), at_(at) {
     options_.vfs = vfs->name();
     options_.checkpoint_frames = 12;
     if (start == Start::kLeftByCrash) LeaveByCrash();
@@ -47,7 +47,7 @@ class Script {
     const bool fired = vfs_.fired();
     vfs_.Arm({});
     if (disk_.power_goes) {
-      std::mt19937 random(static_cast<uint32_t>(number_));
+      std::mt19937 random(static_cast<uint32_t>(at_));
       vfs_.LosePower(&random);
     }
     CheckAfterwards();
@@ -133,6 +133,7 @@ class Script {
 
   FaultVfs& vfs_;
   const Disk disk_;
+  const int at_;
   TestDirectory directory_;
   SqliteOptions options_;
   MemoryStore model_;

@@ -66,6 +66,7 @@ Status SqliteStore::Connect() {
   }
   MLOS_RETURN_IF_ERROR(PrepareStatements());
   connection_.KeepLogOnClose(false);
+  open_ = true;
   return OkStatus();
 }
 
@@ -127,7 +128,7 @@ Status SqliteStore::PrepareStatements() {
 }
 
 SqliteStore::~SqliteStore() {
-  if (!in_use_ || !closed_.ok()) return;
+  if (!open_ || !in_use_ || !closed_.ok()) return;
   // From here on the file is complete without a log.  If this fails it merely
   // goes on saying that it is not.
   int code = begin_.Run();

@@ -74,6 +74,7 @@ class SqliteStore final : public StateStore {
   Statement begin_, commit_, rollback_, select_, upsert_, remove_, write_seal_;
 
   ContentSeal seal_;     // over what is committed
+  bool open_ = false;    // the file was found sound; until then it is not touched
   bool in_use_ = false;  // the file says that it is not complete without its log
   // The first commit moves the log in any case: then the file itself says so.
   int move_log_at_ = 0;
