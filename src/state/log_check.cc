@@ -80,9 +80,12 @@ class Follower {
     const uint64_t salt = Salt(&frame[8]);
     const bool sound = sum == before_ && salt == header_.salt;
     const bool commit = BigEndian(&frame[4]) != 0;
+    const bool again = sound && !pages_.insert(BigEndian(&frame[0])).second;
     if (sound && !broken_) {
       ++pending_;
-      if (commit) taken_ += std::exchange(pending_, 0);
+      if (!commit) return;
+      taken_ += std::exchange(pending_, 0);
+      pages_.clear();
       return;
     }
     broken_ = true;
@@ -90,8 +93,8 @@ class Follower {
     // they differ in both halves of the salt.
     const uint64_t other = salt ^ header_.salt;
     if ((other >> 32) != 0 && (other & 0xffffffff) != 0) return;
-    // One commit has one end, and each page once.
-    second_commit_ |= !pages_.insert(BigEndian(&frame[0])).second;
+    // One commit has one end, and each page once; the seal's is in all.
+    second_commit_ |= again;
     if (sound && commit && second_commit_) lost_ = true;
     second_commit_ |= commit;
   }
@@ -104,7 +107,7 @@ class Follower {
   int64_t taken_ = 0;
   bool broken_ = false;         // SQLite stops here
   bool second_commit_ = false;  // the commit that was broken is over
-  std::set<uint32_t> pages_;    // of the frames since
+  std::set<uint32_t> pages_;    // of the sound frames since the last end
   bool lost_ = false;
 };
 

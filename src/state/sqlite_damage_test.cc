@@ -124,6 +124,18 @@ TEST_F(SqliteDamageTest, BitsOfTheLog) {
   EXPECT_GT(refused, 300);
 }
 
+// Two commits that look as one: told apart by a page that both wrote.
+TEST_F(SqliteDamageTest, ACommitWithoutItsEnd) {
+  std::string damaged = live_log_;
+  const size_t end = 32 + (static_cast<size_t>(taken_before_last_) - 1) * 4120;
+  ASSERT_NE(damaged.substr(end + 4, 4), std::string(4, '\0'));
+  damaged.replace(end + 4, 4, std::string(4, '\0'));
+  EXPECT_EQ(Try(live_file_, &damaged), Result::kRefused);
+  damaged.replace(end, 4120 / 2,
+                  std::string(4120 / 2, '\0'));  // nor anything else of its last frame
+  EXPECT_EQ(Try(live_file_, &damaged), Result::kRefused);
+}
+
 TEST_F(SqliteDamageTest, LengthOfTheLog) {
   for (size_t length = 0; length < live_log_.size(); length += 1 + random_() % 9000) {
     SCOPED_TRACE(length);

@@ -34,16 +34,18 @@ class StateStore {
  public:
   virtual ~StateStore() = default;
 
-  // Everything that is kept, by kind and key.
+  // Everything that is kept, by kind and key in the order of their bytes.
   virtual StatusOr<std::vector<Record>> Load() = 0;
 
   // All changes or none, and durable once OK is returned: they survive the end
   // of the process and of the machine's power.  On any error nothing changed
   // for the next Load in this process:
-  //   RESOURCE_EXHAUSTED  the disk is full; later calls may succeed
+  //   INVALID_ARGUMENT    a record is larger than the store can keep
+  //   RESOURCE_EXHAUSTED  the disk is full, or memory; later calls may succeed
   //   UNAVAILABLE         the disk refuses to write; when a write was lost on
   //                       its way to the disk, so do all later calls, until
-  //                       the store is opened anew
+  //                       the store is opened anew (this change may then be
+  //                       there after all, whole)
   virtual Status Commit(std::span<const Change> changes) = 0;
 };
 
