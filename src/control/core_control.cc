@@ -15,25 +15,29 @@ using K = OperationKind;
 
 namespace {
 
+// The request that shows what an operation is about.
+std::string ListOf(const Operation& op) {
+  const bool plugin =
+      operations::Row(op.kind).permission.resource == operations::Resource::kPlugins;
+  return operations::RequestText(operations::Row(plugin ? K::kListPlugins : K::kListModels));
+}
+
 // What to do next, by what went wrong.
 std::string HintFor(const Operation& op, const Status& status) {
+  const operations::OperationRow& row = operations::Row(op.kind);
   switch (status.code()) {
     case StatusCode::kNotFound:
       return op.kind == K::kRegisterPlugin || op.kind == K::kRegisterModel
                  ? "check the path: it is a path on the machine that mlosd runs on"
-                 : "list what there is: GET /api/v1/plugins, GET /api/v1/models";
+                 : "list what there is: " + ListOf(op);
     case StatusCode::kAlreadyExists:
-      return "register it under another version, or DELETE the registered one";
+      return "register it under another version, or remove the registered one; see " + ListOf(op);
     case StatusCode::kFailedPrecondition:
-      return "GET the object to see its state";
+      return "see its state: " + ListOf(op);
     case StatusCode::kUnavailable:
       return "the object's \"reason\" says what failed; mend it and load again";
     case StatusCode::kInvalidArgument:
-      for (const OperationRow& row : Operations()) {
-        if (row.kind != op.kind || !row.takes_body) continue;
-        return fmt::format("{} {}: {}", row.http_method, row.http_path, row.help);
-      }
-      return {};
+      return operations::RequestText(row) + ": " + std::string(row.help);
     default:
       return {};
   }

@@ -299,6 +299,18 @@ const OperationRow& Row(OperationKind kind) {
   return kOperations[0];  // kCount, which is no operation
 }
 
+std::string RequestText(const OperationRow& row) {
+  std::string text = std::string(row.http_method) + " " + std::string(row.http_path);
+  if (!row.takes_body()) return text;
+  const char* separator = " {";
+  for (const Field& field : row.fields) {
+    if (field.in != In::kBody) continue;
+    text += separator + ("\"" + std::string(field.name)) + (field.required() ? "\"" : "\"?");
+    separator = ",";
+  }
+  return text + "}";
+}
+
 const Field* FindField(const OperationRow& row, std::string_view name) {
   for (const Field& field : row.fields) {
     if (field.name == name) return &field;

@@ -150,6 +150,9 @@ struct OperationRow {
 
 std::span<const OperationRow> Operations();
 const OperationRow& Row(OperationKind kind);
+// What to send: "POST /api/v1/models {\"name\",\"path\",\"version\"?}", where ?
+// marks what may be left out.
+std::string RequestText(const OperationRow& row);
 const Field* FindField(const OperationRow& row, std::string_view name);  // or nullptr
 
 }  // namespace mlos::operations

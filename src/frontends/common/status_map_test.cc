@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "operations/objects.h"
+
 namespace mlos::frontend {
 namespace {
 
@@ -32,6 +34,20 @@ TEST(StatusMap, SaysWhatTheProtocolSays) {
   EXPECT_EQ(HttpStatus(StatusCode::kFailedPrecondition, kM), 409);
   EXPECT_EQ(HttpStatus(StatusCode::kUnauthenticated, kM), 401);
   EXPECT_EQ(HttpStatus(static_cast<StatusCode>(99), kM), 500);
+}
+
+TEST(StatusMap, IsWhatTheManagementReferenceSays) {
+  for (const operations::StatusRow& row : operations::Statuses()) {
+    if (row.code.empty()) continue;
+    bool found = false;
+    for (int code = 0; code <= 16; ++code) {
+      if (CodeName(static_cast<StatusCode>(code)) != row.code) continue;
+      found = true;
+      EXPECT_EQ(HttpStatus(static_cast<StatusCode>(code), Surface::kManagement), row.status)
+          << row.code;
+    }
+    EXPECT_TRUE(found) << row.code;
+  }
 }
 
 TEST(StatusMap, OnlyWhatPassesIsRetried) {
