@@ -3,13 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process_memory.h"
 
 namespace mlos::backend {
 namespace {
@@ -19,6 +18,8 @@ constexpr uint32_t kLoggedLinesPerSecond = 50;
 // A host that lived this long had started well: its death counts afresh.
 constexpr uint64_t kStableNanos = 10 * kNanosPerSecond;
 constexpr uint32_t kMaxQuickDeaths = 6;
+// Less is not worth a new process, whatever share it is.
+constexpr uint64_t kToleratedResidue = 8 << 20;
 
 std::vector<OwnedFd> Duplicate(const std::vector<OwnedFd>& fds) {
   std::vector<OwnedFd> out;
@@ -53,12 +54,11 @@ std::string_view HostStateName(HostState state) {
 }
 
 PluginHost::PluginHost(EventLoop& loop, HostSpec spec,
-                       std::vector<std::shared_ptr<ChannelPort>> ports,
-                       std::function<void(const Status&)> on_failed)
+                       std::vector<std::shared_ptr<ChannelPort>> ports, Events events)
     : loop_(loop),
       spec_(std::move(spec)),
       ports_(std::move(ports)),
-      on_failed_(std::move(on_failed)),
+      events_(std::move(events)),
       timer_(loop.io()) {}
 
 std::string PluginHost::Label() const {
@@ -106,6 +106,7 @@ void PluginHost::Launch() {
     if (const auto self = weak.lock()) self->OnExit(how);
   };
   started_ns_ = NowNanos();
+  unloaded_bytes_ = residue_bytes_ = 0;
   StatusOr<std::shared_ptr<HostProcess>> process =
       HostProcess::Launch(loop_, spec_.program, Label(), std::move(events));
   if (!process.ok()) {
@@ -195,10 +196,29 @@ void PluginHost::LoadNext(std::map<uint32_t, ModelFiles>::iterator model) {
     return;
   }
   const uint32_t handle = model->first;
-  Step(hostlink::EncodeLoadModel(model->second.load, Duplicate(model->second.fds)),
-       spec_.load_limit_ms, [handle](PluginHost& self, const boost::json::object&) {
-         self.LoadNext(self.models_.upper_bound(handle));
-       });
+  process_->Request(hostlink::EncodeLoadModel(model->second.load, Duplicate(model->second.fds)),
+                    spec_.load_limit_ms,
+                    [weak = weak_from_this(), process = std::weak_ptr<HostProcess>(process_),
+                     handle](const StatusOr<boost::json::object>& reply) {
+                      const auto self = weak.lock();
+                      const auto host = process.lock();
+                      if (self == nullptr || host == nullptr || host->ended()) return;
+                      if (host == self->process_ && self->ComingUp()) {
+                        self->OnReloaded(handle, reply);
+                      }
+                    });
+}
+
+// One model that does not come back must not keep the others from it.
+void PluginHost::OnReloaded(uint32_t handle, const StatusOr<boost::json::object>& reply) {
+  if (reply.ok()) {
+    NoteLoaded(handle, *reply);
+  } else {
+    models_.erase(handle);
+    taken_.erase(handle);
+    events_.on_model_lost(handle, reply.status());
+  }
+  LoadNext(models_.upper_bound(handle));
 }
 
 void PluginHost::Serve() {
@@ -250,6 +270,12 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
                       if (info.ok()) {
                         const uint32_t handle = kept->load.handle;
                         self->models_.emplace(handle, std::move(*kept));
+                        self->NoteLoaded(handle, *reply);
+                      } else {
+                        // Nobody will use what cannot be described.
+                        self->process_->Request(hostlink::EncodeUnloadModel(kept->load.handle),
+                                                self->spec_.load_limit_ms,
+                                                [](const StatusOr<boost::json::object>&) {});
                       }
                       done(std::move(info));
                     });
@@ -265,13 +291,40 @@ void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) 
     done(OkStatus());  // it is gone, or about to be, with its host
     return;
   }
-  process_->Request(hostlink::EncodeUnloadModel(handle), spec_.load_limit_ms,
-                    [done](const StatusOr<boost::json::object>& reply) {
-                      // A host that died has unloaded it as well.
-                      done(reply.ok() || reply.status().code() == StatusCode::kUnavailable
-                               ? OkStatus()
-                               : reply.status());
-                    });
+  process_->Request(
+      hostlink::EncodeUnloadModel(handle), spec_.load_limit_ms,
+      [weak = weak_from_this(), handle, done](const StatusOr<boost::json::object>& reply) {
+        const auto self = weak.lock();
+        if (self != nullptr && reply.ok()) self->NoteUnloaded(handle, *reply);
+        // A host that died has unloaded it as well.
+        done(reply.ok() || reply.status().code() == StatusCode::kUnavailable ? OkStatus()
+                                                                             : reply.status());
+      });
+}
+
+StatusOr<ModelFiles> PluginHost::CopyModel(uint32_t handle) const {
+  const auto it = models_.find(handle);
+  if (it == models_.end()) return Unavailable(Label() + " has lost the model");
+  return ModelFiles{it->second.load, Duplicate(it->second.fds)};
+}
+
+// What the host measures is a word of an untrusted process: the worst that a
+// false one brings is a restart of that process.
+void PluginHost::NoteLoaded(uint32_t handle, const boost::json::object& reply) {
+  taken_[handle] = hostlink::MemoryIn(reply, "taken_bytes");
+}
+
+void PluginHost::NoteUnloaded(uint32_t handle, const boost::json::object& reply) {
+  const auto taken = taken_.find(handle);
+  if (taken == taken_.end()) return;
+  const uint64_t released = hostlink::MemoryIn(reply, "released_bytes");
+  unloaded_bytes_ += taken->second;
+  residue_bytes_ += taken->second - std::min(taken->second, released);
+  taken_.erase(taken);
+}
+
+bool PluginHost::KeepsMemory() const {
+  return residue_bytes_ > std::max(unloaded_bytes_ / 10, kToleratedResidue);
 }
 
 // --------------------------------------------------------------------- ending
@@ -345,7 +398,7 @@ void PluginHost::GiveUp(const Status& status) {
     std::exchange(started_, nullptr)(status);
   } else {
     Log(LogLevel::kError, "{}", Message(status));
-    on_failed_(status);
+    events_.on_failed(status);
   }
 }
 
@@ -401,16 +454,7 @@ void PluginHost::OnOutput(std::string_view line) {
 }
 
 uint64_t PluginHost::rss_bytes() const {
-  if (process_ == nullptr) return 0;
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/statm", process_->pid());
-  std::FILE* file = std::fopen(path, "re");
-  if (file == nullptr) return 0;
-  unsigned long size = 0;
-  unsigned long resident = 0;
-  const int got = std::fscanf(file, "%lu %lu", &size, &resident);
-  std::fclose(file);
-  return got == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+  return process_ == nullptr ? 0 : ReadProcessMemory(process_->pid()).resident;
 }
 
 }  // namespace mlos::backend

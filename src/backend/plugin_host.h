@@ -46,15 +46,22 @@ struct ModelFiles {
 
 class PluginHost : public std::enable_shared_from_this<PluginHost> {
  public:
-  // `on_failed`: it will not be restarted any more.
+  struct Events {
+    // It will not be restarted any more.
+    std::function<void(const Status&)> on_failed;
+    // A successor could not load a model that its predecessor had; the others serve.
+    std::function<void(uint32_t handle, const Status&)> on_model_lost;
+  };
   PluginHost(EventLoop& loop, HostSpec spec, std::vector<std::shared_ptr<ChannelPort>> ports,
-             std::function<void(const Status&)> on_failed);
+             Events events);
 
   void Start(std::function<void(Status)> done);
   // The reply carries the model's description.  A host that is on its way back
   // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
+  // The files of a loaded model, for another host.
+  StatusOr<ModelFiles> CopyModel(uint32_t handle) const;
   // Finishes what was claimed, ends the process.  `done` comes always, to
   // everybody who asked.
   void Stop(std::function<void()> done);
@@ -64,6 +71,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   uint32_t restarts() const { return restarts_; }
   const std::string& last_exit() const { return last_exit_; }
   uint64_t rss_bytes() const;
+  // More than a tenth of what unloaded models had taken stays resident.
+  bool KeepsMemory() const;
   const hostlink::StartPlugin& plugin() const { return spec_.start; }
   const boost::json::object& properties() const { return properties_; }
   const std::deque<std::string>& output() const { return output_; }
@@ -77,6 +86,9 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   using Next = std::function<void(PluginHost&, const boost::json::object&)>;
   void Step(hostlink::Frame frame, uint64_t limit_ms, Next next);
   void AttachNext(size_t port);
+  void OnReloaded(uint32_t handle, const StatusOr<boost::json::object>& reply);
+  void NoteLoaded(uint32_t handle, const boost::json::object& reply);
+  void NoteUnloaded(uint32_t handle, const boost::json::object& reply);
   void LoadNext(std::map<uint32_t, ModelFiles>::iterator model);
   void Serve();
   void StartFailed(const Status& status);
@@ -93,11 +105,14 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   EventLoop& loop_;
   HostSpec spec_;
   std::vector<std::shared_ptr<ChannelPort>> ports_;
-  std::function<void(const Status&)> on_failed_;
+  Events events_;
   std::function<void(Status)> started_;
   std::vector<std::function<void()>> stopped_;
   std::shared_ptr<HostProcess> process_;
   std::map<uint32_t, ModelFiles> models_;
+  std::map<uint32_t, uint64_t> taken_;  // bytes of memory that loading each took
+  uint64_t unloaded_bytes_ = 0;         // what models that are gone had taken
+  uint64_t residue_bytes_ = 0;          // what of that the process kept
   // Made while no host was ready to take them.
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
   std::vector<std::function<void()>> deferred_;  // until it is back, or given up

@@ -5,17 +5,22 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/openat2.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <map>
 #include <memory>
 
 #include "base/name.h"
 
 namespace mlos::catalog {
 namespace {
+
+constexpr size_t kHashBlock = 256 << 10;
 
 // Relative to `directory`, never leaving it, never through a link.
 OwnedFd OpenBeneath(int directory, const std::string& name, int flags) {
@@ -42,8 +47,9 @@ bool PlainFileName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
-Status ListFiles(int directory, const std::string& prefix, int depth,
-                 std::vector<std::string>* files) {
+using Found = std::map<std::string, FileIdentity>;
+
+Status ListFiles(int directory, const std::string& prefix, int depth, Found* found) {
   if (depth > kMaxArtefactDepth) {
     return InvalidArgument(
         fmt::format("the model's directory is nested deeper than {} levels", kMaxArtefactDepth));
@@ -63,10 +69,10 @@ Status ListFiles(int directory, const std::string& prefix, int depth,
     if (S_ISDIR(st.st_mode)) {
       const OwnedFd child = OpenBeneath(directory, name, O_RDONLY | O_DIRECTORY);
       if (!child) return ErrnoStatus(fmt::format("{} cannot be opened", Quoted(name)));
-      MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, files));
+      MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, found));
     } else if (S_ISREG(st.st_mode)) {
-      files->push_back(prefix + name);
-      if (files->size() > kMaxArtefactFiles) {
+      found->emplace(prefix + name, IdentityOf(st));
+      if (found->size() > kMaxArtefactFiles) {
         return InvalidArgument(fmt::format(
             "the model's directory holds more than {} files: register a directory of its own",
             kMaxArtefactFiles));
@@ -130,12 +136,17 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
       return InvalidArgument("a model file's name must be printable ASCII");
     }
     artefact.files.push_back(artefact.main_file);
+    artefact.identities.push_back(IdentityOf(st));
   } else if (S_ISDIR(st.st_mode)) {
     artefact.directory = path;
     const OwnedFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!directory) return ErrnoStatus("the model's directory cannot be opened");
-    MLOS_RETURN_IF_ERROR(ListFiles(directory.get(), "", 1, &artefact.files));
-    std::sort(artefact.files.begin(), artefact.files.end());
+    Found found;
+    MLOS_RETURN_IF_ERROR(ListFiles(directory.get(), "", 1, &found));
+    for (auto& [file, identity] : found) {
+      artefact.files.push_back(file);
+      artefact.identities.push_back(identity);
+    }
     MLOS_ASSIGN_OR_RETURN(artefact.main_file, PickMain(artefact, formats, wanted));
   } else {
     return InvalidArgument(fmt::format(
@@ -146,20 +157,53 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
   return artefact;
 }
 
-StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact) {
+StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact,
+                                            std::vector<size_t>* changed) {
   const OwnedFd directory(open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return ErrnoStatus("the model's directory cannot be opened");
   std::vector<OwnedFd> out;
-  for (const std::string& file : artefact.files) {
+  for (size_t i = 0; i < artefact.files.size(); ++i) {
+    const std::string& file = artefact.files[i];
     OwnedFd fd = OpenBeneath(directory.get(), file, O_RDONLY | O_NONBLOCK);
     if (!fd) return ErrnoStatus(fmt::format("the model's file {} cannot be opened", Quoted(file)));
     struct stat st;
     if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
       return InvalidArgument(fmt::format("the model's file {} is not a plain file", Quoted(file)));
     }
+    if (!IdentityOf(st).SameStat(artefact.identities[i])) changed->push_back(i);
     out.push_back(std::move(fd));
   }
   return out;
+}
+
+FileIdentity IdentityOf(const struct stat& st) {
+  FileIdentity id;
+  id.bytes = static_cast<uint64_t>(st.st_size);
+  id.modified_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
+  return id;
+}
+
+StatusOr<std::string> Sha256Of(int fd) {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        EVP_MD_CTX_free);
+  if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
+    return Internal("no checksum can be computed");
+  }
+  std::vector<char> block(kHashBlock);
+  for (off_t at = 0;;) {
+    const ssize_t n = pread(fd, block.data(), block.size(), at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus("a file cannot be read");
+    if (n == 0) break;
+    EVP_DigestUpdate(context.get(), block.data(), static_cast<size_t>(n));
+    at += n;
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest, &size);
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
 }
 
 }  // namespace mlos::catalog

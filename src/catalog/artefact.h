@@ -5,6 +5,9 @@
 // own directory, and no symbolic link at all.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,14 +17,34 @@
 
 namespace mlos::catalog {
 
+// What a file was when it was registered.  Where size and time differ but a
+// checksum is known, equal content is the same file: copies and touches count
+// as no change.
+struct FileIdentity {
+  uint64_t bytes = 0;
+  int64_t modified_ns = 0;
+  std::string sha256;  // hexadecimal; empty: not known yet
+
+  bool SameStat(const FileIdentity& other) const {
+    return bytes == other.bytes && modified_ns == other.modified_ns;
+  }
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+FileIdentity IdentityOf(const struct stat& st);
+// Of an open file: its checksum, read from its beginning to its end; the
+// position of the descriptor stays where it is.
+StatusOr<std::string> Sha256Of(int fd);
+
 constexpr size_t kMaxArtefactFiles = 200;
 constexpr int kMaxArtefactDepth = 8;
 
 struct Artefact {
-  std::string directory;           // absolute
-  std::vector<std::string> files;  // relative to it, sorted
-  std::string main_file;           // one of them
-  std::string format;              // the main file's extension: "onnx"
+  std::string directory;                 // absolute
+  std::vector<std::string> files;        // relative to it, sorted
+  std::vector<FileIdentity> identities;  // of each of them
+  std::string main_file;                 // one of them
+  std::string format;                    // the main file's extension: "onnx"
 };
 
 // Looks at `path`, an absolute path of a file or a directory.  A file stands
@@ -31,7 +54,9 @@ struct Artefact {
 StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::string>& formats,
                                 std::string_view wanted);
 
-// Opens every file for reading, in the order of `files`.
-StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact);
+// Opens every file for reading, in the order of `files`.  A file that is not
+// the one that was registered by its size and time goes into `changed`, by its
+// place in `files`: whether it is the same is for its checksum to say.
+StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact, std::vector<size_t>* changed);
 
 }  // namespace mlos::catalog

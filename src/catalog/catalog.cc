@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 
 #include "base/name.h"
+#include "catalog/codec.h"
 
 namespace mlos::catalog {
 namespace {
@@ -16,12 +18,7 @@ namespace {
 StatusOr<FileIdentity> Identify(const std::string& path, std::string_view what) {
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return ErrnoStatus(what);
-  FileIdentity id;
-  id.device = st.st_dev;
-  id.inode = st.st_ino;
-  id.bytes = static_cast<uint64_t>(st.st_size);
-  id.modified_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
-  return id;
+  return IdentityOf(st);
 }
 
 // The same path written in one way: "/a//b/./" -> "/a/b".  ".." stays: what it
@@ -53,10 +50,6 @@ std::string Names(const Map& map) {
   return out.empty() ? "none" : out;
 }
 
-bool Loaded(State state) {
-  return state == State::kLoading || state == State::kReady || state == State::kDraining;
-}
-
 // "default_model_filename" of a ModelConfig, or empty.
 std::string WantedFile(const boost::json::object& config) {
   const auto* value = config.if_contains("default_model_filename");
@@ -65,22 +58,24 @@ std::string WantedFile(const boost::json::object& config) {
 
 }  // namespace
 
-std::string_view StateName(State state) {
-  switch (state) {
-    case State::kRegistered:
-      return "registered";
-    case State::kLoading:
-      return "loading";
-    case State::kReady:
-      return "ready";
-    case State::kDraining:
-      return "draining";
-    case State::kUnloaded:
+std::string_view DesiredName(Desired desired) {
+  switch (desired) {
+    case Desired::kOnDemand:
+      return "on_demand";
+    case Desired::kLoaded:
+      return "loaded";
+    case Desired::kUnloaded:
       return "unloaded";
-    case State::kFailed:
-      return "failed";
   }
-  return "failed";
+  return "unloaded";
+}
+
+std::string Label(const PluginVersion& p) {
+  return fmt::format("plugin {} {}", p.manifest.name, p.manifest.version);
+}
+
+std::string Label(const ModelVersion& m) {
+  return fmt::format("model {} version {}", m.name, m.version);
 }
 
 StatusOr<uint64_t> ParseModelVersion(std::string_view text) {
@@ -94,7 +89,8 @@ StatusOr<uint64_t> ParseModelVersion(std::string_view text) {
   return version;
 }
 
-StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& given) {
+StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& given,
+                                                            const std::string& source) {
   if (given.empty() || given[0] != '/' || given.size() >= 4096 ||
       given.find('\0') != std::string::npos) {
     return InvalidArgument(
@@ -105,26 +101,46 @@ StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& g
   MLOS_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(path));
   MLOS_ASSIGN_OR_RETURN(const FileIdentity library,
                         Identify(path + "/" + manifest.library, "the plugin's library"));
-  PluginVersions& versions = plugins_[manifest.name];
-  const auto it = versions.find(manifest.semantic_version);
-  if (it != versions.end()) {
-    PluginVersion& known = *it->second;
-    if (known.directory == path && known.library == library &&
-        SameManifest(known.manifest, manifest)) {
+  const auto name = plugins_.find(manifest.name);
+  if (name != plugins_.end()) {
+    const auto it = name->second.find(manifest.semantic_version);
+    if (it != name->second.end()) {
+      PluginVersion& known = *it->second;
+      const bool same = known.directory == path && known.library.SameStat(library) &&
+                        SameManifest(known.manifest, manifest);
+      const Answer answer =
+          PluginAnswer(same ? Change::kRegisterSame : Change::kRegisterOther, known.state);
+      MLOS_RETURN_IF_ERROR(Refusal(answer, Label(known)));
       return Registered<PluginVersion>{&known, false};
     }
-    return AlreadyExists(fmt::format(
-        "plugin {} {} is registered with other content: raise `version` in plugin.yaml, or remove "
-        "the registered one first",
-        manifest.name, manifest.version));
   }
   auto record = std::make_unique<PluginVersion>();
   record->directory = path;
+  record->source = source;
   record->library = library;
   record->manifest = std::move(manifest);
+  MLOS_RETURN_IF_ERROR(Put(kPluginKind, KeyOf(*record), Encode(*record)));
   PluginVersion* raw = record.get();
-  versions.emplace(raw->manifest.semantic_version, std::move(record));
+  plugins_[raw->manifest.name].emplace(raw->manifest.semantic_version, std::move(record));
   return Registered<PluginVersion>{raw, true};
+}
+
+StatusOr<Registered<PluginVersion>> Catalog::AdoptPlugin(const std::string& given) {
+  const std::string path = TidyPath(given);
+  MLOS_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(path));
+  const auto found = FindPlugin(manifest.name, manifest.version);
+  if (!found.ok() || (*found)->directory != path || IsLoaded((*found)->state)) {
+    return RegisterPlugin(path);
+  }
+  PluginVersion& known = **found;
+  MLOS_ASSIGN_OR_RETURN(FileIdentity library,
+                        Identify(path + "/" + manifest.library, "the plugin's library"));
+  if (library.SameStat(known.library)) library.sha256 = known.library.sha256;
+  MLOS_RETURN_IF_ERROR(Store(known, [&](PluginVersion& p) {
+    p.manifest = manifest;
+    p.library = library;
+  }));
+  return Registered<PluginVersion>{&known, false};
 }
 
 std::vector<std::string> Catalog::Formats(const std::string& plugin) const {
@@ -151,10 +167,12 @@ StatusOr<std::string> Catalog::PluginFor(const Artefact& artefact, const std::st
   }
   if (claim.size() == 1) return claim.front();
   if (claim.empty()) {
+    std::string formats;
+    for (const std::string& f : Formats("")) formats += (formats.empty() ? "" : ", ") + f;
     return InvalidArgument(fmt::format(
-        "no registered plugin claims the format of {} (registered: {}): register one, or name it "
-        "with \"plugin\"",
-        Quoted(path, 200), Names(plugins_)));
+        "no registered plugin claims the format \"{}\" of {} (plugins: {}; formats: {}): register "
+        "one that does, or name one with \"plugin\"",
+        artefact.format, Quoted(path, 200), Names(plugins_), formats.empty() ? "none" : formats));
   }
   return InvalidArgument(
       fmt::format("plugins {} and {} both claim the format \"{}\": name one with "
@@ -178,17 +196,15 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   if (spec.plugin.empty()) {
     MLOS_ASSIGN_OR_RETURN(spec.plugin, PluginFor(artefact, spec.path));
   }
-  ModelVersions& versions = models_[spec.name];
-  const auto it = versions.find(spec.version);
-  if (it != versions.end()) {
-    ModelVersion& known = *it->second;
-    if (known.path == spec.path && known.plugin == spec.plugin && known.config == spec.config) {
-      return Registered<ModelVersion>{&known, false};
-    }
-    return AlreadyExists(fmt::format(
-        "model {} version {} is registered with another path, plugin or configuration: choose "
-        "another version, or remove the registered one first",
-        spec.name, spec.version));
+  const auto name = models_.find(spec.name);
+  if (name != models_.end() && name->second.count(spec.version) != 0) {
+    ModelVersion& known = *name->second.at(spec.version);
+    const bool same = known.path == spec.path && known.plugin == spec.plugin &&
+                      known.config == spec.config && known.metadata == spec.metadata;
+    const Answer answer =
+        ModelAnswer(same ? Change::kRegisterSame : Change::kRegisterOther, known.state);
+    MLOS_RETURN_IF_ERROR(Refusal(answer, Label(known)));
+    return Registered<ModelVersion>{&known, false};
   }
   auto record = std::make_unique<ModelVersion>();
   record->name = std::move(spec.name);
@@ -197,18 +213,29 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   record->artefact = std::move(artefact);
   record->plugin = std::move(spec.plugin);
   record->config = std::move(spec.config);
-  record->id = next_id_++;
+  record->metadata = std::move(spec.metadata);
+  record->owner = std::move(spec.owner);
+  MLOS_RETURN_IF_ERROR(Put(kModelKind, KeyOf(*record), Encode(*record)));
   ModelVersion* raw = record.get();
-  versions.emplace(raw->version, std::move(record));
+  Insert(std::move(record));
   return Registered<ModelVersion>{raw, true};
 }
 
+void Catalog::Insert(std::unique_ptr<ModelVersion> record) {
+  record->id = next_id_++;
+  by_id_.emplace(record->id, record.get());
+  models_[record->name].emplace(record->version, std::move(record));
+}
+
+Status Catalog::HasPlugin(std::string_view name) const {
+  if (plugins_.find(name) != plugins_.end()) return OkStatus();
+  return NotFound(
+      fmt::format("there is no plugin {} (registered: {})", Quoted(name), Names(plugins_)));
+}
+
 StatusOr<PluginVersion*> Catalog::FindPlugin(std::string_view name, std::string_view version) {
+  MLOS_RETURN_IF_ERROR(HasPlugin(name));
   const auto it = plugins_.find(name);
-  if (it == plugins_.end() || it->second.empty()) {
-    return NotFound(
-        fmt::format("there is no plugin {} (registered: {})", Quoted(name), Names(plugins_)));
-  }
   for (const auto& [number, record] : it->second) {
     if (record->manifest.version == version) return record.get();
   }
@@ -221,7 +248,10 @@ StatusOr<ModelVersion*> Catalog::FindModel(std::string_view name, std::string_vi
     return NotFound(
         fmt::format("there is no model {} (registered: {})", Quoted(name), Names(models_)));
   }
-  const StatusOr<uint64_t> number = ParseModelVersion(version);
+  const ModelGroup& group = Group(name);
+  const auto label = group.labels.find(version);
+  const StatusOr<uint64_t> number =
+      label != group.labels.end() ? label->second : ParseModelVersion(version);
   const auto found = number.ok() ? it->second.find(*number) : it->second.end();
   if (found == it->second.end()) {
     return NotFound(fmt::format("model \"{}\" has no version {}", name, Quoted(version)));
@@ -238,12 +268,25 @@ PluginVersion* Catalog::ActivePlugin(std::string_view name) {
   return nullptr;
 }
 
+ModelVersion* Catalog::FindModel(uint64_t id) {
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second;
+}
+
+PluginVersion* Catalog::PreviousPlugin(std::string_view name) {
+  const auto it = plugins_.find(name);
+  if (it == plugins_.end()) return nullptr;
+  for (const auto& [number, record] : it->second) {
+    if (record->previous) return record.get();
+  }
+  return nullptr;
+}
+
 Status Catalog::RemovePlugin(std::string_view name, std::string_view version) {
   MLOS_ASSIGN_OR_RETURN(const PluginVersion* record, FindPlugin(name, version));
-  if (Loaded(record->state)) {
-    return FailedPrecondition(fmt::format("plugin {} {} is {}: unload it first", name, version,
-                                          StateName(record->state)));
-  }
+  MLOS_RETURN_IF_ERROR(Refusal(PluginAnswer(Change::kRemove, record->state), Label(*record)));
+  const state::Change change{std::string(kPluginKind), KeyOf(*record), std::nullopt};
+  MLOS_RETURN_IF_ERROR(store_.Commit({&change, 1}));
   const auto it = plugins_.find(name);
   it->second.erase(record->manifest.semantic_version);
   if (it->second.empty()) plugins_.erase(it);
@@ -252,21 +295,45 @@ Status Catalog::RemovePlugin(std::string_view name, std::string_view version) {
 
 Status Catalog::RemoveModel(std::string_view name, std::string_view version) {
   MLOS_ASSIGN_OR_RETURN(const ModelVersion* record, FindModel(name, version));
-  if (Loaded(record->state)) {
-    return FailedPrecondition(fmt::format("model {} version {} is {}: unload it first", name,
-                                          version, StateName(record->state)));
-  }
+  MLOS_RETURN_IF_ERROR(Refusal(ModelAnswer(Change::kRemove, record->state), Label(*record)));
   const auto it = models_.find(name);
+  // What is said of the model goes with its last version, labels with theirs.
+  ModelGroup group = Group(name);
+  std::erase_if(group.labels, [&](const auto& l) { return l.second == record->version; });
+  const bool last = it->second.size() == 1;
+  std::vector<state::Change> changes{{std::string(kModelKind), KeyOf(*record), std::nullopt}};
+  if (last || group != Group(name)) {
+    changes.push_back({std::string(kGroupKind), std::string(name), std::nullopt});
+    if (!last) changes.back().value = Encode(group);
+  }
+  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
+  if (const auto known = groups_.find(name); known != groups_.end()) {
+    known->second = std::move(group);
+    if (last) groups_.erase(known);
+  }
+  by_id_.erase(record->id);
   it->second.erase(record->version);
   if (it->second.empty()) models_.erase(it);
   return OkStatus();
+}
+
+void Catalog::ChooseActive(std::string_view name) {
+  const auto it = plugins_.find(name);
+  if (it == plugins_.end()) return;
+  PluginVersion* choice = nullptr;
+  for (auto& [number, record] : it->second) {
+    record->active = false;
+    if (record->state != State::kReady) continue;
+    if (choice == nullptr || !choice->preferred) choice = record.get();
+  }
+  if (choice != nullptr) choice->active = true;
 }
 
 size_t Catalog::ModelsOn(const PluginVersion& plugin) const {
   size_t count = 0;
   for (const auto& [name, versions] : models_) {
     for (const auto& [number, model] : versions) {
-      if (Loaded(model->state) && model->plugin == plugin.manifest.name &&
+      if (IsLoaded(model->state) && model->plugin == plugin.manifest.name &&
           model->plugin_version == plugin.manifest.version) {
         ++count;
       }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What should exist: plugins and models with their versions, and the rules of
-// registering them.  Knows no processes; lifecycle/ makes it true and writes
-// back what is.
+// changing that.  Every change is in the state store before the call returns
+// OK; when the store refuses it, nothing has changed.  Knows no processes:
+// lifecycle/ makes it true and writes back what is.
 //
 // Threads: the control loop only.  Records are stable in memory until removed.
 #pragma once
 
-#include <boost/json/object.hpp>
-#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,53 +16,10 @@
 #include <vector>
 
 #include "base/status.h"
-#include "catalog/artefact.h"
-#include "manifest/manifest.h"
-#include "tensor/model_info.h"
+#include "catalog/record.h"
+#include "state/state_store.h"
 
 namespace mlos::catalog {
-
-enum class State { kRegistered, kLoading, kReady, kDraining, kUnloaded, kFailed };
-std::string_view StateName(State state);  // "registered", …
-
-// What a file was when it was registered.
-struct FileIdentity {
-  uint64_t device = 0;
-  uint64_t inode = 0;
-  uint64_t bytes = 0;
-  int64_t modified_ns = 0;
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
-
-struct PluginVersion {
-  Manifest manifest;
-  std::string directory;  // absolute
-  FileIdentity library;
-  State state = State::kRegistered;
-  std::string reason;
-  bool active = false;  // the version that the name's models bind to
-};
-
-// What the operator wants of a model.
-enum class Desired { kOnDemand, kLoaded, kUnloaded };
-
-struct ModelVersion {
-  std::string name;
-  uint64_t version = 1;
-  std::string path;  // as registered
-  Artefact artefact;
-  std::string plugin;  // its name
-  boost::json::object config;
-  uint64_t id = 0;  // of the registration
-  Desired desired = Desired::kOnDemand;
-  State state = State::kRegistered;
-  std::string reason;
-  // While loading, ready or draining:
-  std::string plugin_version;
-  uint64_t host = 0;
-  uint32_t handle = 0;
-  std::shared_ptr<const ModelInfo> info;
-};
 
 struct ModelSpec {
   std::string name;
@@ -70,6 +27,8 @@ struct ModelSpec {
   std::string path;
   std::string plugin;  // empty: the one that claims the format
   boost::json::object config;
+  boost::json::object metadata;
+  std::string owner;
 };
 
 // A record, and whether this call made it.
@@ -84,21 +43,58 @@ class Catalog {
   using PluginVersions = std::map<SemanticVersion, std::unique_ptr<PluginVersion>>;
   using ModelVersions = std::map<uint64_t, std::unique_ptr<ModelVersion>>;
 
+  // Borrows the store.
+  explicit Catalog(state::StateStore& store) : store_(store) {}
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
+  // What an earlier run left.  DATA_LOSS: a record cannot be understood; the
+  // text names it.  Before anything else.
+  Status Restore();
+
   // Reads the manifest of the package at `given` and records it; maps nothing.
   // The same package again is fine; another package under a name and version
-  // that are taken is ALREADY_EXISTS.
-  StatusOr<Registered<PluginVersion>> RegisterPlugin(const std::string& given);
+  // that are taken is ALREADY_EXISTS.  `source`: where it was copied from.
+  StatusOr<Registered<PluginVersion>> RegisterPlugin(const std::string& given,
+                                                     const std::string& source = {});
+  // The same for a package that the operator keeps in place: where it was built
+  // anew since it was registered, and is not loaded, it counts as it is now.
+  StatusOr<Registered<PluginVersion>> AdoptPlugin(const std::string& given);
   StatusOr<Registered<ModelVersion>> RegisterModel(ModelSpec spec);
 
   // NOT_FOUND, naming what there is.
   StatusOr<PluginVersion*> FindPlugin(std::string_view name, std::string_view version);
+  Status HasPlugin(std::string_view name) const;  // any version of it
+  // `version`: a number or a label.
   StatusOr<ModelVersion*> FindModel(std::string_view name, std::string_view version);
+  // The record of a registration; nullptr when it is gone.
+  ModelVersion* FindModel(uint64_t id);
   // nullptr if the plugin has no loaded version.
   PluginVersion* ActivePlugin(std::string_view name);
+  // nullptr when there is nothing to go back to.
+  PluginVersion* PreviousPlugin(std::string_view name);
 
-  // FAILED_PRECONDITION while it is loaded.
   Status RemovePlugin(std::string_view name, std::string_view version);
   Status RemoveModel(std::string_view name, std::string_view version);
+
+  // ---- what the operator wants
+  Status SetWanted(PluginVersion& plugin, bool wanted);
+  Status SetDesired(ModelVersion& model, Desired desired);
+  // `to` is preferred from now on, wanted, and `from` its previous and not.
+  Status SetSwapped(PluginVersion& from, PluginVersion& to);
+  // No version: the label goes.
+  Status SetLabel(std::string_view name, const std::string& label, uint64_t version);
+  Status SetPolicy(std::string_view name, const VersionPolicy& policy);
+  const ModelGroup& Group(std::string_view name) const;
+  // FAILED_PRECONDITION where the version policy leaves the version out.
+  Status CheckPolicy(const ModelVersion& model) const;
+
+  // What the files are, once that is known.
+  Status SetChecksum(PluginVersion& plugin, const FileIdentity& library);
+  Status SetChecksums(ModelVersion& model, const std::vector<FileIdentity>& files);
+
+  // The preferred loaded version is active, else the highest loaded one.
+  void ChooseActive(std::string_view name);
 
   const std::map<std::string, PluginVersions, std::less<>>& plugins() const { return plugins_; }
   const std::map<std::string, ModelVersions, std::less<>>& models() const { return models_; }
@@ -108,9 +104,19 @@ class Catalog {
  private:
   StatusOr<std::string> PluginFor(const Artefact& artefact, const std::string& path) const;
   std::vector<std::string> Formats(const std::string& plugin) const;
+  Status Put(std::string_view kind, std::string key, std::string value);
+  // Changes the durable part of a record, in the store first.
+  Status Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit);
+  Status Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit);
+  void Insert(std::unique_ptr<ModelVersion> record);
+  Status StoreGroup(std::string_view name, ModelGroup group);
+  Status Restore(const state::Record& record);
 
+  state::StateStore& store_;
   std::map<std::string, PluginVersions, std::less<>> plugins_;
   std::map<std::string, ModelVersions, std::less<>> models_;
+  std::map<uint64_t, ModelVersion*> by_id_;
+  std::map<std::string, ModelGroup, std::less<>> groups_;
   uint64_t next_id_ = 1;
 };
 

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "state/memory_store.h"
+
 namespace mlos::catalog {
 namespace {
 
@@ -45,7 +47,8 @@ class CatalogTest : public testing::Test {
   }
 
   fs::path root_;
-  Catalog catalog_;
+  state::MemoryStore store_;
+  Catalog catalog_{store_};
 };
 
 TEST_F(CatalogTest, TheSamePluginAgainIsFineAnotherUnderItsNameIsNot) {
@@ -101,7 +104,8 @@ TEST_F(CatalogTest, ADirectoryGivesItsMainFileAndItsOthers) {
   EXPECT_EQ("net.onnx", model->record->artefact.main_file);
   EXPECT_EQ((std::vector<std::string>{"net.onnx", "weights/part.bin"}),
             model->record->artefact.files);
-  const auto fds = OpenArtefact(model->record->artefact);
+  std::vector<size_t> changed;
+  const auto fds = OpenArtefact(model->record->artefact, &changed);
   ASSERT_TRUE(fds.ok()) << fds.status();
   EXPECT_EQ(2u, fds->size());
 
@@ -127,7 +131,8 @@ TEST_F(CatalogTest, LinksAreNotFollowed) {
   // A file that becomes a link after it was registered is refused when opened.
   fs::remove(root_ / "dir/model.onnx");
   fs::create_symlink(secret, root_ / "dir/model.onnx");
-  EXPECT_FALSE(OpenArtefact(model->record->artefact).ok());
+  std::vector<size_t> changed;
+  EXPECT_FALSE(OpenArtefact(model->record->artefact, &changed).ok());
 }
 
 TEST_F(CatalogTest, SpecialFilesAreNoModels) {

@@ -67,16 +67,21 @@ std::string TakeString(const json::object& body, const char* key) {
   return value == nullptr ? std::string() : std::string(value->get_string());
 }
 
+StatusOr<uint64_t> ReadVersion(const json::value& version) {
+  return catalog::ParseModelVersion(version.is_string() ? std::string(version.get_string())
+                                                        : std::to_string(version.get_int64()));
+}
+
 StatusOr<catalog::ModelSpec> ReadModelSpec(const json::object& body) {
   catalog::ModelSpec spec;
   spec.name = TakeString(body, "name");
   spec.path = TakeString(body, "path");
   spec.plugin = TakeString(body, "plugin");
+  spec.owner = "local";  // until requests say who asks
   if (const json::value* v = body.if_contains("version")) {
-    const std::string text =
-        v->is_string() ? std::string(v->get_string()) : std::to_string(v->get_int64());
-    MLOS_ASSIGN_OR_RETURN(spec.version, catalog::ParseModelVersion(text));
+    MLOS_ASSIGN_OR_RETURN(spec.version, ReadVersion(*v));
   }
+  if (const json::value* v = body.if_contains("metadata")) spec.metadata = v->get_object();
   if (const json::value* v = body.if_contains("config")) spec.config = v->get_object();
   return spec;
 }
@@ -104,7 +109,7 @@ void CoreControl::Run(Operation& op, const Done& done) {
   }
   switch (op.kind) {
     case K::kRegisterPlugin:
-      done(RegisterPlugin(op));
+      RegisterPlugin(op, done);
       return;
     case K::kRegisterModel:
       done(RegisterModel(op));
@@ -112,6 +117,14 @@ void CoreControl::Run(Operation& op, const Done& done) {
     case K::kRemovePlugin:
     case K::kRemoveModel:
       done(Remove(op));
+      return;
+    case K::kLabelModel:
+    case K::kSetModelPolicy:
+      done(ChangeGroup(op));
+      return;
+    case K::kSwapPlugin:
+    case K::kRollBackPlugin:
+      Swap(op, done);
       return;
     case K::kLoadPlugin:
     case K::kUnloadPlugin:
@@ -125,12 +138,21 @@ void CoreControl::Run(Operation& op, const Done& done) {
   }
 }
 
-Outcome CoreControl::RegisterPlugin(const Operation& op) {
-  const auto registered = catalog_.RegisterPlugin(TakeString(op.body, "path"));
-  if (!registered.ok()) return Fail(op, registered.status());
-  Outcome out = Object(PluginObject(catalog_, *registered->record));
-  out.created = registered->created;
-  return out;
+void CoreControl::RegisterPlugin(const Operation& op, const Done& done) {
+  const auto finish = [this, op, done](const lifecycle::Manager::Installed& registered) {
+    if (!registered.ok()) return done(Fail(op, registered.status()));
+    if (registered->created) manager_.HashLater(*registered->record);
+    Outcome out = Object(PluginObject(catalog_, *registered->record));
+    out.created = registered->created;
+    done(std::move(out));
+  };
+  const std::string path = TakeString(op.body, "path");
+  const json::value* install = op.body.if_contains("install");
+  if (install != nullptr && install->get_bool()) {
+    manager_.InstallPlugin(path, finish);
+  } else {
+    finish(catalog_.RegisterPlugin(path));
+  }
 }
 
 Outcome CoreControl::RegisterModel(const Operation& op) {
@@ -138,8 +160,11 @@ Outcome CoreControl::RegisterModel(const Operation& op) {
   if (!spec.ok()) return Fail(op, spec.status());
   const auto registered = catalog_.RegisterModel(*std::move(spec));
   if (!registered.ok()) return Fail(op, registered.status());
-  if (registered->created) manager_.Publish();
-  Outcome out = Object(ModelObject(*registered->record));
+  if (registered->created) {
+    manager_.HashLater(*registered->record);
+    manager_.Publish(registered->record->name);
+  }
+  Outcome out = Object(ModelObject(catalog_, *registered->record));
   out.created = registered->created;
   return out;
 }
@@ -150,7 +175,7 @@ Outcome CoreControl::Describe(const Operation& op) {
     return record.ok() ? Object(PluginObject(catalog_, **record)) : Fail(op, record.status());
   }
   const auto record = catalog_.FindModel(op.name, op.version);
-  return record.ok() ? Object(ModelObject(**record)) : Fail(op, record.status());
+  return record.ok() ? Object(ModelObject(catalog_, **record)) : Fail(op, record.status());
 }
 
 Outcome CoreControl::Remove(const Operation& op) {
@@ -160,44 +185,91 @@ Outcome CoreControl::Remove(const Operation& op) {
   const Status status = plugin ? catalog_.RemovePlugin(op.name, op.version)
                                : catalog_.RemoveModel(op.name, op.version);
   if (!status.ok()) return Fail(op, status);
-  if (!plugin) manager_.Publish();
+  if (!plugin) manager_.Publish(op.name);
   return before;
 }
 
-void CoreControl::ChangeState(const Operation& op, const Done& done) {
-  const auto finished = [this, op, done](const Status& status) {
-    if (op.wait) done(status.ok() ? Describe(op) : Fail(op, status));
-  };
-  // What is wrong at once is said at once, also when nobody waits for the rest.
-  const auto answered = std::make_shared<bool>(false);
-  const auto watch = [op, done, answered, finished](const Status& status) {
-    if (!op.wait && !*answered && !status.ok()) {
-      *answered = true;
-      done(Fail(op, status));
-      return;
+Outcome CoreControl::ChangeGroup(const Operation& op) {
+  Status status;
+  if (op.kind == K::kLabelModel) {
+    StatusOr<uint64_t> version = 0;  // none: the label goes
+    if (const json::value* v = op.body.if_contains("version")) version = ReadVersion(*v);
+    status = version.ok() ? catalog_.SetLabel(op.name, TakeString(op.body, "label"), *version)
+                          : version.status();
+  } else {
+    const auto policy = catalog::ParseVersionPolicy(op.body.at("version_policy"));
+    status = policy.ok() ? catalog_.SetPolicy(op.name, *policy) : policy.status();
+  }
+  if (!status.ok()) return Fail(op, status);
+  manager_.ApplyPolicy(op.name);
+  return Object(GroupObject(op.name, catalog_.Group(op.name)));
+}
+
+void CoreControl::Swap(const Operation& op, const Done& done) {
+  std::string to = TakeString(op.body, "to");
+  if (op.kind == K::kRollBackPlugin) {
+    const catalog::PluginVersion* previous = catalog_.PreviousPlugin(op.name);
+    if (previous == nullptr) {
+      const Status known = catalog_.HasPlugin(op.name);
+      return done(Fail(op, known.ok() ? FailedPrecondition("plugin " + op.name +
+                                                           " was not swapped: there is no version "
+                                                           "to go back to")
+                                      : known));
     }
-    finished(status);
+    to = previous->manifest.version;
+  }
+  const catalog::PluginVersion* active = catalog_.ActivePlugin(op.name);
+  const std::string from = active != nullptr ? active->manifest.version : std::string();
+  const auto finished = std::make_shared<bool>(false);
+  GoOn(
+      op, done,
+      [&](const lifecycle::Manager::Done& after) {
+        manager_.SwapPlugin(op.name, to, [finished, after](const Status& status) {
+          *finished = true;
+          after(status);
+        });
+      },
+      [name = op.name, from, to, finished] {
+        return Object({{"plugin", name},
+                       {"from", from},
+                       {"to", to},
+                       {"state", *finished ? "done" : "running"}});
+      });
+}
+
+// Starts a change that takes its time.  `describe` is the answer when it is
+// done, or at once where nobody waits.  What is wrong at once is said at once
+// in both cases.
+void CoreControl::GoOn(const Operation& op, const Done& done,
+                       const std::function<void(const lifecycle::Manager::Done&)>& start,
+                       const std::function<Outcome()>& describe) {
+  const auto answered = std::make_shared<bool>(false);
+  start([op, done, describe, answered](const Status& status) {
+    if (std::exchange(*answered, true)) return;
+    done(status.ok() ? describe() : Fail(op, status));
+  });
+  if (op.wait || std::exchange(*answered, true)) return;
+  Outcome now = describe();
+  now.accepted = true;
+  done(std::move(now));
+}
+
+void CoreControl::ChangeState(const Operation& op, const Done& done) {
+  Outcome before = Describe(op);
+  if (!before.status.ok()) return done(std::move(before));
+  const auto start = [&](const lifecycle::Manager::Done& finished) {
+    switch (op.kind) {
+      case K::kLoadPlugin:
+        return manager_.LoadPlugin(op.name, op.version, finished);
+      case K::kUnloadPlugin:
+        return manager_.UnloadPlugin(op.name, op.version, finished);
+      case K::kLoadModel:
+        return manager_.LoadModel(op.name, op.version, finished);
+      default:
+        return manager_.UnloadModel(op.name, op.version, finished);
+    }
   };
-  switch (op.kind) {
-    case K::kLoadPlugin:
-      manager_.LoadPlugin(op.name, op.version, watch);
-      break;
-    case K::kUnloadPlugin:
-      manager_.UnloadPlugin(op.name, op.version, watch);
-      break;
-    case K::kLoadModel:
-      manager_.LoadModel(op.name, op.version, watch);
-      break;
-    default:
-      manager_.UnloadModel(op.name, op.version, watch);
-      break;
-  }
-  if (!op.wait && !*answered) {
-    *answered = true;
-    Outcome out = Describe(op);
-    out.accepted = true;
-    done(std::move(out));
-  }
+  GoOn(op, done, start, [this, op] { return Describe(op); });
 }
 
 Outcome CoreControl::Read(const Operation& op) {
@@ -211,6 +283,8 @@ Outcome CoreControl::Read(const Operation& op) {
                      {"sandbox_tier", "none"}});
     case K::kGetOpenApi:
       return Object(operations::OpenApi(version_));
+    case K::kGetResources:
+      return Object(ResourcesObject(manager_));
     case K::kListHosts:
       return Object({{"hosts", HostList(manager_)}});
     case K::kListPlugins:

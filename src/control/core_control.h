@@ -26,10 +26,15 @@ class CoreControl : public Control {
   using Done = std::function<void(Outcome)>;
   void Run(Operation& op, const Done& done);
   Outcome Read(const Operation& op);
-  Outcome RegisterPlugin(const Operation& op);
+  void RegisterPlugin(const Operation& op, const Done& done);
   Outcome RegisterModel(const Operation& op);
   Outcome Remove(const Operation& op);
+  Outcome ChangeGroup(const Operation& op);
   void ChangeState(const Operation& op, const Done& done);
+  void Swap(const Operation& op, const Done& done);
+  void GoOn(const Operation& op, const Done& done,
+            const std::function<void(const lifecycle::Manager::Done&)>& start,
+            const std::function<Outcome()>& describe);
   Outcome Describe(const Operation& op);
 
   EventLoop& loop_;

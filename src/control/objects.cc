@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/objects.h"
 
+#include <sched.h>
+
+#include "base/process_memory.h"
+
 namespace mlos::control {
 namespace json = boost::json;
 namespace {
 
 json::string Text(std::string_view text) { return json::string(text.data(), text.size()); }
+
+json::value TextOrNull(const std::string& text) {
+  return text.empty() ? json::value(nullptr) : json::value(text);
+}
 
 // Null while there is no process: a script that hands -1 to kill(1) would end everything.
 json::value Pid(pid_t pid) { return pid > 0 ? json::value(pid) : json::value(nullptr); }
@@ -20,16 +28,60 @@ json::object PluginObject(const catalog::Catalog& catalog, const catalog::Plugin
           {"reason", p.reason},
           {"active", p.active},
           {"formats", std::move(formats)},
-          {"models", catalog.ModelsOn(p)}};
+          {"models", catalog.ModelsOn(p)},
+          {"wanted", p.wanted},
+          {"path", p.directory},
+          {"source", TextOrNull(p.source)},
+          {"sha256", TextOrNull(p.library.sha256)}};
 }
 
-json::object ModelObject(const catalog::ModelVersion& m) {
+json::object ModelObject(const catalog::Catalog& catalog, const catalog::ModelVersion& m) {
+  json::array labels;
+  for (const auto& [label, version] : catalog.Group(m.name).labels) {
+    if (version == m.version) labels.emplace_back(label);
+  }
+  json::array files;
+  for (size_t i = 0; i < m.artefact.files.size(); ++i) {
+    const catalog::FileIdentity& file = m.artefact.identities[i];
+    files.push_back({{"name", m.artefact.files[i]},
+                     {"bytes", file.bytes},
+                     {"sha256", TextOrNull(file.sha256)}});
+  }
   return {{"name", m.name},
           {"version", std::to_string(m.version)},
           {"state", Text(StateName(m.state))},
           {"reason", m.reason},
           {"plugin", m.plugin},
-          {"plugin_version", m.plugin_version}};
+          {"plugin_version", m.plugin_version},
+          {"desired", Text(DesiredName(m.desired))},
+          {"path", m.path},
+          {"format", m.artefact.format},
+          {"owner", m.owner},
+          {"labels", std::move(labels)},
+          {"metadata", m.metadata},
+          {"files", std::move(files)}};
+}
+
+json::object GroupObject(std::string_view name, const catalog::ModelGroup& group) {
+  json::object labels;
+  for (const auto& [label, version] : group.labels) labels[label] = version;
+  return {{"name", Text(name)},
+          {"labels", std::move(labels)},
+          {"version_policy", VersionPolicyObject(group.policy)}};
+}
+
+json::object ResourcesObject(const lifecycle::Manager& manager) {
+  uint64_t hosts = 0;
+  for (const auto& row : manager.Hosts()) hosts += row.host->rss_bytes();
+  const MachineMemory memory = ReadMachineMemory();
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  sched_getaffinity(0, sizeof cpus, &cpus);
+  return {{"cpus", CPU_COUNT(&cpus)},
+          {"memory_bytes", memory.total},
+          {"memory_available_bytes", memory.available},
+          {"core_rss_bytes", ReadProcessMemory().resident},
+          {"hosts_rss_bytes", hosts}};
 }
 
 json::array PluginList(const catalog::Catalog& catalog, std::string_view name) {
@@ -45,7 +97,7 @@ json::array ModelList(const catalog::Catalog& catalog, std::string_view name) {
   json::array out;
   for (const auto& [model, versions] : catalog.models()) {
     if (!name.empty() && model != name) continue;
-    for (const auto& [version, record] : versions) out.push_back(ModelObject(*record));
+    for (const auto& [version, record] : versions) out.push_back(ModelObject(catalog, *record));
   }
   return out;
 }

@@ -15,7 +15,10 @@ namespace mlos::control {
 
 boost::json::object PluginObject(const catalog::Catalog& catalog,
                                  const catalog::PluginVersion& plugin);
-boost::json::object ModelObject(const catalog::ModelVersion& model);
+boost::json::object ModelObject(const catalog::Catalog& catalog,
+                                const catalog::ModelVersion& model);
+boost::json::object GroupObject(std::string_view name, const catalog::ModelGroup& group);
+boost::json::object ResourcesObject(const lifecycle::Manager& manager);
 // All versions; with a name, of that one only.
 boost::json::array PluginList(const catalog::Catalog& catalog, std::string_view name);
 boost::json::array ModelList(const catalog::Catalog& catalog, std::string_view name);

@@ -10,8 +10,10 @@
 #include <boost/json/serialize.hpp>
 #include <csignal>
 #include <filesystem>
+#include <set>
 
 #include "base/log.h"
+#include "catalog/package.h"
 #include "channel/waiting.h"
 #include "daemon/data_dir.h"
 #include "daemon/version.h"
@@ -25,13 +27,21 @@ EventLoop::Spin MakeSpin() {
   return [spinner](const std::function<bool()>& ready) { return spinner->Spin(ready); };
 }
 
+std::string PackageDir(const std::string& data_dir) {
+  return std::filesystem::absolute(data_dir).lexically_normal() / "packages";
+}
+
 }  // namespace
 
-Core::Core(const Options& options)
+Core::Core(const Options& options, std::unique_ptr<state::StateStore> store)
     : options_(options),
       front_loop_(MakeSpin()),
+      store_(std::move(store)),
+      catalog_(*store_),
       manager_(control_loop_, catalog_,
-               {.host_program = options.plugin_host, .workers = options.workers}),
+               {.host_program = options.plugin_host,
+                .workers = options.workers,
+                .package_dir = PackageDir(options.data_dir)}),
       control_(control_loop_, catalog_, manager_, kVersion),
       signals_(control_loop_.io(), SIGINT, SIGTERM),
       drain_timer_(control_loop_.io()) {
@@ -54,8 +64,10 @@ Core::~Core() {
 }
 
 Status Core::Start() {
+  MLOS_RETURN_IF_ERROR(catalog_.Restore());
+  SweepPackages();
   for (const std::string& directory : options_.plugin_dirs) RegisterPluginDir(directory);
-  manager_.Publish();
+  manager_.Reconcile();
   for (const std::string& address : options_.http_addresses) {
     if (address == "off") continue;
     MLOS_ASSIGN_OR_RETURN(std::string in_use, http_->Listen(address));
@@ -65,6 +77,15 @@ Status Core::Start() {
   front_thread_ = std::thread([this] { front_loop_.Run(); });
   if (!options_.print_addresses.empty()) return WriteAddresses();
   return OkStatus();
+}
+
+// Copies that nobody registered: an earlier run was ended in between.
+void Core::SweepPackages() {
+  std::set<std::string> used;
+  for (const auto& [name, versions] : catalog_.plugins()) {
+    for (const auto& [number, plugin] : versions) used.insert(plugin->directory);
+  }
+  catalog::SweepPackages(PackageDir(options_.data_dir), used);
 }
 
 void Core::RegisterPluginDir(const std::string& directory) {
@@ -81,7 +102,7 @@ void Core::RegisterPluginDir(const std::string& directory) {
   if (error) Log(LogLevel::kWarning, "--plugin-dir {}: {}", directory, error.message());
   std::sort(packages.begin(), packages.end());
   for (const std::string& package : packages) {
-    const auto registered = catalog_.RegisterPlugin(package);
+    const auto registered = catalog_.AdoptPlugin(package);
     if (registered.ok()) {
       const Manifest& m = registered->record->manifest;
       Log(LogLevel::kInfo, "plugin {} {} is registered", m.name, m.version);

@@ -23,21 +23,24 @@
 #include "engine/channel_engine.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
+#include "state/state_store.h"
 
 namespace mlos::daemon {
 
 class Core {
  public:
-  explicit Core(const Options& options);
+  Core(const Options& options, std::unique_ptr<state::StateStore> store);
   ~Core();
 
-  // Listens, registers what --plugin-dir names, writes the addresses file.
+  // Restores what an earlier run kept, registers what --plugin-dir names,
+  // listens, begins to load what should be loaded, writes the addresses file.
   Status Start();
   // Serves until a signal to stop; returns the exit status.
   int Run();
 
  private:
   void RegisterPluginDir(const std::string& directory);
+  void SweepPackages();
   Status WriteAddresses() const;
   void WaitForSignal();
   void Drain();
@@ -48,6 +51,7 @@ class Core {
   // whose descriptors belong to the front loop.
   EventLoop front_loop_;
   EventLoop control_loop_;
+  const std::unique_ptr<state::StateStore> store_;
   catalog::Catalog catalog_;
   lifecycle::Manager manager_;
   control::CoreControl control_;

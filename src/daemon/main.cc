@@ -8,6 +8,7 @@
 #include "daemon/data_dir.h"
 #include "daemon/options.h"
 #include "frontends/http/server.h"
+#include "state/sqlite_store.h"
 
 namespace {
 
@@ -39,7 +40,12 @@ int main(int argc, char** argv) {
     const bool taken = lock.status().code() == mlos::StatusCode::kAlreadyExists;
     return Refuse(taken ? 3 : 1, mlos::Message(lock.status()));
   }
-  mlos::daemon::Core core(options);
+  auto store = mlos::state::SqliteStore::Open(options.data_dir + "/state.db");
+  if (!store.ok()) {
+    const bool taken = store.status().code() == mlos::StatusCode::kAlreadyExists;
+    return Refuse(taken ? 3 : 1, mlos::Message(store.status()));
+  }
+  mlos::daemon::Core core(options, *std::move(store));
   const mlos::Status started = core.Start();
   if (!started.ok()) return Refuse(1, mlos::Message(started));
   return core.Run();

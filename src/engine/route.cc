@@ -21,13 +21,26 @@ std::string_view ModelStateName(ModelState state) {
   return "failed";
 }
 
+void RoutingTable::Add(RoutePin route) {
+  std::shared_ptr<const ModelVersions>& model = models[route->name];
+  auto changed = model == nullptr ? std::make_shared<ModelVersions>()
+                                  : std::make_shared<ModelVersions>(*model);
+  changed->versions.push_back(std::move(route));
+  model = std::move(changed);
+}
+
 RoutePin RoutingTable::Find(std::string_view name, std::string_view version) const {
   const auto it = models.find(name);
-  if (it == models.end() || it->second.versions.empty()) return nullptr;
-  const auto& versions = it->second.versions;
+  if (it == models.end() || it->second->versions.empty()) return nullptr;
+  const auto& versions = it->second->versions;
   if (!version.empty()) {
     for (const RoutePin& route : versions) {
       if (route->version == version) return route;
+    }
+    const auto label = it->second->labels.find(version);
+    if (label == it->second->labels.end()) return nullptr;
+    for (const RoutePin& route : versions) {
+      if (route->version_number == label->second) return route;
     }
     return nullptr;
   }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/event_loop.h"
 #include "tensor/model_info.h"
 
 namespace mlos::engine {
@@ -21,6 +22,20 @@ class HostLane;  // engine/host_lane.h: an event loop's channel to one plugin ho
 
 enum class ModelState { kRegistered, kLoading, kReady, kDraining, kUnloaded, kFailed };
 std::string_view ModelStateName(ModelState state);  // "registered", …
+
+// Held by every route to a model in a plugin host: when the last one is gone,
+// nobody can send that model another request.  `gone` then runs on `loop`.
+class Lease {
+ public:
+  Lease(EventLoop& loop, std::function<void()> gone) : loop_(loop), gone_(std::move(gone)) {}
+  ~Lease() { loop_.Post(std::move(gone_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+ private:
+  EventLoop& loop_;
+  std::function<void()> gone_;
+};
 
 // One version of one model.
 struct ModelRoute {
@@ -38,19 +53,24 @@ struct ModelRoute {
   std::shared_ptr<const ModelInfo> info;
   uint64_t host = 0;    // number of the plugin host; each loop has a lane to it
   uint32_t handle = 0;  // the model's number in that host
+  std::shared_ptr<const Lease> lease;
 };
 
 using RoutePin = std::shared_ptr<const ModelRoute>;
 
 struct ModelVersions {
   std::vector<RoutePin> versions;  // ascending by number
+  std::map<std::string, uint64_t, std::less<>> labels;
 };
 
 struct RoutingTable {
-  std::map<std::string, ModelVersions, std::less<>> models;
+  std::map<std::string, std::shared_ptr<const ModelVersions>, std::less<>> models;
   bool ready = false;  // everything that should be loaded is
 
-  // Empty version: the highest that is ready, else the highest that can be
+  // Adds one, in ascending order; for tables that are made from nothing.
+  void Add(RoutePin route);
+
+  // `version`: a number or a label.  Empty: the highest that is ready, else the highest that can be
   // loaded on demand, else the highest.  nullptr: no such model or version.
   RoutePin Find(std::string_view name, std::string_view version) const;
 };

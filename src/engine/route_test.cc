@@ -13,7 +13,7 @@ void Add(RoutingTable* table, uint64_t version, ModelState state, bool on_demand
   route->version_number = version;
   route->state = state;
   route->on_demand = on_demand;
-  table->models["m"].versions.push_back(std::move(route));
+  table->Add(std::move(route));
 }
 
 std::string Found(const RoutingTable& table, std::string_view version) {

@@ -339,6 +339,14 @@ StatusOr<json::object> DecodeReply(const Frame& frame) {
   return object;
 }
 
+uint64_t MemoryIn(const boost::json::object& reply, std::string_view member) {
+  const boost::json::value* value = reply.if_contains({member.data(), member.size()});
+  if (value == nullptr) return 0;
+  boost::system::error_code error;
+  const auto bytes = value->to_number<uint64_t>(error);
+  return error ? 0 : bytes;
+}
+
 json::object EncodeModelInfo(const ModelInfo& info) {
   return {{"inputs", EncodeTensors(info.inputs)},
           {"outputs", EncodeTensors(info.outputs)},

@@ -12,8 +12,10 @@
 //                     segments
 //     kAddSegment     a further segment of a channel; its descriptor
 //     kLoadModel      name, version, config, files; one descriptor per file.
-//                     Answer: the model's description
-//     kUnloadModel    answered when what was queued is done and it is gone
+//                     Answer: the model's description, and taken_bytes: the
+//                     memory that the process got for it
+//     kUnloadModel    answered when what was queued is done and it is gone,
+//                     with released_bytes: the memory that the process gave back
 //     kServe          models are loaded: replay, then take requests
 //     kStop           finish what is claimed, destroy, exit
 //   host -> core
@@ -110,6 +112,9 @@ StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame);
 // A reply: a status, and on success an object.
 Frame EncodeReply(uint64_t id, const Status& status, boost::json::object body = {});
 StatusOr<boost::json::object> DecodeReply(const Frame& frame);
+
+// A number of bytes in a reply; 0 where there is none that makes sense.
+uint64_t MemoryIn(const boost::json::object& reply, std::string_view member);
 
 boost::json::object EncodeModelInfo(const ModelInfo& info);
 // Checked: names, datatypes, ranks, counts.

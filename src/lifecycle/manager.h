@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes the catalog true: starts and stops plugin hosts, loads and unloads
-// models, and publishes the routing snapshot after every change.
+// models, hands models over from one host to another, and publishes the
+// routing snapshot after every change.  What a change does in each state is
+// catalog/state.h's to say.
 //
 // Threads: the control loop only.  Outlives the hosts' callbacks: StopAll
 // before it goes.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,12 +22,16 @@
 #include "base/event_loop.h"
 #include "catalog/catalog.h"
 #include "engine/channel_engine.h"
+#include "lifecycle/background.h"
 
 namespace mlos::lifecycle {
 
 struct ManagerOptions {
   std::string host_program;  // mlos-plugin-host
   uint32_t workers = 2;      // threads of a host that run requests
+  // Requests that still hold a model after so long lose it.
+  uint64_t drain_limit_ms = 60'000;
+  std::string package_dir;  // where installed packages are kept; empty: nowhere
 };
 
 class Manager {
@@ -34,9 +42,13 @@ class Manager {
   // Before anything is loaded.  Borrowed.
   void AddEngine(engine::ChannelEngine* engine) { engines_.push_back(engine); }
 
+  // Starts to make true what the catalog restored: loads what should be loaded.
+  void Reconcile();
+
   // Each is idempotent; `done` comes when the state is reached, or with the
   // reason why not: FAILED_PRECONDITION in a state that does not allow it,
-  // UNAVAILABLE when the load failed.
+  // UNAVAILABLE when the load failed, what the state store said when it
+  // refused to keep it.
   void LoadPlugin(std::string_view name, std::string_view version, Done done);
   void UnloadPlugin(std::string_view name, std::string_view version, Done done);
   void LoadModel(std::string_view name, std::string_view version, Done done);
@@ -44,11 +56,30 @@ class Manager {
   // For the first inference of a model that is registered on demand.
   void EnsureLoaded(std::string_view name, std::string_view version, Done done);
 
-  void Publish();
+  // Makes `version` the active one: loads it and every model of the active
+  // version beside that, switches, lets the old one finish, ends it.  Where
+  // anything fails before the switch, nothing has changed.
+  void SwapPlugin(std::string_view name, std::string_view version, Done done);
+
+  // Copies the package to where installed packages are kept, and registers the
+  // copy; `done` gets the record and whether it is new.
+  using Installed = StatusOr<catalog::Registered<catalog::PluginVersion>>;
+  void InstallPlugin(const std::string& path, std::function<void(Installed)> done);
+
+  // A model's or plugin's files are hashed when there is time for it.
+  void HashLater(const catalog::ModelVersion& model);
+  void HashLater(const catalog::PluginVersion& plugin);
+
+  // After a model was registered or removed, or its labels or policy changed:
+  // its part of the snapshot is made anew, and the snapshot published.
+  void Publish(std::string_view model);
+  void Publish();  // readiness alone has changed
+  // Versions that the policy leaves out are unloaded.
+  void ApplyPolicy(std::string_view model);
   // Stops every host; `done` when all have ended.
   void StopAll(const std::function<void()>& done);
 
-  // Every model that should be loaded is.
+  // Everything that should be loaded is.
   bool Ready() const;
 
   struct HostRow {
@@ -65,20 +96,80 @@ class Manager {
     std::string version;
     uint32_t next_handle = 1;
   };
+  // A model's place: number of the host, handle in it.
+  using Place = std::pair<uint64_t, uint32_t>;
+  struct Drain {
+    std::function<void()> then;
+    std::unique_ptr<boost::asio::steady_timer> limit;
+  };
+  // Models on their way from one host of a plugin to another.
+  struct Handover {
+    std::string plugin;
+    std::string from;  // versions; the same when only the process is renewed
+    std::string to;
+    uint64_t old_host = 0;
+    uint64_t new_host = 0;
+    bool started_new = false;  // it has to go again where this fails
+    struct Moved {
+      uint32_t handle = 0;
+      std::shared_ptr<const ModelInfo> info;
+    };
+    std::map<uint64_t, Moved> moved;  // by the model's registration
+    size_t draining = 0;              // places in the old host that requests hold
+    bool switched = false;
+    Done done;
+    std::vector<std::function<void()>> deferred;  // changes that wait for the switch
+    bool same_version() const { return from == to; }
+  };
   using Waiters = std::map<const void*, std::vector<Done>>;
 
-  void StartHost(catalog::PluginVersion& plugin);
-  void OnHostStarted(const std::string& name, const std::string& version, uint64_t number,
-                     const Status& status);
+  // ---- hosts: manager.cc
+  uint64_t LaunchHost(const catalog::PluginVersion& plugin,
+                      std::function<void(uint64_t, Status)> started);
   void OnHostFailed(uint64_t number, const Status& status);
+  void OnModelLost(uint64_t number, uint32_t handle, const Status& status);
   void DropHost(uint64_t number);
-  void Deactivate(catalog::PluginVersion& plugin);
-  void Load(catalog::ModelVersion& model, catalog::Desired desired, Done done);
+  void StopHost(uint64_t number, std::function<void()> done);
+  void WhenUnused(Place place, std::function<void()> then);
+  void OnUnused(Place place);
+
+  // ---- plugins: plugins.cc
+  void CheckLibrary(catalog::PluginVersion& plugin, Done checked);
+  void StartPlugin(catalog::PluginVersion& plugin);
+  void PluginStarted(const std::string& name, const std::string& version, uint64_t number,
+                     const Status& status);
+  void PluginFailed(catalog::PluginVersion& plugin, const Status& status);
+  void ReconcileModels(std::string_view plugin);
+
+  // ---- models: models.cc
+  void Load(catalog::ModelVersion& model, Done done);
+  void RevertDesired(uint64_t id);
+  bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
-  void OnModelLoaded(const std::string& name, const std::string& version, uint64_t id,
-                     StatusOr<ModelInfo> info);
+  void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
+                  const std::vector<size_t>& changed);
+  void SendLoad(catalog::ModelVersion& model, std::vector<OwnedFd> fds);
+  void OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info);
+  void DrainModel(catalog::ModelVersion& model, const std::string& reason);
+  void OnModelUnloaded(uint64_t id, const Status& status);
+  bool Defer(std::string_view plugin, std::function<void()> change);
+
+  // ---- handing over: handover.cc
+  void RenewHost(const catalog::PluginVersion& plugin);
+  void Begin(Handover handover, catalog::PluginVersion& to);
+  void MoveNext(const std::string& plugin);
+  void Switch(const std::string& plugin);
+  void MoveRoutes(Handover& handover);
+  void EndHandover(const std::string& plugin);
+  void FailHandover(const std::string& plugin, const Status& status);
+  Handover* HandoverOf(std::string_view plugin);
+
+  // ---- the snapshot: snapshot.cc
+  void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info);
+  void Unsettle(catalog::ModelVersion& model, catalog::State state, std::string reason);
+  engine::RoutePin MakeRoute(const catalog::ModelVersion& model) const;
+
   void Finish(const void* record, const Status& status);
-  uint64_t HostOf(const catalog::PluginVersion& plugin) const;
 
   EventLoop& control_;
   catalog::Catalog& catalog_;
@@ -86,7 +177,16 @@ class Manager {
   std::vector<engine::ChannelEngine*> engines_;
   std::map<uint64_t, RunningHost> hosts_;
   uint64_t next_host_ = 1;
-  Waiters waiters_;  // by record: who waits for its load to end
+  Waiters waiters_;  // by record: who waits for its load or unload to end
+  // What a load that fails goes back to.
+  std::set<const catalog::PluginVersion*> was_unwanted_;
+  std::map<uint64_t, catalog::Desired> was_desired_;
+  std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
+  engine::RoutingTable table_;                                       // as published
+  std::map<Place, Drain> drains_;
+  std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
+  bool stopping_ = false;
+  Background background_;
 };
 
 }  // namespace mlos::lifecycle

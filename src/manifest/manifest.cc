@@ -293,6 +293,7 @@ StatusOr<Manifest> ParseManifest(std::string_view text) {
                                  KindName(root->kind)));
   }
   Manifest manifest;
+  manifest.text = text;
   std::vector<std::string_view> known, missing;
   for (const KeyRow& row : kKeys) known.push_back(row.key);
   for (const auto& [key, value] : root->members) {

@@ -44,6 +44,7 @@ struct Manifest {
   std::vector<std::string> formats;  // valid names, at least one, each once
   ManifestLimits limits;
   std::vector<SandboxNeed> sandbox;  // each need once
+  std::string text;                  // all of the file
 };
 
 // Reads DIRECTORY/plugin.yaml and checks that the library it names is a plain

@@ -19,7 +19,7 @@ std::string Check(OperationKind kind, const char* members) {
 TEST(BodyTest, MembersAreThoseOfTheRow) {
   constexpr auto kPlugin = OperationKind::kRegisterPlugin;
   EXPECT_EQ(Check(kPlugin, R"({"path":"/p"})"), "");
-  EXPECT_THAT(Check(kPlugin, R"({"path":"/p","x":1})"), HasSubstr("'x' (known: path)"));
+  EXPECT_THAT(Check(kPlugin, R"({"path":"/p","x":1})"), HasSubstr("'x' (known: path, install)"));
   EXPECT_THAT(Check(kPlugin, R"({"pth":"/p"})"), HasSubstr("did you mean 'path'?"));
   EXPECT_EQ(Check(kPlugin, "{}"), "\"path\" must be given: a string (an absolute path)");
   EXPECT_THAT(Check(kPlugin, R"({"path":["a"]})"), HasSubstr(R"(path), not '["a"]')"));

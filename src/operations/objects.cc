@@ -36,6 +36,10 @@ constexpr Member kPlugin[] = {
     {"active", Type::kBoolean, Is::kOne, "This is the version that models run on"},
     {"formats", Type::kString, Is::kList, "Of models that it claims"},
     {"models", Type::kInteger, Is::kOne, "How many are loaded on it"},
+    {"wanted", Type::kBoolean, Is::kOne, "It should be loaded, also after a restart"},
+    {"path", Type::kString, Is::kOne, "Its package"},
+    {"source", Type::kString, Is::kNullable, "Where it was installed from; else null"},
+    {"sha256", Type::kString, Is::kNullable, "Of its library; null until it is computed"},
 };
 constexpr Member kPlugins[] = {
     {"plugins", Type::kObject, Is::kList, "By name and version", {}, O::kPlugin}};
@@ -46,6 +50,37 @@ constexpr Member kModel[] = {
     {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
     {"plugin", Type::kString, Is::kOne, "The plugin it is bound to"},
     {"plugin_version", Type::kString, Is::kOne, "The version it runs on; empty while not loaded"},
+    {"desired", Type::kString, Is::kOne, "What it should be, also after a restart",
+     "on_demand|loaded|unloaded"},
+    {"path", Type::kString, Is::kOne, "As it was registered"},
+    {"format", Type::kString, Is::kOne, "Of its main file"},
+    {"owner", Type::kString, Is::kOne, "Who registered it"},
+    {"labels", Type::kString, Is::kList, "Names that stand for this version"},
+    {"metadata", Type::kObject, Is::kOne, "What was given when it was registered"},
+    {"files", Type::kObject, Is::kList, "What it was registered with", {}, O::kFile},
+};
+constexpr Member kFile[] = {
+    {"name", Type::kString, Is::kOne, "Relative to the artefact's directory"},
+    {"bytes", Type::kInteger, Is::kOne, "Its size"},
+    {"sha256", Type::kString, Is::kNullable, "Of its content; null until it is computed"},
+};
+constexpr Member kSwap[] = {
+    {"plugin", Type::kString, Is::kOne, "The plugin's name"},
+    {"from", Type::kString, Is::kOne, "The version that served"},
+    {"to", Type::kString, Is::kOne, "The version that serves"},
+    {"state", Type::kString, Is::kOne, "done, or going on with ?wait=false", "done|running"},
+};
+constexpr Member kModelGroup[] = {
+    {"name", Type::kString, Is::kOne, "The model"},
+    {"labels", Type::kObject, Is::kOne, "Versions by label"},
+    {"version_policy", Type::kObject, Is::kOne, "Which versions may serve"},
+};
+constexpr Member kResources[] = {
+    {"cpus", Type::kInteger, Is::kOne, "Processors that the daemon may use"},
+    {"memory_bytes", Type::kInteger, Is::kOne, "Memory of the machine"},
+    {"memory_available_bytes", Type::kInteger, Is::kOne, "What programs could still get of it"},
+    {"core_rss_bytes", Type::kInteger, Is::kOne, "Resident memory of the daemon"},
+    {"hosts_rss_bytes", Type::kInteger, Is::kOne, "Resident memory of all plugin hosts"},
 };
 constexpr Member kModels[] = {
     {"models", Type::kObject, Is::kList, "By name and version", {}, O::kModel}};
@@ -58,6 +93,10 @@ constexpr ObjectRow kObjects[] = {
     {O::kPlugins, "Plugins", "Versions of plugins", kPlugins},
     {O::kModel, "Model", "One version of a model", kModel},
     {O::kModels, "Models", "Versions of models", kModels},
+    {O::kFile, "File", "A file of a model", kFile},
+    {O::kSwap, "Swap", "One plugin version instead of another", kSwap},
+    {O::kModelGroup, "ModelGroup", "What is said of all versions of a model", kModelGroup},
+    {O::kResources, "Resources", "Processors and memory", kResources},
     {O::kDocument, "Document", "An OpenAPI 3.1 document", {}},
 };
 

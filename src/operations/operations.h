@@ -29,6 +29,8 @@ enum class OperationKind {
   kLoadPlugin,
   kUnloadPlugin,
   kRemovePlugin,
+  kSwapPlugin,
+  kRollBackPlugin,
   kListModels,
   kGetModel,
   kGetModelVersion,
@@ -36,6 +38,9 @@ enum class OperationKind {
   kLoadModel,
   kUnloadModel,
   kRemoveModel,
+  kLabelModel,
+  kSetModelPolicy,
+  kGetResources,
   kGetOpenApi,
   kCount,  // how many there are: each has its row
 };
@@ -88,6 +93,10 @@ enum class ObjectKind : uint8_t {
   kPlugins,
   kModel,
   kModels,
+  kFile,
+  kSwap,
+  kModelGroup,
+  kResources,
   kDocument,
   kCount,
 };

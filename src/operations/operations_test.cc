@@ -105,7 +105,7 @@ TEST(OperationTableTest, RowsAreFoundAndNamed) {
   EXPECT_EQ(CountArguments("model load NAME [VERSION]"), 2u);
   EXPECT_EQ(RequestText(row), "POST /api/v1/plugins/{name}/versions/{version}/load");
   EXPECT_EQ(RequestText(Row(OperationKind::kRegisterModel)),
-            R"(POST /api/v1/models {"name","path","version"?,"plugin"?,"config"?})");
+            R"(POST /api/v1/models {"name","path","version"?,"plugin"?,"config"?,"metadata"?})");
   EXPECT_EQ(FindField(row, "path"), nullptr);
   EXPECT_EQ(FindField(Row(OperationKind::kRegisterModel), "config")->type, Type::kObject);
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin_host/host.h"
 
+#include <malloc.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "base/process_memory.h"
 
 namespace mlos::plugin_host {
 
@@ -96,7 +99,13 @@ Status Host::Handle(Frame frame) {
       return OnLoadModel(std::move(frame));
     case hostlink::kUnloadModel: {
       MLOS_ASSIGN_OR_RETURN(const uint32_t handle, hostlink::DecodeUnloadModel(frame));
-      Queue([this, id, handle] { Reply(id, scheduler_->RemoveModel(handle)); });
+      Queue([this, id, handle] {
+        const uint64_t before = ReadProcessMemory().anonymous;
+        const Status status = scheduler_->RemoveModel(handle);
+        malloc_trim(0);  // what was freed goes back to the system, not to the next model
+        const uint64_t after = ReadProcessMemory().anonymous;
+        Reply(id, status, {{"released_bytes", before - std::min(before, after)}});
+      });
       return OkStatus();
     }
     case hostlink::kServe:
@@ -146,12 +155,15 @@ Status Host::OnLoadModel(Frame frame) {
       Reply(id, FailedPrecondition("the plugin did not start"));
       return;
     }
+    const uint64_t before = ReadProcessMemory().anonymous;
     StatusOr<std::unique_ptr<Model>> model = plugin_->Load(load, std::move(*fds));
     if (!model.ok()) {
       Reply(id, model.status());
       return;
     }
     boost::json::object info = hostlink::EncodeModelInfo((*model)->info());
+    const uint64_t after = ReadProcessMemory().anonymous;
+    info["taken_bytes"] = after - std::min(before, after);
     const Status status = scheduler_->AddModel(load.handle, *std::move(model));
     Reply(id, status, std::move(info));
   });

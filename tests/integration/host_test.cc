@@ -430,8 +430,26 @@ TEST(HostTest, ReadinessIsAboutTheModelsThatShouldBeLoaded) {
   // Nobody but this client wanted it.
   EXPECT_EQ(StatusCode::kUnavailable, core.Infer("m", {Floats({1})}).status.code());
   EXPECT_TRUE(ready());
+  // What was refused is not wanted either.
   EXPECT_FALSE(core.LoadModel("m").ok());
+  EXPECT_TRUE(ready());
+}
+
+TEST(HostTest, WhatShouldBeLoadedAndIsNotMakesTheCoreUnready) {
+  TestCore core;
+  const auto ready = [&] { return core.OnFront([&] { return core.engine().routes()->ready; }); };
+  ASSERT_TRUE(core.Bring("crash_in_execute").ok());
+  EXPECT_TRUE(ready());
+  // It dies of every request until it is given up.
+  EXPECT_TRUE(WaitUntil([&] {
+    core.Infer("m-crash_in_execute", {Floats({-1})});
+    return core.ModelState("m-crash_in_execute") == "failed";
+  }));
   EXPECT_TRUE(WaitUntil([&] { return !ready(); }));
+  // The plugin loaded anew brings back what should be loaded.
+  ASSERT_TRUE(core.LoadPlugin("crash_in_execute").ok());
+  EXPECT_TRUE(WaitUntil([&] { return core.ModelState("m-crash_in_execute") == "ready"; }));
+  EXPECT_TRUE(WaitUntil(ready));
 }
 
 TEST(HostTest, AnotherLoadedVersionTakesOverAtOnceWhenTheActiveOneIsUnloaded) {
@@ -498,7 +516,7 @@ class PluginHostTest : public testing::Test {
     spec.start.version = "1.0.0";
     return std::make_shared<backend::PluginHost>(
         loop_, spec, std::vector<std::shared_ptr<backend::ChannelPort>>{port_},
-        [](const Status&) {});
+        backend::PluginHost::Events{[](const Status&) {}, [](uint32_t, const Status&) {}});
   }
   template <typename F>
   auto On(F f) {

@@ -148,7 +148,7 @@ Status TestCore::RegisterModel(const std::string& name, const std::string& plugi
   spec.config = boost::json::parse(config).as_object();
   return OnControl([&] {
     const Status status = catalog_.RegisterModel(spec).status();
-    manager_.Publish();
+    manager_.Publish(spec.name);
     return status;
   });
 }

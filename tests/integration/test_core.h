@@ -17,6 +17,7 @@
 #include "catalog/catalog.h"
 #include "engine/channel_engine.h"
 #include "lifecycle/manager.h"
+#include "state/memory_store.h"
 
 namespace mlos::test {
 
@@ -100,6 +101,7 @@ class TestCore {
   engine::ChannelEngine& engine() { return *engine_; }
   lifecycle::Manager& manager() { return manager_; }
   catalog::Catalog& catalog() { return catalog_; }
+  state::MemoryStore& store() { return store_; }
 
  private:
   template <typename F>
@@ -115,7 +117,8 @@ class TestCore {
 
   EventLoop front_;
   EventLoop control_;
-  catalog::Catalog catalog_;
+  state::MemoryStore store_;
+  catalog::Catalog catalog_{store_};
   lifecycle::Manager manager_;
   std::unique_ptr<engine::ChannelEngine> engine_;
   std::thread control_thread_;

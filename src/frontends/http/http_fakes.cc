@@ -35,7 +35,7 @@ void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo>
   route->on_demand = state == ModelState::kRegistered;
   route->info = std::move(info);
   route->plugin = "fakeplugin";
-  table->models[name].versions.push_back(std::move(route));
+  table->Add(std::move(route));
 }
 
 std::shared_ptr<RoutingTable> Models() {

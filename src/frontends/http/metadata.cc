@@ -36,7 +36,7 @@ void AppendVersions(const engine::ModelRoute& route, const engine::RoutingTable&
   if (explicit_version || model == table.models.end()) {
     append(route.version);
   } else {
-    for (const engine::RoutePin& other : model->second.versions) {
+    for (const engine::RoutePin& other : model->second->versions) {
       // The one in hand serves, whatever the snapshot says by now.
       if (other->state == engine::ModelState::kReady || other->version == route.version) {
         append(other->version);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The catalog's dealings with the state store: what the operator wants is kept
+// before it is true here.
+#include <fmt/core.h>
+
+#include <functional>
+
+#include "base/name.h"
+#include "catalog/catalog.h"
+#include "catalog/codec.h"
+
+namespace mlos::catalog {
+namespace {
+
+constexpr size_t kMaxLabels = 100;
+
+// Versions that serve, or should.
+std::vector<uint64_t> Competing(const Catalog::ModelVersions& versions) {
+  std::vector<uint64_t> out;
+  for (const auto& [number, record] : versions) {
+    if (record->desired == Desired::kLoaded || IsLoaded(record->state)) out.push_back(number);
+  }
+  return out;
+}
+
+}  // namespace
+
+Status Catalog::Put(std::string_view kind, std::string key, std::string value) {
+  const state::Change change{std::string(kind), std::move(key), std::move(value)};
+  return store_.Commit({&change, 1});
+}
+
+namespace {
+
+// Changes a copy, keeps that, then changes the record.
+template <typename Record, typename Keep>
+Status StoreRecord(Record& record, const std::function<void(Record&)>& edit, Keep keep) {
+  Record changed = record;
+  edit(changed);
+  std::string text = Encode(changed);
+  if (text == Encode(record)) return OkStatus();
+  MLOS_RETURN_IF_ERROR(keep(std::move(text)));
+  edit(record);
+  return OkStatus();
+}
+
+}  // namespace
+
+Status Catalog::Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit) {
+  return StoreRecord(plugin, edit, [&](std::string text) {
+    return Put(kPluginKind, KeyOf(plugin), std::move(text));
+  });
+}
+
+Status Catalog::Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit) {
+  return StoreRecord(model, edit, [&](std::string text) {
+    return Put(kModelKind, KeyOf(model), std::move(text));
+  });
+}
+
+Status Catalog::SetWanted(PluginVersion& plugin, bool wanted) {
+  // The first that is wanted is the one that models are to be loaded into.
+  bool preferred = wanted;
+  for (const auto& [number, other] : plugins_.find(plugin.manifest.name)->second) {
+    if (other.get() != &plugin && other->preferred && other->wanted) preferred = false;
+  }
+  return Store(plugin, [&](PluginVersion& p) {
+    p.wanted = wanted;
+    p.preferred = preferred;
+  });
+}
+
+Status Catalog::SetDesired(ModelVersion& model, Desired desired) {
+  return Store(model, [&](ModelVersion& m) { m.desired = desired; });
+}
+
+Status Catalog::SetSwapped(PluginVersion& from, PluginVersion& to) {
+  const auto edit_from = [](PluginVersion& p) {
+    p.wanted = p.preferred = false;
+    p.previous = true;
+  };
+  const auto edit_to = [](PluginVersion& p) {
+    p.wanted = p.preferred = true;
+    p.previous = false;
+  };
+  const auto edit_other = [](PluginVersion& p) { p.preferred = p.previous = false; };
+  std::vector<std::pair<PluginVersion*, std::function<void(PluginVersion&)>>> edits;
+  for (const auto& [number, record] : plugins_.find(to.manifest.name)->second) {
+    if (record.get() == &from) {
+      edits.emplace_back(record.get(), edit_from);
+    } else if (record.get() == &to) {
+      edits.emplace_back(record.get(), edit_to);
+    } else {
+      edits.emplace_back(record.get(), edit_other);
+    }
+  }
+  std::vector<state::Change> changes;
+  for (const auto& [record, edit] : edits) {
+    PluginVersion changed = *record;
+    edit(changed);
+    changes.push_back({std::string(kPluginKind), KeyOf(changed), Encode(changed)});
+  }
+  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
+  for (const auto& [record, edit] : edits) edit(*record);
+  return OkStatus();
+}
+
+const ModelGroup& Catalog::Group(std::string_view name) const {
+  static const ModelGroup kNone;
+  const auto it = groups_.find(name);
+  return it == groups_.end() ? kNone : it->second;
+}
+
+Status Catalog::StoreGroup(std::string_view name, ModelGroup group) {
+  MLOS_RETURN_IF_ERROR(Put(kGroupKind, std::string(name), Encode(group)));
+  groups_[std::string(name)] = std::move(group);
+  return OkStatus();
+}
+
+Status Catalog::SetLabel(std::string_view name, const std::string& label, uint64_t version) {
+  MLOS_RETURN_IF_ERROR(ValidateName("label", label));
+  if (label.find_first_not_of("0123456789") == std::string::npos) {
+    return InvalidArgument(fmt::format(
+        "the label {} is a number, which would hide the version of that number", Quoted(label)));
+  }
+  const auto it = models_.find(name);
+  if (it == models_.end()) return FindModel(name, "").status();
+  ModelGroup group = Group(name);
+  if (version == 0) {
+    if (group.labels.erase(label) == 0) {
+      return NotFound(fmt::format("model {} has no label {}", name, Quoted(label)));
+    }
+    return StoreGroup(name, std::move(group));
+  }
+  if (it->second.count(version) == 0) {
+    return NotFound(fmt::format("model {} has no version {}", name, version));
+  }
+  group.labels[label] = version;
+  if (group.labels.size() > kMaxLabels) {
+    return InvalidArgument(
+        fmt::format("model {} has {} labels, and may not have more", name, kMaxLabels));
+  }
+  if (group == Group(name)) return OkStatus();
+  return StoreGroup(name, std::move(group));
+}
+
+Status Catalog::SetPolicy(std::string_view name, const VersionPolicy& policy) {
+  if (models_.find(name) == models_.end()) return FindModel(name, "").status();
+  ModelGroup group = Group(name);
+  group.policy = policy;
+  if (group == Group(name)) return OkStatus();
+  return StoreGroup(name, std::move(group));
+}
+
+Status Catalog::CheckPolicy(const ModelVersion& model) const {
+  const VersionPolicy& policy = Group(model.name).policy;
+  if (policy.Covers(model.version, Competing(models_.find(model.name)->second))) return OkStatus();
+  return FailedPrecondition(
+      fmt::format("{} is left out by the model's version policy, which admits {}", Label(model),
+                  DescribePolicy(policy)));
+}
+
+Status Catalog::SetChecksum(PluginVersion& plugin, const FileIdentity& library) {
+  return Store(plugin, [&](PluginVersion& p) { p.library = library; });
+}
+
+Status Catalog::SetChecksums(ModelVersion& model, const std::vector<FileIdentity>& files) {
+  return Store(model, [&](ModelVersion& m) { m.artefact.identities = files; });
+}
+
+// ------------------------------------------------------------------- restoring
+
+Status Catalog::Restore() {
+  MLOS_ASSIGN_OR_RETURN(const std::vector<state::Record> records, store_.Load());
+  for (const state::Record& record : records) {
+    const Status status = Restore(record);
+    if (!status.ok()) {
+      return MakeStatus(StatusCode::kDataLoss,
+                        fmt::format("the stored {} {} cannot be understood: {}", record.kind,
+                                    Quoted(record.key), Message(status)));
+    }
+  }
+  return OkStatus();
+}
+
+Status Catalog::Restore(const state::Record& record) {
+  if (record.kind == kPluginKind) {
+    MLOS_ASSIGN_OR_RETURN(PluginVersion plugin, DecodePlugin(record.value));
+    auto kept = std::make_unique<PluginVersion>(std::move(plugin));
+    plugins_[kept->manifest.name].emplace(kept->manifest.semantic_version, std::move(kept));
+  } else if (record.kind == kModelKind) {
+    MLOS_ASSIGN_OR_RETURN(ModelVersion model, DecodeModel(record.value));
+    auto kept = std::make_unique<ModelVersion>(std::move(model));
+    if (kept->desired == Desired::kUnloaded) kept->state = State::kUnloaded;
+    Insert(std::move(kept));
+  } else if (record.kind == kGroupKind) {
+    MLOS_ASSIGN_OR_RETURN(groups_[record.key], DecodeGroup(record.value));
+  } else {
+    return InvalidArgument("this version does not know such records: a newer one wrote it");
+  }
+  return OkStatus();
+}
+
+}  // namespace mlos::catalog

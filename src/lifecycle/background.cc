@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/background.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "catalog/artefact.h"
+
+namespace mlos::lifecycle {
+namespace {
+
+constexpr int kNice = 10;
+
+Background::Sums Hash(const std::vector<OwnedFd>& files) {
+  std::vector<std::string> out;
+  for (const OwnedFd& file : files) {
+    MLOS_ASSIGN_OR_RETURN(std::string sum, catalog::Sha256Of(file.get()));
+    out.push_back(std::move(sum));
+  }
+  return out;
+}
+
+}  // namespace
+
+Background::Background(EventLoop& control) : control_(control), thread_([this] { Run(); }) {}
+
+Background::~Background() {
+  {
+    MutexLock lock(mutex_);
+    ending_ = true;
+  }
+  wake_.NotifyOne();
+  thread_.join();
+}
+
+void Background::Do(Urgency urgency, std::function<Result()> work) {
+  {
+    MutexLock lock(mutex_);
+    if (urgency == Urgency::kNow) {
+      jobs_.push_front(std::move(work));
+    } else {
+      jobs_.push_back(std::move(work));
+    }
+  }
+  wake_.NotifyOne();
+}
+
+void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
+                          std::function<void(Sums)> done) {
+  const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(files));
+  Do(urgency, [kept, done = std::move(done)]() -> Result {
+    return [sums = Hash(*kept), done] { done(sums); };
+  });
+}
+
+void Background::Run() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+  for (;;) {
+    std::function<Result()> work;
+    {
+      MutexLock lock(mutex_);
+      while (jobs_.empty() && !ending_) wake_.Wait(mutex_);
+      if (ending_) return;
+      work = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    control_.Post(work());
+  }
+}
+
+}  // namespace mlos::lifecycle

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Work that would hold up the control loop, on a thread of its own and below
+// everything that answers requests: checksums and copies of files.
+//
+// Threads: the control loop only; results come there.  Ends its thread, and
+// drops what was not begun, with its life.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/mutex.h"
+#include "base/owned_fd.h"
+#include "base/status.h"
+
+namespace mlos::lifecycle {
+
+enum class Urgency { kNow, kWhenIdle };  // what somebody waits for comes first
+
+class Background {
+ public:
+  explicit Background(EventLoop& control);
+  ~Background();
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
+
+  // `work` runs on the thread; what it returns runs on the control loop.
+  using Result = std::function<void()>;
+  void Do(Urgency urgency, std::function<Result()> work);
+
+  // The checksums of the files, in their order.
+  using Sums = StatusOr<std::vector<std::string>>;
+  void Checksum(std::vector<OwnedFd> files, Urgency urgency, std::function<void(Sums)> done);
+
+ private:
+  void Run();
+
+  EventLoop& control_;
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<std::function<Result()>> jobs_ MLOS_GUARDED_BY(mutex_);
+  bool ending_ MLOS_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace mlos::lifecycle

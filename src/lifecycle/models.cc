@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/core.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "base/log.h"
+#include "lifecycle/manager.h"
+
+namespace mlos::lifecycle {
+
+using catalog::Change;
+using catalog::Desired;
+using catalog::FileIdentity;
+using catalog::ModelVersion;
+using catalog::PluginVersion;
+using catalog::State;
+using catalog::Verdict;
+
+namespace {
+
+// Duplicates of those that `which` names.
+std::vector<OwnedFd> Some(const std::vector<OwnedFd>& fds, const std::vector<size_t>& which) {
+  std::vector<OwnedFd> out;
+  for (const size_t i : which) out.emplace_back(fcntl(fds[i].get(), F_DUPFD_CLOEXEC, 0));
+  return out;
+}
+
+Status Changed(const std::string& file) {
+  return FailedPrecondition(fmt::format(
+      "its file {} has changed since it was registered: register it as another version, or remove "
+      "this one and register it again",
+      file));
+}
+
+std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
+  std::vector<FileIdentity> out;
+  for (const OwnedFd& fd : fds) {
+    struct stat st {};
+    fstat(fd.get(), &st);
+    out.push_back(catalog::IdentityOf(st));
+  }
+  return out;
+}
+
+}  // namespace
+
+void Manager::HashLater(const ModelVersion& model) {
+  const auto& known = model.artefact.identities;
+  const bool all = std::none_of(known.begin(), known.end(),
+                                [](const FileIdentity& f) { return f.sha256.empty(); });
+  if (all) return;
+  std::vector<size_t> changed;
+  StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
+  if (!fds.ok() || !changed.empty()) return;  // a load will say so
+  std::vector<FileIdentity> now = Identify(*fds);
+  background_.Checksum(
+      *std::move(fds), Urgency::kWhenIdle,
+      [this, id = model.id, now = std::move(now)](const Background::Sums& sums) mutable {
+        ModelVersion* record = catalog_.FindModel(id);
+        if (!sums.ok() || record == nullptr) return;
+        for (size_t i = 0; i < now.size(); ++i) now[i].sha256 = (*sums)[i];
+        const Status kept = catalog_.SetChecksums(*record, now);
+        if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+      });
+}
+
+// True: the change waits until the plugin's models have changed hosts.
+bool Manager::Defer(std::string_view plugin, std::function<void()> change) {
+  Handover* handover = HandoverOf(plugin);
+  if (handover == nullptr || handover->switched) return false;
+  handover->deferred.push_back(std::move(change));
+  return true;
+}
+
+// --------------------------------------------------------------------- loading
+
+void Manager::LoadModel(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindModel(name, version);
+  if (!found.ok()) return done(found.status());
+  ModelVersion& model = **found;
+  if (Defer(model.plugin, [this, n = std::string(name), v = std::string(version), done] {
+        LoadModel(n, v, done);
+      })) {
+    return;
+  }
+  const catalog::Answer answer = ModelAnswer(Change::kLoad, model.state);
+  if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
+  const Desired before = model.desired;
+  if (Status kept = catalog_.SetDesired(model, Desired::kLoaded); !kept.ok()) return done(kept);
+  was_desired_.emplace(model.id, before);  // that of the first who asks
+  Load(model, [this, id = model.id, done](const Status& status) {
+    if (!status.ok()) RevertDesired(id);
+    was_desired_.erase(id);
+    done(status);
+  });
+}
+
+// A load that failed was no change of what is wanted.
+void Manager::RevertDesired(uint64_t id) {
+  ModelVersion* model = catalog_.FindModel(id);
+  const auto before = was_desired_.find(id);
+  if (model == nullptr || before == was_desired_.end()) return;
+  const Status kept = catalog_.SetDesired(*model, before->second);
+  if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+  Publish(model->name);
+}
+
+void Manager::Load(ModelVersion& model, Done done) {
+  const catalog::Answer answer = ModelAnswer(Change::kLoad, model.state);
+  if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
+  if (answer.verdict == Verdict::kAlready) return done(OkStatus());
+  if (answer.verdict == Verdict::kJoin) {
+    waiters_[&model].push_back(std::move(done));
+    return;
+  }
+  if (Status admitted = catalog_.CheckPolicy(model); !admitted.ok()) return done(admitted);
+  PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
+  const auto host = plugin != nullptr ? hosts_.find(plugin->host) : hosts_.end();
+  if (host == hosts_.end()) {
+    if (WaitForPlugin(model, done)) return;
+    return done(FailedPrecondition(
+        fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
+                    Label(model), model.plugin)));
+  }
+  waiters_[&model].push_back(std::move(done));
+  model.plugin_version = plugin->manifest.version;
+  StartLoad(model, host->first);
+}
+
+// True: a version of the model's plugin is on its way; the load goes on then.
+bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
+  const auto it = catalog_.plugins().find(model.plugin);
+  if (it == catalog_.plugins().end()) return false;
+  for (const auto& [version, plugin] : it->second) {
+    if (plugin->state != State::kLoading) continue;
+    waiters_[plugin.get()].push_back([this, id = model.id, done](const Status& status) {
+      ModelVersion* waiting = catalog_.FindModel(id);
+      if (!status.ok() || waiting == nullptr) {
+        done(status.ok() ? Unavailable("the model was removed") : Unavailable(Message(status)));
+      } else {
+        Load(*waiting, done);
+      }
+    });
+    return true;
+  }
+  return false;
+}
+
+void Manager::StartLoad(ModelVersion& model, uint64_t number) {
+  model.state = State::kLoading;
+  model.reason.clear();
+  model.host = number;
+  model.handle = hosts_.at(number).next_handle++;
+  Publish(model.name);
+  std::vector<size_t> changed;
+  StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
+  if (!fds.ok()) {
+    OnModelLoaded(model.id, fds.status());
+  } else if (changed.empty()) {
+    SendLoad(model, *std::move(fds));
+  } else {
+    CheckFiles(model, *std::move(fds), changed);
+  }
+}
+
+// Of files that look changed: whether they are is for their checksums to say.
+void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
+                         const std::vector<size_t>& changed) {
+  for (const size_t i : changed) {
+    if (!model.artefact.identities[i].sha256.empty()) continue;
+    OnModelLoaded(model.id, Changed(model.artefact.files[i]));
+    return;
+  }
+  const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(fds));
+  background_.Checksum(Some(*kept, changed), Urgency::kNow,
+                       [this, id = model.id, kept, changed](const Background::Sums& sums) {
+                         ModelVersion* record = catalog_.FindModel(id);
+                         if (record == nullptr || record->state != State::kLoading) return;
+                         if (!sums.ok()) return OnModelLoaded(id, sums.status());
+                         std::vector<FileIdentity> now = record->artefact.identities;
+                         const std::vector<FileIdentity> found = Identify(*kept);
+                         for (size_t i = 0; i < changed.size(); ++i) {
+                           const size_t file = changed[i];
+                           if ((*sums)[i] != now[file].sha256) {
+                             return OnModelLoaded(id, Changed(record->artefact.files[file]));
+                           }
+                           now[file] = found[file];
+                           now[file].sha256 = (*sums)[i];
+                         }
+                         const Status stored = catalog_.SetChecksums(*record, now);
+                         if (!stored.ok()) Log(LogLevel::kWarning, "{}", Message(stored));
+                         SendLoad(*record, std::move(*kept));
+                       });
+}
+
+void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
+  const auto running = hosts_.find(model.host);
+  if (running == hosts_.end()) {
+    OnModelLoaded(model.id, Unavailable("its plugin's host has ended"));
+    return;
+  }
+  backend::ModelFiles files;
+  files.load.handle = model.handle;
+  files.load.name = model.name;
+  files.load.version = std::to_string(model.version);
+  files.load.config = boost::json::serialize(model.config);
+  files.load.main_file = model.artefact.main_file;
+  files.load.files = model.artefact.files;
+  files.fds = std::move(fds);
+  running->second.host->LoadModel(
+      std::move(files),
+      [this, id = model.id](StatusOr<ModelInfo> info) { OnModelLoaded(id, std::move(info)); });
+}
+
+void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
+  ModelVersion* model = catalog_.FindModel(id);
+  if (model == nullptr || model->state != State::kLoading) return;
+  const std::string plugin = model->plugin;
+  const std::string name = model->name;
+  if (info.ok()) {
+    Settle(*model, {model->host, model->handle},
+           std::make_shared<const ModelInfo>(*std::move(info)));
+    Log(LogLevel::kInfo, "{} is ready", Label(*model));
+    Finish(model, OkStatus());
+    ApplyPolicy(name);
+  } else {
+    Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), Message(info.status()));
+    Unsettle(*model, State::kFailed, std::string(Message(info.status())));
+    Finish(model, Unavailable(Message(info.status())));
+  }
+  MoveNext(plugin);
+}
+
+void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindModel(name, version);
+  if (!found.ok()) return done(found.status());
+  ModelVersion& model = **found;
+  if (Defer(model.plugin, [this, n = std::string(name), v = std::string(version), done] {
+        EnsureLoaded(n, v, done);
+      })) {
+    return;
+  }
+  const catalog::Answer answer = ModelAnswer(Change::kInfer, model.state);
+  if (answer.verdict == Verdict::kRefuse || model.desired == Desired::kUnloaded) {
+    return done(Unavailable(fmt::format("{} is {}{}{}", Label(model), StateName(model.state),
+                                        model.reason.empty() ? "" : ": ", model.reason)));
+  }
+  Load(model, std::move(done));
+}
+
+// ------------------------------------------------------------------- unloading
+
+void Manager::UnloadModel(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindModel(name, version);
+  if (!found.ok()) return done(found.status());
+  ModelVersion& model = **found;
+  if (Defer(model.plugin, [this, n = std::string(name), v = std::string(version), done] {
+        UnloadModel(n, v, done);
+      })) {
+    return;
+  }
+  const catalog::Answer answer = ModelAnswer(Change::kUnload, model.state);
+  if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
+  if (Status kept = catalog_.SetDesired(model, Desired::kUnloaded); !kept.ok()) return done(kept);
+  if (answer.verdict == Verdict::kAlready) return done(OkStatus());
+  if (answer.verdict == Verdict::kJoin) {
+    waiters_[&model].push_back(std::move(done));
+    return;
+  }
+  if (model.state != State::kReady) {
+    Unsettle(model, State::kUnloaded, "");
+    return done(OkStatus());
+  }
+  waiters_[&model].push_back(std::move(done));
+  DrainModel(model, "");
+}
+
+// It gets no new requests; when nobody holds it any more, it goes.
+void Manager::DrainModel(ModelVersion& model, const std::string& reason) {
+  const Place place{model.host, model.handle};
+  WhenUnused(place, [this, id = model.id, place] {
+    const auto host = hosts_.find(place.first);
+    if (host == hosts_.end()) return OnModelUnloaded(id, OkStatus());
+    host->second.host->UnloadModel(
+        place.second, [this, id](const Status& status) { OnModelUnloaded(id, status); });
+  });
+  model.state = State::kDraining;
+  model.reason = reason;
+  leases_.erase(model.id);
+  Publish(model.name);
+}
+
+void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
+  ModelVersion* model = catalog_.FindModel(id);
+  if (model == nullptr || model->state != State::kDraining) return;
+  if (!status.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(status));
+  Log(LogLevel::kInfo, "{} is unloaded", Label(*model));
+  const std::string plugin = model->plugin;
+  const uint64_t number = model->host;
+  const std::string reason = model->reason;
+  Unsettle(*model, State::kUnloaded, reason);
+  Finish(model, OkStatus());
+  PluginVersion* active = catalog_.ActivePlugin(plugin);
+  const auto running = hosts_.find(number);
+  if (active != nullptr && active->host == number && running != hosts_.end() &&
+      running->second.host->KeepsMemory()) {
+    RenewHost(*active);
+  }
+}
+
+// What the policy leaves out goes, once something that it admits is there.
+void Manager::ApplyPolicy(std::string_view name) {
+  const auto it = catalog_.models().find(name);
+  if (it == catalog_.models().end()) return;
+  for (const auto& [version, model] : it->second) {
+    const Status admitted = catalog_.CheckPolicy(*model);
+    if (admitted.ok() || model->state != State::kReady) continue;
+    const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
+    if (!kept.ok()) {
+      Log(LogLevel::kWarning, "{}", Message(kept));
+      continue;
+    }
+    DrainModel(*model, std::string(Message(admitted)));
+  }
+  Publish(name);
+}
+
+}  // namespace mlos::lifecycle

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "catalog/package.h"
+#include "lifecycle/manager.h"
+
+namespace mlos::lifecycle {
+
+using catalog::Change;
+using catalog::Desired;
+using catalog::FileIdentity;
+using catalog::PluginVersion;
+using catalog::State;
+using catalog::Verdict;
+
+namespace {
+
+std::string LibraryPath(const PluginVersion& plugin) {
+  return plugin.directory + "/" + plugin.manifest.library;
+}
+
+StatusOr<OwnedFd> OpenLibrary(const PluginVersion& plugin, FileIdentity* now) {
+  OwnedFd fd(open(LibraryPath(plugin).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat st;
+  if (!fd || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
+    return FailedPrecondition(
+        fmt::format("{}: its library is not in its package any more", Label(plugin)));
+  }
+  *now = catalog::IdentityOf(st);
+  return fd;
+}
+
+Status Changed(const PluginVersion& plugin) {
+  return FailedPrecondition(fmt::format(
+      "{}: its library has changed since it was registered: register it as another version, or "
+      "remove this one and register it again",
+      Label(plugin)));
+}
+
+}  // namespace
+
+void Manager::Reconcile() {
+  for (const auto& [name, versions] : catalog_.plugins()) {
+    for (const auto& [number, plugin] : versions) {
+      HashLater(*plugin);
+      if (plugin->wanted && plugin->state == State::kRegistered) StartPlugin(*plugin);
+    }
+  }
+  for (const auto& [name, versions] : catalog_.models()) {
+    for (const auto& [version, model] : versions) HashLater(*model);
+    Publish(name);
+  }
+  Publish();
+}
+
+void Manager::HashLater(const PluginVersion& plugin) {
+  if (!plugin.library.sha256.empty()) return;
+  FileIdentity now;
+  StatusOr<OwnedFd> library = OpenLibrary(plugin, &now);
+  if (!library.ok() || !now.SameStat(plugin.library)) return;
+  std::vector<OwnedFd> files;
+  files.push_back(*std::move(library));
+  background_.Checksum(std::move(files), Urgency::kWhenIdle,
+                       [this, name = plugin.manifest.name, version = plugin.manifest.version,
+                        now](const Background::Sums& sums) mutable {
+                         const auto found = catalog_.FindPlugin(name, version);
+                         if (!sums.ok() || !found.ok() || !(*found)->library.SameStat(now)) return;
+                         now.sha256 = sums->front();
+                         const Status kept = catalog_.SetChecksum(**found, now);
+                         if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                       });
+}
+
+void Manager::InstallPlugin(const std::string& path, std::function<void(Installed)> done) {
+  if (options_.package_dir.empty()) {
+    return done(FailedPrecondition("this daemon has no directory to install packages in"));
+  }
+  background_.Do(
+      Urgency::kNow,
+      [this, path, root = options_.package_dir, done = std::move(done)]() -> Background::Result {
+        return [this, path, done, copy = catalog::InstallPackage(path, root)] {
+          done(copy.ok() ? catalog_.RegisterPlugin(*copy, path) : Installed(copy.status()));
+        };
+      });
+}
+
+// The library is what was registered: by its size and time, or else by its
+// checksum.
+void Manager::CheckLibrary(PluginVersion& plugin, Done checked) {
+  FileIdentity now;
+  StatusOr<OwnedFd> library = OpenLibrary(plugin, &now);
+  if (!library.ok()) return checked(library.status());
+  if (now.SameStat(plugin.library)) return checked(OkStatus());
+  if (plugin.library.sha256.empty()) return checked(Changed(plugin));
+  std::vector<OwnedFd> files;
+  files.push_back(*std::move(library));
+  background_.Checksum(std::move(files), Urgency::kNow,
+                       [this, &plugin, now, checked](const Background::Sums& sums) mutable {
+                         // It is loading: nobody removes it meanwhile.
+                         if (!sums.ok()) return checked(sums.status());
+                         if (sums->front() != plugin.library.sha256)
+                           return checked(Changed(plugin));
+                         now.sha256 = sums->front();
+                         checked(catalog_.SetChecksum(plugin, now));
+                       });
+}
+
+void Manager::LoadPlugin(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindPlugin(name, version);
+  if (!found.ok()) return done(found.status());
+  PluginVersion& plugin = **found;
+  const catalog::Answer answer = PluginAnswer(Change::kLoad, plugin.state);
+  if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(plugin)));
+  const bool was_wanted = plugin.wanted;
+  if (Status kept = catalog_.SetWanted(plugin, true); !kept.ok()) return done(kept);
+  if (answer.verdict == Verdict::kAlready) return done(OkStatus());
+  waiters_[&plugin].push_back(std::move(done));
+  if (answer.verdict == Verdict::kJoin) return;
+  if (!was_wanted) was_unwanted_.insert(&plugin);
+  StartPlugin(plugin);
+}
+
+void Manager::StartPlugin(PluginVersion& plugin) {
+  plugin.state = State::kLoading;
+  plugin.reason.clear();
+  Publish();
+  CheckLibrary(plugin, [this, &plugin](const Status& status) {
+    const std::string& name = plugin.manifest.name;
+    const std::string& version = plugin.manifest.version;
+    if (!status.ok()) {
+      PluginStarted(name, version, 0, status);
+      return;
+    }
+    plugin.host = LaunchHost(plugin, [this, name, version](uint64_t number, const Status& started) {
+      PluginStarted(name, version, number, started);
+    });
+  });
+}
+
+void Manager::PluginStarted(const std::string& name, const std::string& version, uint64_t number,
+                            const Status& status) {
+  if (!status.ok() && number != 0) DropHost(number);
+  const auto found = catalog_.FindPlugin(name, version);
+  if (!found.ok()) return;
+  PluginVersion& plugin = **found;
+  const bool revert = was_unwanted_.erase(&plugin) != 0;
+  if (status.ok()) {
+    plugin.state = State::kReady;
+    catalog_.ChooseActive(name);
+    Log(LogLevel::kInfo, "{} is ready", Label(plugin));
+    Publish();
+    Finish(&plugin, OkStatus());
+    ReconcileModels(name);
+    return;
+  }
+  if (revert) {
+    const Status kept = catalog_.SetWanted(plugin, false);
+    if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+  }
+  PluginFailed(plugin, status);
+  Finish(&plugin, Unavailable(Message(status)));
+}
+
+void Manager::PluginFailed(PluginVersion& plugin, const Status& status) {
+  plugin.state = State::kFailed;
+  plugin.reason = Message(status);
+  plugin.host = 0;
+  Log(LogLevel::kError, "{} failed: {}", Label(plugin), plugin.reason);
+  catalog_.ChooseActive(plugin.manifest.name);
+  // Models that wait for it will not come, for now.
+  for (const auto& [name, versions] : catalog_.models()) {
+    for (const auto& [version, model] : versions) {
+      if (model->plugin != plugin.manifest.name || model->state != State::kRegistered ||
+          model->desired != Desired::kLoaded || catalog_.ActivePlugin(model->plugin) != nullptr) {
+        continue;
+      }
+      Unsettle(*model, State::kFailed, plugin.reason);
+    }
+  }
+  Publish();
+}
+
+// Models that should be loaded and are not get their chance, now that a
+// version of their plugin is there.
+void Manager::ReconcileModels(std::string_view plugin) {
+  for (const auto& [name, versions] : catalog_.models()) {
+    for (const auto& [version, model] : versions) {
+      if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
+      if (model->state != State::kRegistered && model->state != State::kFailed) continue;
+      Load(*model, [](const Status&) {});  // the model's reason says what failed
+    }
+  }
+}
+
+void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindPlugin(name, version);
+  if (!found.ok()) return done(found.status());
+  PluginVersion& plugin = **found;
+  const catalog::Answer answer = PluginAnswer(Change::kUnload, plugin.state);
+  if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(plugin)));
+  if (HandoverOf(name) != nullptr) {
+    return done(FailedPrecondition(Label(plugin) +
+                                   " is handing its models over: try again when that is done"));
+  }
+  if (answer.verdict == Verdict::kJoin) {
+    waiters_[&plugin].push_back(std::move(done));
+    return;
+  }
+  const size_t models = plugin.state == State::kReady ? catalog_.ModelsOn(plugin) : 0;
+  if (models > 0) {
+    return done(
+        FailedPrecondition(fmt::format("{} runs {} model{}: unload {} first", Label(plugin), models,
+                                       models == 1 ? "" : "s", models == 1 ? "it" : "them")));
+  }
+  if (Status kept = catalog_.SetWanted(plugin, false); !kept.ok()) return done(kept);
+  plugin.reason.clear();
+  if (plugin.state != State::kReady) {
+    plugin.state = State::kUnloaded;
+    Publish();
+    return done(OkStatus());
+  }
+  plugin.state = State::kDraining;
+  catalog_.ChooseActive(name);
+  waiters_[&plugin].push_back(std::move(done));
+  StopHost(plugin.host, [this, n = std::string(name), v = std::string(version)] {
+    const auto record = catalog_.FindPlugin(n, v);
+    if (!record.ok()) return;
+    (*record)->state = State::kUnloaded;
+    (*record)->host = 0;
+    Log(LogLevel::kInfo, "{} is unloaded", Label(**record));
+    Finish(*record, OkStatus());
+  });
+}
+
+}  // namespace mlos::lifecycle

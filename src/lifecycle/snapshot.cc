@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where models are, and what the engines are told of it.
+#include "lifecycle/manager.h"
+
+namespace mlos::lifecycle {
+
+using catalog::Desired;
+using catalog::ModelVersion;
+using catalog::State;
+
+namespace {
+
+engine::ModelState RouteState(State state) {
+  switch (state) {
+    case State::kRegistered:
+      return engine::ModelState::kRegistered;
+    case State::kLoading:
+      return engine::ModelState::kLoading;
+    case State::kReady:
+      return engine::ModelState::kReady;
+    case State::kDraining:
+      return engine::ModelState::kDraining;
+    case State::kUnloaded:
+      return engine::ModelState::kUnloaded;
+    case State::kFailed:
+      return engine::ModelState::kFailed;
+  }
+  return engine::ModelState::kFailed;
+}
+
+}  // namespace
+
+// The model is ready there.
+void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info) {
+  model.state = State::kReady;
+  model.reason.clear();
+  model.host = place.first;
+  model.handle = place.second;
+  model.info = std::move(info);
+  leases_[model.id] =
+      std::make_shared<const engine::Lease>(control_, [this, place] { OnUnused(place); });
+  Publish(model.name);
+}
+
+// The model is in no host.
+void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
+  model.state = state;
+  model.reason = std::move(reason);
+  model.host = 0;
+  model.handle = 0;
+  model.info.reset();
+  leases_.erase(model.id);
+  Publish(model.name);
+}
+
+engine::RoutePin Manager::MakeRoute(const ModelVersion& m) const {
+  auto route = std::make_shared<engine::ModelRoute>();
+  route->name = m.name;
+  route->version = std::to_string(m.version);
+  route->version_number = m.version;
+  route->state = RouteState(m.state);
+  route->reason = m.reason;
+  route->plugin = m.plugin;
+  route->plugin_version = m.plugin_version;
+  route->id = m.id;
+  if (m.state == State::kRegistered) {
+    const Status admitted = catalog_.CheckPolicy(m);
+    route->on_demand = m.desired != Desired::kUnloaded && admitted.ok();
+    if (!admitted.ok()) {
+      route->state = engine::ModelState::kUnloaded;
+      route->reason = Message(admitted);
+    }
+  } else if (m.state == State::kReady) {
+    route->info = m.info;
+    route->host = m.host;
+    route->handle = m.handle;
+    route->lease = leases_.at(m.id);
+  }
+  return route;
+}
+
+void Manager::Publish(std::string_view name) {
+  const auto it = catalog_.models().find(name);
+  if (it == catalog_.models().end()) {
+    if (const auto gone = table_.models.find(name); gone != table_.models.end()) {
+      table_.models.erase(gone);
+    }
+  } else {
+    auto versions = std::make_shared<engine::ModelVersions>();
+    for (const auto& [number, model] : it->second) versions->versions.push_back(MakeRoute(*model));
+    versions->labels = catalog_.Group(name).labels;
+    table_.models[it->first] = std::move(versions);
+  }
+  Publish();
+}
+
+// Only what has changed was made anew: a table is names and pointers.
+void Manager::Publish() {
+  table_.ready = Ready();
+  const auto table = std::make_shared<const engine::RoutingTable>(table_);
+  for (engine::ChannelEngine* engine : engines_) engine->Publish(table);
+}
+
+bool Manager::Ready() const {
+  for (const auto& [name, versions] : catalog_.plugins()) {
+    for (const auto& [number, plugin] : versions) {
+      if (plugin->wanted && plugin->state != State::kReady) return false;
+    }
+  }
+  for (const auto& [name, versions] : catalog_.models()) {
+    for (const auto& [version, model] : versions) {
+      if (model->desired != Desired::kLoaded || model->state == State::kReady) continue;
+      if (catalog_.CheckPolicy(*model).ok()) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace mlos::lifecycle
