@@ -33,7 +33,7 @@ class SqliteStoreTest : public testing::Test {
     const auto store = SqliteStore::Open(directory_.file());
     EXPECT_EQ(store.status().code(), code) << Message(store.status());
     EXPECT_EQ(ReadBytes(directory_.file()), before);
-    const std::string text(Message(store.status()));
+    std::string text(Message(store.status()));
     EXPECT_THAT(text, HasSubstr(directory_.file())) << "does not name the file";
     return text;
   }
