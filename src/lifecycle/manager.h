@@ -47,6 +47,8 @@ class Manager {
   void Publish();
   // Stops every host; `done` when all have ended.
   void StopAll(const std::function<void()>& done);
+  // After StopAll: does not wait for what they still do.
+  void KillHosts();
 
   // Every model that should be loaded is.
   bool Ready() const;
