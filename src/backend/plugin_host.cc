@@ -347,6 +347,10 @@ void PluginHost::Stop(std::function<void()> done) {
   });
 }
 
+void PluginHost::KillNow() {
+  if (state_ == HostState::kStopping && process_ != nullptr) process_->Kill("the daemon ends");
+}
+
 void PluginHost::Stopped() {
   state_ = HostState::kStopped;
   timer_.cancel();

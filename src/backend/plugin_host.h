@@ -65,6 +65,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   // Finishes what was claimed, ends the process.  `done` comes always, to
   // everybody who asked.
   void Stop(std::function<void()> done);
+  // Ends the process whatever it does; for a host that is told to stop.
+  void KillNow();
 
   HostState state() const { return state_; }
   pid_t pid() const { return process_ != nullptr ? process_->pid() : -1; }

@@ -2,6 +2,7 @@
 #include "daemon/core.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,13 +13,18 @@
 #include <filesystem>
 #include <set>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "catalog/package.h"
 #include "channel/waiting.h"
 #include "daemon/data_dir.h"
+#include "daemon/reload.h"
 #include "daemon/version.h"
 
 namespace mlos::daemon {
+
+using options::Id;
+
 namespace {
 
 // Looks at the channels for a moment before the front loop sleeps.
@@ -33,18 +39,22 @@ std::string PackageDir(const std::string& data_dir) {
 
 }  // namespace
 
-Core::Core(const Options& options, std::unique_ptr<state::StateStore> store)
-    : options_(options),
+Core::Core(options::Inputs inputs, options::Settings settings,
+           std::unique_ptr<state::StateStore> store)
+    : inputs_(std::move(inputs)),
+      settings_(std::move(settings)),
       front_loop_(MakeSpin()),
       store_(std::move(store)),
       catalog_(*store_),
       manager_(control_loop_, catalog_,
-               {.host_program = options.plugin_host,
-                .workers = options.workers,
-                .package_dir = PackageDir(options.data_dir)}),
+               {.host_program = settings_.Text(Id::kPluginHost),
+                .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
+                .package_dir = PackageDir(settings_.Text(Id::kDataDir))}),
       control_(control_loop_, catalog_, manager_, kVersion),
-      signals_(control_loop_.io(), SIGINT, SIGTERM),
-      drain_timer_(control_loop_.io()) {
+      signals_(control_loop_.io(), SIGINT, SIGTERM, SIGHUP),
+      drain_timer_(control_loop_.io()),
+      watchdog_timer_(control_loop_.io()) {
+  ApplyLogLevel(settings_);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);  // whoever started us may ignore it: hosts are to be reaped
   const auto loader = [this](std::string name, std::string version,
@@ -55,7 +65,10 @@ Core::Core(const Options& options, std::unique_ptr<state::StateStore> store)
   engine_ = std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel::Options{},
                                                     loader);
   manager_.AddEngine(engine_.get());
-  http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_);
+  http::HttpOptions http_options = http::OptionsFrom(settings_);
+  http_options.server_version = kVersion;
+  http_ =
+      std::make_unique<http::HttpServer>(front_loop_, *engine_, control_, std::move(http_options));
 }
 
 Core::~Core() {
@@ -66,16 +79,13 @@ Core::~Core() {
 Status Core::Start() {
   MLOS_RETURN_IF_ERROR(catalog_.Restore());
   SweepPackages();
-  for (const std::string& directory : options_.plugin_dirs) RegisterPluginDir(directory);
+  for (const std::string& directory : settings_.List(Id::kPluginDir)) RegisterPluginDir(directory);
+  MLOS_RETURN_IF_ERROR(ListenHttp());
   manager_.Reconcile();
-  for (const std::string& address : options_.http_addresses) {
-    if (address == "off") continue;
-    MLOS_ASSIGN_OR_RETURN(std::string in_use, http_->Listen(address));
-    Log(LogLevel::kInfo, "HTTP on {}", in_use);
-    http_in_use_.push_back(std::move(in_use));
-  }
   front_thread_ = std::thread([this] { front_loop_.Run(); });
-  if (!options_.print_addresses.empty()) return WriteAddresses();
+  if (!settings_.Text(Id::kPrintAddresses).empty()) MLOS_RETURN_IF_ERROR(WriteAddresses());
+  notifier_.Ready(Serving());
+  KeepWatchdogQuiet();
   return OkStatus();
 }
 
@@ -85,7 +95,29 @@ void Core::SweepPackages() {
   for (const auto& [name, versions] : catalog_.plugins()) {
     for (const auto& [number, plugin] : versions) used.insert(plugin->directory);
   }
-  catalog::SweepPackages(PackageDir(options_.data_dir), used);
+  catalog::SweepPackages(PackageDir(settings_.Text(Id::kDataDir)), used);
+}
+
+Status Core::ListenHttp() {
+  for (const std::string& address : settings_.List(Id::kHttpAddress)) {
+    if (address == "off") continue;
+    StatusOr<std::string> in_use = http_->Listen(address);
+    if (!in_use.ok()) {
+      return MakeStatus(in_use.status().code(),
+                        fmt::format("{}: free it, or choose another with --http-address HOST:PORT "
+                                    "(port 0 takes a free one)",
+                                    Message(in_use.status())));
+    }
+    Log(LogLevel::kInfo, "HTTP on {}", *in_use);
+    http_in_use_.push_back(*std::move(in_use));
+  }
+  return OkStatus();
+}
+
+// For the service manager's status line.
+std::string Core::Serving() const {
+  if (http_in_use_.empty()) return "Serving";
+  return fmt::format("Serving HTTP on {}", fmt::join(http_in_use_, ", "));
 }
 
 void Core::RegisterPluginDir(const std::string& directory) {
@@ -125,47 +157,94 @@ Status Core::WriteAddresses() const {
   }
   const json::object object = {
       {"http", http}, {"grpc", nullptr}, {"metrics", nullptr}, {"ipc", nullptr}, {"pid", getpid()}};
-  return WriteFileWhole(options_.print_addresses, json::serialize(object) + "\n");
+  return WriteFileWhole(settings_.Text(Id::kPrintAddresses), json::serialize(object) + "\n");
 }
 
 int Core::Run() {
   WaitForSignal();
   control_loop_.Run();
+  front_loop_.Stop();
+  front_thread_.join();
+  const auto took = static_cast<double>(NowNanos() - stop_began_ns_);
+  Log(LogLevel::kInfo, "stopped, {:.2f} s after the signal", took / kNanosPerSecond);
   return 0;
 }
+
+// Half as often as the manager expects, because a timer may be late; by way of
+// the front loop, so that it too is known to run.
+void Core::KeepWatchdogQuiet() {
+  if (notifier_.watchdog().count() == 0) return;
+  watchdog_timer_.expires_after(notifier_.watchdog() / 2);
+  watchdog_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    front_loop_.Post([this] {
+      control_loop_.Post([this] {
+        notifier_.Alive();
+        KeepWatchdogQuiet();
+      });
+    });
+  });
+}
+
+// ------------------------------------------------------------------- signals
 
 void Core::WaitForSignal() {
   signals_.async_wait([this](const boost::system::error_code& error, int number) {
     if (error) return;
-    if (draining_) {
-      Log(LogLevel::kWarning, "signal {} again: stopping now", number);
-      StopHosts();
-      return;
-    }
-    Log(LogLevel::kInfo, "signal {}: finishing what runs, then stopping", number);
-    Drain();
+    OnSignal(number);
     WaitForSignal();
   });
 }
 
-void Core::Drain() {
-  draining_ = true;
-  drain_timer_.expires_after(std::chrono::seconds(options_.drain_seconds));
-  drain_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    Log(LogLevel::kWarning, "requests still run after {} s: stopping without them",
-        options_.drain_seconds);
-    StopHosts();
-  });
-  front_loop_.Post(
-      [this] { http_->Drain([this] { control_loop_.Post([this] { StopHosts(); }); }); });
+void Core::OnSignal(int number) {
+  if (number != SIGHUP) return OnStopSignal(number);
+  if (stop_began_ns_ != 0) return;
+  notifier_.Reloading();
+  Reload(inputs_, &settings_);
+  notifier_.Ready(Serving());
 }
 
-void Core::StopHosts() {
-  if (std::exchange(hosts_stopping_, true)) return;
+void Core::OnStopSignal(int number) {
+  if (stop_began_ns_ != 0) {
+    Log(LogLevel::kWarning, "signal {} again: stopping now", number);
+    return StopHosts(End::kAtOnce);
+  }
+  stop_began_ns_ = NowNanos();
+  Log(LogLevel::kInfo, "signal {}: finishing what runs, then stopping", number);
+  notifier_.Stopping("Finishing what runs");
+  const auto grace = settings_.Duration(Id::kDrainGrace);
+  if (grace.count() == 0) return Drain();
+  front_loop_.Post([this] { http_->Leave(); });
+  drain_timer_.expires_after(grace);
+  drain_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) Drain();
+  });
+}
+
+void Core::Drain() {
+  const auto limit = settings_.Duration(Id::kDrainTimeout);
+  drain_timer_.expires_after(limit);
+  drain_timer_.async_wait([this, limit](const boost::system::error_code& error) {
+    if (error) return;
+    Log(LogLevel::kWarning, "requests still run after {}: stopping without them",
+        options::FormatDuration(static_cast<uint64_t>(limit.count())));
+    StopHosts(End::kAtOnce);
+  });
+  front_loop_.Post([this] {
+    http_->Drain([this] { control_loop_.Post([this] { StopHosts(End::kWhenDone); }); });
+  });
+}
+
+void Core::StopHosts(End end) {
   drain_timer_.cancel();
-  signals_.cancel();
-  manager_.StopAll([this] { control_loop_.Stop(); });
+  if (!std::exchange(hosts_stopping_, true)) {
+    // By way of the front loop, so that the answers to what the hosts left are
+    // on their way.
+    manager_.StopAll([this] {
+      front_loop_.Post([this] { control_loop_.Post([this] { control_loop_.Stop(); }); });
+    });
+  }
+  if (end == End::kAtOnce) manager_.KillHosts();
 }
 
 }  // namespace mlos::daemon

@@ -2,15 +2,20 @@
 //
 // The wiring of mlosd: which parts there are, which thread owns what.
 //
-//   control loop  (the main thread)  catalog, lifecycle, plugin hosts, signals
+//   control loop  (the main thread)  catalog, lifecycle, plugin hosts, signals,
+//                                    the service manager's watchdog
 //   front loop    (a thread)         HTTP, the engine and its channels
 //
 // The control loop is the main thread because plugin hosts die with the thread
 // that started them.
+//
+// Stopping: not ready (drain-grace), no new requests (drain-timeout), hosts
+// stopped, loops stopped.  A second signal goes to the hosts' end at once.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,17 +24,20 @@
 #include "base/status.h"
 #include "catalog/catalog.h"
 #include "control/core_control.h"
-#include "daemon/options.h"
+#include "daemon/notifier.h"
 #include "engine/channel_engine.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
+#include "options/read.h"
 #include "state/state_store.h"
 
 namespace mlos::daemon {
 
 class Core {
  public:
-  Core(const Options& options, std::unique_ptr<state::StateStore> store);
+  // `inputs`: what the settings were read from, and are again on SIGHUP.
+  Core(options::Inputs inputs, options::Settings settings,
+       std::unique_ptr<state::StateStore> store);
   ~Core();
 
   // Restores what an earlier run kept, registers what --plugin-dir names,
@@ -42,11 +50,19 @@ class Core {
   void RegisterPluginDir(const std::string& directory);
   void SweepPackages();
   Status WriteAddresses() const;
+  Status ListenHttp();
+  std::string Serving() const;
   void WaitForSignal();
+  void OnSignal(int number);
+  void OnStopSignal(int number);
+  void KeepWatchdogQuiet();
   void Drain();
-  void StopHosts();
+  enum class End { kWhenDone, kAtOnce };
+  void StopHosts(End end);
 
-  const Options options_;
+  const options::Inputs inputs_;
+  options::Settings settings_;
+  Notifier notifier_;
   // The front loop goes last: what waits on the control loop may hold lanes,
   // whose descriptors belong to the front loop.
   EventLoop front_loop_;
@@ -60,7 +76,8 @@ class Core {
   std::vector<std::string> http_in_use_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer drain_timer_;
-  bool draining_ = false;
+  boost::asio::steady_timer watchdog_timer_;
+  uint64_t stop_began_ns_ = 0;  // 0: not told to stop
   bool hosts_stopping_ = false;
   std::thread front_thread_;
 };

@@ -2,51 +2,79 @@
 //
 // mlosd: the core.  Exit status: 0 stopped as told, 1 could not start, 2 usage,
 // 3 another daemon has the data directory.
+#include <unistd.h>
+
 #include <cstdio>
 
+#include "daemon/configuration.h"
 #include "daemon/core.h"
 #include "daemon/data_dir.h"
-#include "daemon/options.h"
-#include "frontends/http/server.h"
+#include "daemon/version.h"
+#include "options/document.h"
+#include "options/read.h"
 #include "state/sqlite_store.h"
 
 namespace {
+
+using mlos::options::Action;
+using mlos::options::Id;
 
 int Refuse(int status, std::string_view text) {
   std::fprintf(stderr, "mlosd: %.*s\n", static_cast<int>(text.size()), text.data());
   return status;
 }
 
-}  // namespace
+int Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
 
-int main(int argc, char** argv) {
-  mlos::daemon::Options options;
-  int exit_status = 0;
-  if (!mlos::daemon::ParseOptions(argc, argv, &options, &exit_status)) return exit_status;
-  if (options.auth != "off") {
-    return Refuse(2,
-                  "this release has no access control yet: start it with --auth off, which "
-                  "listens on loopback addresses and Unix sockets only");
-  }
-  for (const std::string& address : options.http_addresses) {
-    if (address == "off") continue;
-    const mlos::Status local = mlos::http::CheckLocalAddress(address);
-    if (!local.ok()) {
-      return Refuse(2, "--http-address " + address + ": " + std::string(mlos::Message(local)));
-    }
-  }
-  const auto lock = mlos::daemon::HoldDataDir(options.data_dir);
+int Run(mlos::options::Inputs inputs, const mlos::options::Settings& settings) {
+  const auto lock = mlos::daemon::HoldDataDir(settings.Text(Id::kDataDir));
   if (!lock.ok()) {
     const bool taken = lock.status().code() == mlos::StatusCode::kAlreadyExists;
     return Refuse(taken ? 3 : 1, mlos::Message(lock.status()));
   }
-  auto store = mlos::state::SqliteStore::Open(options.data_dir + "/state.db");
+  auto store = mlos::state::SqliteStore::Open(settings.Text(Id::kDataDir) + "/state.db");
   if (!store.ok()) {
     const bool taken = store.status().code() == mlos::StatusCode::kAlreadyExists;
     return Refuse(taken ? 3 : 1, mlos::Message(store.status()));
   }
-  mlos::daemon::Core core(options, *std::move(store));
+  mlos::daemon::Core core(std::move(inputs), settings, *std::move(store));
   const mlos::Status started = core.Start();
   if (!started.ok()) return Refuse(1, mlos::Message(started));
   return core.Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto inputs = mlos::options::Inputs::Of(argc, argv, environ);
+  mlos::options::Reading reading = mlos::options::Read(inputs);
+  switch (reading.action) {
+    case Action::kHelp:
+      return Print(mlos::options::Help());
+    case Action::kVersion:
+      return Print(std::string("mlosd ") + mlos::daemon::kVersion + "\n");
+    case Action::kManual:
+      return Print(mlos::options::Manual(mlos::daemon::kVersion));
+    case Action::kManualMarkdown:
+      return Print(mlos::options::Markdown());
+    case Action::kPrintConfig:  // also of what cannot run yet, to be completed
+      break;
+    case Action::kRun:
+      mlos::daemon::CheckConfiguration(&reading);
+      break;
+  }
+  for (const auto& warning : reading.warnings) {
+    std::fprintf(stderr, "mlosd: %s %s\n", warning.source.c_str(), warning.text.c_str());
+  }
+  if (!reading.faults.empty()) {
+    std::fputs(mlos::options::Report("mlosd", reading.faults).c_str(), stderr);
+    return 2;
+  }
+  if (reading.action == Action::kPrintConfig) {
+    return Print(mlos::options::ConfigFileText(reading.settings));
+  }
+  return Run(std::move(inputs), reading.settings);
 }

@@ -149,6 +149,10 @@ void Manager::StopAll(const std::function<void()>& done) {
   }
 }
 
+void Manager::KillHosts() {
+  for (const auto& [number, running] : hosts_) running.host->KillNow();
+}
+
 std::vector<Manager::HostRow> Manager::Hosts() const {
   std::vector<HostRow> out;
   for (const auto& [number, running] : hosts_) {

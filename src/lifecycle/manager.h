@@ -78,6 +78,8 @@ class Manager {
   void ApplyPolicy(std::string_view model);
   // Stops every host; `done` when all have ended.
   void StopAll(const std::function<void()>& done);
+  // After StopAll: does not wait for what they still do.
+  void KillHosts();
 
   // Everything that should be loaded is.
   bool Ready() const;

@@ -13,7 +13,7 @@
 #include "base/name.h"
 #include "base/near_miss.h"
 #include "base/owned_fd.h"
-#include "manifest/yaml_tree.h"
+#include "base/yaml_tree.h"
 
 namespace mlos {
 namespace {
@@ -126,7 +126,7 @@ constexpr LimitRow kLimits[] = {
 Status ReadLimits(const YamlNode& node, Manifest* manifest) {
   MLOS_RETURN_IF_ERROR(
       ExpectKind(node, "limits", Kind::kMapping, "limits: {memory_bytes: 1073741824}"));
-  for (const auto& [key, value] : node.members) {
+  for (const auto& [key, line, column, value] : node.members) {
     const LimitRow* row = nullptr;
     std::vector<std::string_view> known;
     for (const LimitRow& candidate : kLimits) {
@@ -151,7 +151,7 @@ Status ReadNeed(const YamlNode& node, Manifest* manifest) {
   constexpr std::string_view kExample = "- {need: NAME, reason: why the plugin needs it}";
   MLOS_RETURN_IF_ERROR(ExpectKind(node, "sandbox", Kind::kMapping, kExample));
   SandboxNeed need;
-  for (const auto& [key, value] : node.members) {
+  for (const auto& [key, line, column, value] : node.members) {
     if (key != "need" && key != "reason") {
       return UnknownKey(value, key, " in 'sandbox'", {"need", "reason"});
     }
@@ -284,19 +284,19 @@ StatusOr<Manifest> ParseManifest(std::string_view text) {
     return InvalidArgument(fmt::format("{} is larger than {} bytes; a manifest is a few lines",
                                        kManifestFile, kMaxManifestBytes));
   }
-  StatusOr<YamlNode> root = ParseYaml(text);
-  if (!root.ok()) {
-    return InvalidArgument(fmt::format("{} {}", kManifestFile, Message(root.status())));
+  YamlNode root;
+  if (const auto fault = ParseYaml(text, &root)) {
+    return InvalidArgument(fmt::format("{} line {}: {}", kManifestFile, fault->line, fault->text));
   }
-  if (root->kind != Kind::kMapping) {
-    return At(*root, fmt::format("the file is {}, not a mapping; begin with 'name: my-framework'",
-                                 KindName(root->kind)));
+  if (root.kind != Kind::kMapping) {
+    return At(root, fmt::format("the file is {}, not a mapping; begin with 'name: my-framework'",
+                                KindName(root.kind)));
   }
   Manifest manifest;
   manifest.text = text;
   std::vector<std::string_view> known, missing;
   for (const KeyRow& row : kKeys) known.push_back(row.key);
-  for (const auto& [key, value] : root->members) {
+  for (const auto& [key, line, column, value] : root.members) {
     const auto row = std::find_if(std::begin(kKeys), std::end(kKeys),
                                   [&k = key](const KeyRow& r) { return r.key == k; });
     if (row == std::end(kKeys)) return UnknownKey(value, key, "", known);
@@ -304,10 +304,10 @@ StatusOr<Manifest> ParseManifest(std::string_view text) {
   }
   for (const KeyRow& row : kKeys) {
     if (row.required.empty()) continue;
-    const bool found = std::any_of(root->members.begin(), root->members.end(),
+    const bool found = std::any_of(root.members.begin(), root.members.end(),
                                    [&row](const auto& member) { return member.key == row.key; });
     if (!found) {
-      return At(*root,
+      return At(root,
                 fmt::format("key '{}' is missing; add a line such as '{}'", row.key, row.required));
     }
   }

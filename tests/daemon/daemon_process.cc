@@ -74,11 +74,18 @@ uint64_t RssBytes(pid_t pid) {
 
 std::string Maps(pid_t pid) { return ReadWhole("/proc/" + std::to_string(pid) + "/maps"); }
 
-DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string log)
+DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string log,
+                             const std::vector<std::string>& environment)
     : log_(std::move(log)) {
   std::vector<const char*> argv{MLOSD_PROGRAM};
   for (const std::string& arg : args) argv.push_back(arg.c_str());
   argv.push_back(nullptr);
+  std::vector<const char*> variables;
+  for (const std::string& variable : environment) variables.push_back(variable.c_str());
+  for (char** inherited = environ; *inherited != nullptr; ++inherited) {
+    variables.push_back(*inherited);
+  }
+  variables.push_back(nullptr);
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ != 0) return;
@@ -89,7 +96,8 @@ DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string l
   dup2(in, 0);
   dup2(out, 1);
   dup2(out, 2);
-  execv(argv[0], const_cast<char* const*>(argv.data()));
+  execve(argv[0], const_cast<char* const*>(argv.data()),
+         const_cast<char* const*>(variables.data()));
   _exit(127);
 }
 
@@ -116,9 +124,9 @@ std::optional<int> DaemonProcess::WaitExit(std::chrono::milliseconds limit) {
   return exit_;
 }
 
-Ended RunMlosd(const std::vector<std::string>& args) {
+Ended RunMlosd(const std::vector<std::string>& args, const std::vector<std::string>& environment) {
   const TempDir dir;
-  DaemonProcess process(args, dir / "log");
+  DaemonProcess process(args, dir / "log", environment);
   Ended ended;
   ended.status = process.WaitExit(std::chrono::seconds(20)).value_or(-1);
   ended.output = process.log();

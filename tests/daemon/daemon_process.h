@@ -48,8 +48,10 @@ std::string Maps(pid_t pid);
 
 class DaemonProcess {
  public:
-  // Runs mlosd with exactly these arguments; its output goes to `log`.
-  DaemonProcess(const std::vector<std::string>& args, std::string log);
+  // Runs mlosd with exactly these arguments and, on top of the test's own, these
+  // "NAME=value"; its output goes to `log`.
+  DaemonProcess(const std::vector<std::string>& args, std::string log,
+                const std::vector<std::string>& environment = {});
   ~DaemonProcess();  // kills it if it still runs
   DaemonProcess(const DaemonProcess&) = delete;
   DaemonProcess& operator=(const DaemonProcess&) = delete;
@@ -74,6 +76,7 @@ struct Ended {
   int status = -1;  // -1: it had to be killed
   std::string output;
 };
-Ended RunMlosd(const std::vector<std::string>& args);
+Ended RunMlosd(const std::vector<std::string>& args,
+               const std::vector<std::string>& environment = {});
 
 }  // namespace mlos::test

@@ -77,6 +77,7 @@ TEST(StartTest, ATakenPortIsNamed) {
   EXPECT_EQ(1, ended.status) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(daemon.address()));
   EXPECT_THAT(ended.output, HasSubstr("in use"));
+  EXPECT_THAT(ended.output, HasSubstr("--http-address"));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
 }
 

@@ -97,12 +97,16 @@ class ApiSession final : public Session {
     bad_json_length_ = head.bad_json_length;
     encoded_ = head.encoded;
     cross_origin_ = IsCrossOrigin(head);
+    refused_ =
+        context_.draining && route_.target != Target::kLive && route_.target != Target::kReady;
+    if (refused_) return 0;
     if (route_.target == Target::kInfer) return context_.options.max_body_bytes;
     if (route_.target == Target::kOperation) return context_.options.max_management_body_bytes;
     return kIgnoredBodyBytes;
   }
 
   void RefuseBody(Response& response) override {
+    if (refused_) return ShuttingDown(response);
     if (route_.target == Target::kInfer || route_.target == Target::kOperation) {
       const uint64_t limit = route_.target == Target::kInfer
                                  ? context_.options.max_body_bytes
@@ -142,7 +146,7 @@ class ApiSession final : public Session {
         AppendServerMetadata(context_.options, &response.body);
         return true;
       case Target::kLive:
-        if (!RefusedForDraining(response)) response.body.Append("{\"live\":true}");
+        response.body.Append("{\"live\":true}");
         return true;
       case Target::kReady:
         ServerReady(response);
@@ -163,7 +167,9 @@ class ApiSession final : public Session {
 
   // The request is refused for what its head says.
   bool FailedRoute(Response& response) {
-    if (route_.target == Target::kUnknownPath) {
+    if (refused_) {
+      ShuttingDown(response);
+    } else if (route_.target == Target::kUnknownPath) {
       Fail(response, 404, NotFound("Not Found"), "GET /v2 and /api/v1/status answer");
     } else if (route_.target == Target::kMethodNotAllowed) {
       Fail(response, 405,
@@ -211,14 +217,17 @@ class ApiSession final : public Session {
     return false;
   }
 
-  bool RefusedForDraining(Response& response) {
-    if (!context_.draining) return false;
-    response.Error(Unavailable("the server is shutting down"));
-    return true;
+  void ShuttingDown(Response& response) {
+    const Status status = Unavailable("the server is shutting down");
+    if (route_.management) {
+      response.ManagementError(status, "send it to another server, or again when this one is back");
+    } else {
+      response.Error(status);
+    }
   }
 
   void ServerReady(Response& response) {
-    if (RefusedForDraining(response)) return;
+    if (context_.leaving) return ShuttingDown(response);
     if (context_.engine.routes()->ready) {
       response.body.Append("{\"ready\":true}");
       return;
@@ -319,6 +328,7 @@ class ApiSession final : public Session {
   bool bad_json_length_ = false;
   bool encoded_ = false;
   bool cross_origin_ = false;
+  bool refused_ = false;  // it came when the server drained
   uint64_t operation_number_ = 0;
   uint64_t operating_ = 0;  // 0: no operation is awaited
   std::unique_ptr<InferHandler> infer_;

@@ -27,7 +27,8 @@ struct ApiContext {
   control::Control& control;
   const HttpOptions& options;
   InferDecoder decoder = {};
-  bool draining = false;
+  bool leaving = false;   // not ready any more
+  bool draining = false;  // and nothing new is begun
 };
 
 class Api {
@@ -36,6 +37,7 @@ class Api {
       const HttpOptions& options);
   // `exchange` outlives the session.
   std::unique_ptr<Session> NewSession(Exchange& exchange);
+  void set_leaving() { context_.leaving = true; }
   void set_draining() { context_.draining = true; }
 
  private:

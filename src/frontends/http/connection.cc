@@ -39,6 +39,7 @@ Connection::Connection(Socket socket, ConnectionOwner& owner)
     : socket_(std::move(socket)),
       owner_(&owner),
       parser_(owner.options().max_header_bytes, owner.options().max_chunks),
+      late_(owner.draining()),
       in_(new char[kInBytes + kBodyPadding]) {}
 
 Connection::~Connection() = default;
@@ -99,7 +100,7 @@ bool Connection::StepHead() {
     }
     // The parser has taken note of positions that are about to move.
     if (begin_ > 0) parser_.Reset();
-  } else if (owner_->draining()) {
+  } else if (owner_->draining() && !late_) {
     Close();
     return false;
   }
@@ -238,7 +239,7 @@ void Connection::StartResponse() {
     response_.retry_after = true;
     length = response_.content_length();
   }
-  close_after_ |= owner_->draining();
+  close_after_ |= owner_->leaving();
   head_out_.Clear();
   FormatHead(response_,
              {.close = close_after_, .keep_alive_10 = http10_, .date = owner_->date_field()},

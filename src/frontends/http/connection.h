@@ -40,7 +40,8 @@ class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
   virtual const HttpOptions& options() const = 0;
-  virtual bool draining() const = 0;
+  virtual bool leaving() const = 0;           // connections end after their answers
+  virtual bool draining() const = 0;          // and idle ones at once
   virtual std::string_view date_field() = 0;  // "Date: …\r\n"
   // Accounts for memory of large bodies and answers; false when there is too
   // much of it, also after TrimIdle of all connections.
@@ -63,6 +64,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   // Gives back what is kept of the last request, if none is in hand.
   void TrimIdle();
   void Close();
+  // It was accepted when the server drained already: it gets one answer.
+  bool late() const { return late_; }
 
   Response& response() override { return response_; }
   void Send() override;
@@ -108,6 +111,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   ConnectionOwner* owner_;
   std::unique_ptr<Session> session_;
   RequestParser parser_;
+  const bool late_;
 
   Phase phase_ = Phase::kHead;
   bool driving_ = false;

@@ -33,7 +33,7 @@ std::string Post(std::string_view path, std::string_view body, std::string_view 
 
 class HttpTest : public testing::Test {
  protected:
-  void Start(HttpOptions options = {}) {
+  void Start(const HttpOptions& options = {}) {
     server_ = std::make_unique<TestServer>(options);
     client_ = std::make_unique<TestClient>(server_->address());
   }
@@ -45,7 +45,7 @@ class HttpTest : public testing::Test {
   Reply Say(std::string_view bytes) {
     TestClient client(server_->address());
     client.Send(bytes);
-    const Reply reply = client.Read();
+    Reply reply = client.Read();
     EXPECT_TRUE(reply.fields.count("connection") == 0 || client.AtEnd());
     return reply;
   }
@@ -628,7 +628,22 @@ TEST_F(HttpTest, DrainingLetsRunningRequestsEnd) {
   std::atomic<bool> drained{false};
   server_->OnLoop([&] { server_->server().Drain([&] { drained = true; }); });
   EXPECT_TRUE(client_->AtEnd());  // it was idle
-  EXPECT_EQ(TestClient(server_->address()).Ask("GET", "/v2").status, 0);
+  const auto ask = [&](std::string_view method, std::string_view path, std::string_view body = {}) {
+    TestClient client(server_->address());
+    Reply reply = client.Ask(method, path, body);
+    EXPECT_EQ(reply.fields.at("connection"), "close") << path;
+    EXPECT_TRUE(client.AtEnd()) << path;
+    return reply;
+  };
+  EXPECT_EQ(ask("GET", "/v2").status, 503);
+  EXPECT_EQ(ask("POST", "/v2/models/id_FP32/infer", kInfer).status, 503);
+  const Reply management = ask("POST", "/api/v1/plugins", R"({"path":"/p"})");
+  EXPECT_EQ(management.status, 503);
+  EXPECT_THAT(management.body, testing::HasSubstr("UNAVAILABLE"));
+  EXPECT_EQ(ask("GET", "/v2/health/ready").status, 503);
+  EXPECT_EQ(ask("GET", "/v2/health/live").status, 200);  // nobody is to kill it now
+  EXPECT_EQ(server_->control().applied, 1);
+  TestClient silent(server_->address());  // does not hold up the drain
   EXPECT_FALSE(drained);
   server_->control().Open(true);
   const Reply reply = busy.Read();
@@ -636,6 +651,43 @@ TEST_F(HttpTest, DrainingLetsRunningRequestsEnd) {
   EXPECT_EQ(reply.fields.at("connection"), "close");
   busy.Close();
   EXPECT_TRUE(Eventually([&] { return drained.load(); }));
+}
+
+TEST_F(HttpTest, LeavingItIsNotReadyAndStillAnswers) {
+  Start();
+  server_->OnLoop([&] { server_->server().Leave(); });
+  EXPECT_EQ(Ask("GET", "/v2/health/ready").status, 503);
+  EXPECT_TRUE(client_->AtEnd());
+  const Reply answer =
+      TestClient(server_->address()).Ask("POST", "/v2/models/id_FP32/infer", kInfer);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.fields.at("connection"), "close");
+}
+
+// What is set reaches the structure, and what is not set is the table's default there.
+TEST(HttpOptionsTest, ComeFromTheSettings) {
+  const HttpOptions defaults;
+  const HttpOptions same = OptionsFrom(options::Settings());
+  EXPECT_EQ(defaults.max_buffered_bytes, same.max_buffered_bytes);
+  EXPECT_EQ(defaults.transfer_timeout_ns, same.transfer_timeout_ns);
+  options::Settings settings;
+  uint64_t next = 7;
+  for (const options::Row& row : options::Table()) settings.at(row.id).value.number = next++;
+  const HttpOptions o = OptionsFrom(settings);
+  EXPECT_EQ(o.max_header_bytes, settings.Number(Id::kHttpMaxHeader));
+  EXPECT_EQ(o.max_body_bytes, settings.Number(Id::kHttpMaxBody));
+  EXPECT_EQ(o.max_management_body_bytes, settings.Number(Id::kHttpMaxManagementBody));
+  EXPECT_EQ(o.max_buffered_bytes, settings.Number(Id::kHttpMaxBuffered));
+  EXPECT_EQ(o.max_json_response_bytes, settings.Number(Id::kHttpMaxJsonResponse));
+  EXPECT_EQ(o.max_chunks, settings.Number(Id::kHttpMaxChunks));
+  EXPECT_EQ(o.max_connections, settings.Number(Id::kHttpMaxConnections));
+  EXPECT_EQ(o.idle_timeout_ns, settings.Nanos(Id::kHttpIdleTimeout));
+  EXPECT_EQ(o.header_timeout_ns, settings.Nanos(Id::kHttpHeaderTimeout));
+  EXPECT_EQ(o.transfer_timeout_ns, settings.Nanos(Id::kHttpTransferTimeout));
+  EXPECT_EQ(o.min_bytes_per_second, settings.Number(Id::kHttpMinRate));
+  EXPECT_EQ(o.linger_ns, settings.Nanos(Id::kHttpLinger));
+  EXPECT_EQ(o.default_deadline_ns, settings.Nanos(Id::kDefaultDeadline));
+  EXPECT_EQ(o.max_deadline_ns, settings.Nanos(Id::kMaxDeadline));
 }
 
 TEST_F(HttpTest, DrainingWithNobodyThere) {

@@ -46,11 +46,16 @@ class HttpServer::Impl final : public ConnectionOwner {
     return chosen;
   }
 
+  void Leave() {
+    leaving_ = true;
+    api_.set_leaving();
+  }
+
   void Drain(std::function<void()> done) {
+    Leave();
     draining_ = true;
     api_.set_draining();
     drained_ = std::move(done);
-    listeners_.clear();
     // Close changes the list.
     const std::vector<std::shared_ptr<Connection>> present = connections_;
     for (const auto& connection : present) connection->Drain();
@@ -61,6 +66,7 @@ class HttpServer::Impl final : public ConnectionOwner {
 
   // ConnectionOwner
   const HttpOptions& options() const override { return options_; }
+  bool leaving() const override { return leaving_; }
   bool draining() const override { return draining_; }
 
   std::string_view date_field() override {
@@ -93,6 +99,7 @@ class HttpServer::Impl final : public ConnectionOwner {
       connections_[index]->owner_index = index;
     }
     connections_.pop_back();
+    if (!connection.late()) --early_connections_;
     // Somebody further up the stack may still be inside it.
     loop_.Post([gone = std::move(gone)] {});
     CheckDrained();
@@ -114,6 +121,7 @@ class HttpServer::Impl final : public ConnectionOwner {
     connection->set_session(api_.NewSession(*connection));
     connection->owner_index = connections_.size();
     connections_.push_back(connection);
+    if (!connection->late()) ++early_connections_;
     if (connections_.size() == 1) StartSweeping();
     connection->Start();
   }
@@ -141,7 +149,7 @@ class HttpServer::Impl final : public ConnectionOwner {
   }
 
   void CheckDrained() {
-    if (!draining_ || !connections_.empty() || !drained_) return;
+    if (!draining_ || early_connections_ > 0 || !drained_) return;
     loop_.Post([done = std::exchange(drained_, nullptr), alive = std::weak_ptr<int>(alive_)] {
       if (!alive.expired()) done();
     });
@@ -152,7 +160,9 @@ class HttpServer::Impl final : public ConnectionOwner {
   std::shared_ptr<boost::asio::steady_timer> sweep_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool sweeping_ = false;
+  bool leaving_ = false;
   bool draining_ = false;
+  size_t early_connections_ = 0;  // accepted before the server drained
   std::function<void()> drained_;
   uint64_t buffered_ = 0;
   time_t date_of_ = 0;
@@ -172,6 +182,8 @@ HttpServer::~HttpServer() = default;
 StatusOr<std::string> HttpServer::Listen(std::string_view address) {
   return impl_->Listen(address);
 }
+
+void HttpServer::Leave() { impl_->Leave(); }
 
 void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done)); }
 

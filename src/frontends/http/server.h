@@ -34,9 +34,15 @@ class HttpServer {
   // port 0 takes a free one.  Returns the address in use.
   StatusOr<std::string> Listen(std::string_view address);
 
-  // Stops listening, closes idle connections, lets running requests be
-  // answered, then calls `done` (once, on the loop; never if the server is
-  // destroyed first).
+  // The server will drain soon: it says that it is not ready, still answers
+  // everything, and ends each connection after an answer, so that clients that
+  // keep connections go elsewhere without an error.
+  void Leave();
+
+  // Closes idle connections, lets running requests be answered, then calls
+  // `done` (once, on the loop; never if the server is destroyed first).  New
+  // requests are answered 503 and Connection: close, but for those that ask how
+  // the server is; they do not hold up `done`.
   void Drain(std::function<void()> done);
 
   size_t connections() const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "manifest/yaml_tree.h"
+#include "base/yaml_tree.h"
 
 #include <fmt/core.h>
 #include <yaml-cpp/eventhandler.h>
@@ -18,21 +18,21 @@ namespace {
 constexpr size_t kMaxDepth = 8;
 constexpr size_t kMaxNodes = 4096;
 
-Status AtLine(int line, std::string_view text) {
-  return InvalidArgument(fmt::format("line {}: {}", line, text));
+YamlFault At(const YAML::Mark& mark, std::string text) {
+  if (mark.is_null()) return {1, 1, std::move(text)};
+  return {mark.line + 1, mark.column + 1, std::move(text)};
 }
-
-int LineOf(const YAML::Mark& mark) { return mark.is_null() ? 1 : mark.line + 1; }
 
 // Receives yaml-cpp's events.  After the first fault all further events are
 // ignored: the input is bounded, so the rest of it costs little, and throwing
 // through a foreign parser is not needed.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  StatusOr<YamlNode> Take() {
-    if (!fault_.ok()) return fault_;
-    if (!root_) return AtLine(1, "the file is empty");
-    return std::move(*root_);
+  std::optional<YamlFault> Take(YamlNode* root) {
+    if (fault_) return fault_;
+    if (!root_) return YamlFault{1, 1, "the file is empty"};
+    *root = std::move(*root_);
+    return {};
   }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -73,15 +73,15 @@ class TreeBuilder : public YAML::EventHandler {
   // A collection or scalar under construction; `key` waits for its value.
   struct Frame {
     YamlNode node;
-    std::optional<std::string> key;
+    std::optional<YamlMember> key;
   };
 
-  void Fail(const YAML::Mark& mark, std::string_view text) {
-    if (fault_.ok()) fault_ = AtLine(LineOf(mark), text);
+  void Fail(const YAML::Mark& mark, std::string text) {
+    if (!fault_) fault_ = At(mark, std::move(text));
   }
 
   YamlNode* Begin(const YAML::Mark& mark, const std::string& tag, YamlNode::Kind kind) {
-    if (!fault_.ok()) return nullptr;
+    if (fault_) return nullptr;
     if (!tag.empty() && tag != "?") {
       Fail(mark, fmt::format("tag {}; tags are not accepted", Quoted(tag)));
     } else if (stack_.size() >= kMaxDepth) {
@@ -89,16 +89,19 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (++nodes_ > kMaxNodes) {
       Fail(mark, fmt::format("more than {} values", kMaxNodes));
     }
-    if (!fault_.ok()) return nullptr;
+    if (fault_) return nullptr;
     Frame frame;
     frame.node.kind = kind;
-    frame.node.line = LineOf(mark);
+    if (!mark.is_null()) {
+      frame.node.line = mark.line + 1;
+      frame.node.column = mark.column + 1;
+    }
     stack_.push_back(std::move(frame));
     return &stack_.back().node;
   }
 
   void End() {
-    if (!fault_.ok()) return;
+    if (fault_) return;
     YamlNode node = std::move(stack_.back().node);
     stack_.pop_back();
     if (stack_.empty()) {
@@ -113,27 +116,29 @@ class TreeBuilder : public YAML::EventHandler {
   // Key and value of a mapping come as two nodes in turn.
   void AddToMapping(Frame* mapping, YamlNode node) {
     if (mapping->key) {
-      mapping->node.members.push_back({std::move(*mapping->key), std::move(node)});
+      mapping->key->value = std::move(node);
+      mapping->node.members.push_back(std::move(*mapping->key));
       mapping->key.reset();
       return;
     }
     if (node.kind != YamlNode::Kind::kScalar) {
-      fault_ = AtLine(node.line, "a key must be plain text");
+      fault_ = YamlFault{node.line, node.column, "a key must be plain text"};
       return;
     }
-    for (const auto& [key, value] : mapping->node.members) {
-      if (key == node.scalar) {
-        fault_ = AtLine(node.line, fmt::format("key {} again (first on line {}); remove one",
-                                               Quoted(key), value.line));
+    for (const YamlMember& member : mapping->node.members) {
+      if (member.key == node.scalar) {
+        fault_ = YamlFault{node.line, node.column,
+                           fmt::format("key {} again (first on line {}); remove one",
+                                       Quoted(member.key), member.line)};
         return;
       }
     }
-    mapping->key = std::move(node.scalar);
+    mapping->key = YamlMember{std::move(node.scalar), node.line, node.column, {}};
   }
 
   std::vector<Frame> stack_;
   std::optional<YamlNode> root_;
-  Status fault_ = OkStatus();
+  std::optional<YamlFault> fault_;
   size_t nodes_ = 0;
 };
 
@@ -153,26 +158,25 @@ std::string_view KindName(YamlNode::Kind kind) {
   return "nothing";
 }
 
-StatusOr<YamlNode> ParseYaml(std::string_view text) {
-  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    return AtLine(1, "the file is not text: it contains a zero byte; write it in UTF-8");
+std::optional<YamlFault> ParseYaml(std::string_view text, YamlNode* root) {
+  if (text.find('\0') != std::string_view::npos) {
+    return YamlFault{1, 1, "the file is not text: it contains a zero byte; write it in UTF-8"};
   }
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     TreeBuilder builder;
-    if (!parser.HandleNextDocument(builder)) return AtLine(1, "the file is empty");
-    StatusOr<YamlNode> tree = builder.Take();
-    if (!tree.ok()) return tree;
+    if (!parser.HandleNextDocument(builder)) return YamlFault{1, 1, "the file is empty"};
+    if (std::optional<YamlFault> fault = builder.Take(root)) return fault;
     TreeBuilder further;
     if (parser.HandleNextDocument(further)) {
-      return InvalidArgument("a second document after '---'; a manifest is one document");
+      return YamlFault{1, 1, "a second document after '---'; the file is one document"};
     }
-    return tree;
+    return {};
   } catch (const YAML::Exception& e) {
-    return AtLine(LineOf(e.mark), fmt::format("not valid YAML: {}", e.msg));
+    return At(e.mark, fmt::format("not valid YAML: {}", e.msg));
   } catch (const std::exception& e) {
-    return InvalidArgument(fmt::format("not valid YAML: {}", e.what()));
+    return YamlFault{1, 1, fmt::format("not valid YAML: {}", e.what())};
   }
 }
 
