@@ -52,6 +52,12 @@ void Manager::SwapPlugin(std::string_view name, std::string_view version, Done d
   Begin(std::move(handover), to);
 }
 
+void Manager::RenewIfBloated(const std::string& plugin) {
+  const PluginVersion* active = catalog_.ActivePlugin(plugin);
+  const auto running = active != nullptr ? hosts_.find(active->host) : hosts_.end();
+  if (running != hosts_.end() && running->second.host->KeepsMemory()) RenewHost(*active);
+}
+
 void Manager::RenewHost(const PluginVersion& plugin) {
   if (stopping_ || HandoverOf(plugin.manifest.name) != nullptr) return;
   Log(LogLevel::kInfo, "{}: memory of unloaded models stays with its host; a new one takes over",
@@ -180,6 +186,7 @@ void Manager::EndHandover(const std::string& plugin) {
       Log(LogLevel::kInfo, "{} is unloaded", Label(**from));
     }
     handover.done(OkStatus());
+    RenewIfBloated(plugin);  // a model may have gone meanwhile
   });
 }
 
@@ -205,10 +212,9 @@ void Manager::FailHandover(const std::string& plugin, const Status& status) {
     }
   }
   for (const auto& change : handover.deferred) change();
-  handover.done(status.code() == StatusCode::kFailedPrecondition ||
-                        status.code() == StatusCode::kResourceExhausted
-                    ? status
-                    : Unavailable(Message(status)));
+  // The state store's own words stay; a version that did not load is that.
+  const bool full = status.code() == StatusCode::kResourceExhausted;
+  handover.done(full ? status : Unavailable(Message(status)));
 }
 
 }  // namespace mlos::lifecycle

@@ -157,6 +157,7 @@ class Manager {
   bool Defer(std::string_view plugin, std::function<void()> change);
 
   // ---- handing over: handover.cc
+  void RenewIfBloated(const std::string& plugin);
   void RenewHost(const catalog::PluginVersion& plugin);
   void Begin(Handover handover, catalog::PluginVersion& to);
   void MoveNext(const std::string& plugin);

@@ -297,16 +297,10 @@ void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
   if (!status.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(status));
   Log(LogLevel::kInfo, "{} is unloaded", Label(*model));
   const std::string plugin = model->plugin;
-  const uint64_t number = model->host;
   const std::string reason = model->reason;
   Unsettle(*model, State::kUnloaded, reason);
   Finish(model, OkStatus());
-  PluginVersion* active = catalog_.ActivePlugin(plugin);
-  const auto running = hosts_.find(number);
-  if (active != nullptr && active->host == number && running != hosts_.end() &&
-      running->second.host->KeepsMemory()) {
-    RenewHost(*active);
-  }
+  RenewIfBloated(plugin);
 }
 
 // What the policy leaves out goes, once something that it admits is there.

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plugin hosts that are killed, or that a request kills, while clients call.
-#include <atomic>
 #include <csignal>
 #include <filesystem>
-#include <mutex>
-#include <thread>
 
 #include "fixture.h"
+#include "traffic.h"
 
 namespace mlos::test {
 namespace {
@@ -19,57 +17,6 @@ std::string Millis(int64_t take) {
   return R"({"inputs":[{"name":"X","datatype":"INT64","shape":[1],"data":[)" +
          std::to_string(take) + "]}]}";
 }
-
-// Clients that classify digits, one image after another, until told to stop.
-// Every answer is compared with what the model said before anything died.
-class Traffic {
- public:
-  Traffic(const std::string& address, const Digits& digits, const std::vector<int64_t>& labels,
-          size_t clients) {
-    for (size_t k = 0; k < clients; ++k) {
-      threads_.emplace_back([this, address, &digits, &labels, k] {
-        HttpClient client(address);
-        for (size_t i = k * 50; !stop_; ++i) Classify(client, digits, labels, i % digits.count());
-      });
-    }
-  }
-  ~Traffic() { Stop(); }
-
-  void Stop() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  size_t answers() const { return answers_; }
-  std::vector<std::string> failures() {
-    const std::lock_guard lock(mutex_);
-    return failures_;
-  }
-
- private:
-  void Classify(HttpClient& client, const Digits& digits, const std::vector<int64_t>& labels,
-                size_t i) {
-    const BinaryRequest request = MakeBinary({{"image", "FP32", {1, 64}, digits.image(i)}});
-    const BinaryAnswer answer =
-        ReadBinary(client.Send("POST", "/v2/models/digits/infer", request.body, request.headers()));
-    std::string failure = answer.error;
-    if (failure.empty() &&
-        ValuesOf<int64_t>(answer.outputs.at("label").bytes) != std::vector<int64_t>{labels[i]}) {
-      failure = "a wrong label for image " + std::to_string(i);
-    }
-    if (!failure.empty()) {
-      const std::lock_guard lock(mutex_);
-      failures_.push_back(failure);
-    }
-    ++answers_;
-  }
-
-  std::atomic<bool> stop_{false};
-  std::atomic<size_t> answers_{0};
-  std::mutex mutex_;
-  std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
-};
 
 TEST(KilledHostTest, NoRequestFailsUnderLoad) {
   const Digits digits = HeldOutDigits();

@@ -4,24 +4,13 @@
 #include <filesystem>
 
 #include "fixture.h"
+#include "traffic.h"
 
 namespace mlos::test {
 namespace {
 
 constexpr const char* kOnX =
     R"({"inputs":[{"name":"X","datatype":"FP32","shape":[2],"data":[1,2]}]})";
-
-// A copy of a package in which only `version` is edited.
-std::string CopyAsVersion(const std::string& package, const std::string& to,
-                          const std::string& version) {
-  std::filesystem::copy(package, to);
-  std::string manifest = ReadWhole(to + "/plugin.yaml");
-  const std::string line = "version: 1.0.0";
-  const size_t at = manifest.find(line);
-  EXPECT_NE(std::string::npos, at);
-  WriteWhole(to + "/plugin.yaml", manifest.replace(at, line.size(), "version: " + version));
-  return to;
-}
 
 TEST(ModelVersionsTest, TheHighestReadyOneIsTheDefault) {
   Daemon daemon;
