@@ -43,26 +43,35 @@ std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
   return out;
 }
 
+StatusOr<std::vector<FileIdentity>> HashUnchanged(const catalog::Artefact& artefact) {
+  std::vector<size_t> changed;
+  MLOS_ASSIGN_OR_RETURN(const std::vector<OwnedFd> fds, catalog::OpenArtefact(artefact, &changed));
+  if (!changed.empty()) return Changed(artefact.files[changed.front()]);
+  std::vector<FileIdentity> now = Identify(fds);
+  for (size_t i = 0; i < fds.size(); ++i) {
+    MLOS_ASSIGN_OR_RETURN(now[i].sha256, catalog::Sha256Of(fds[i].get()));
+  }
+  return now;
+}
+
 }  // namespace
 
+// Opened only when its turn comes: thousands may be waiting.
 void Manager::HashLater(const ModelVersion& model) {
   const auto& known = model.artefact.identities;
   const bool all = std::none_of(known.begin(), known.end(),
                                 [](const FileIdentity& f) { return f.sha256.empty(); });
   if (all) return;
-  std::vector<size_t> changed;
-  StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
-  if (!fds.ok() || !changed.empty()) return;  // a load will say so
-  std::vector<FileIdentity> now = Identify(*fds);
-  background_.Checksum(
-      *std::move(fds), Urgency::kWhenIdle,
-      [this, id = model.id, now = std::move(now)](const Background::Sums& sums) mutable {
-        ModelVersion* record = catalog_.FindModel(id);
-        if (!sums.ok() || record == nullptr) return;
-        for (size_t i = 0; i < now.size(); ++i) now[i].sha256 = (*sums)[i];
-        const Status kept = catalog_.SetChecksums(*record, now);
-        if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-      });
+  background_.Do(Urgency::kWhenIdle,
+                 [this, id = model.id, artefact = model.artefact]() -> Background::Result {
+                   const StatusOr<std::vector<FileIdentity>> now = HashUnchanged(artefact);
+                   return [this, id, now] {
+                     ModelVersion* record = catalog_.FindModel(id);
+                     if (!now.ok() || record == nullptr) return;  // a load will say so
+                     const Status kept = catalog_.SetChecksums(*record, *now);
+                     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                   };
+                 });
 }
 
 // True: the change waits until the plugin's models have changed hosts.
@@ -115,10 +124,10 @@ void Manager::Load(ModelVersion& model, Done done) {
     return;
   }
   if (Status admitted = catalog_.CheckPolicy(model); !admitted.ok()) return done(admitted);
+  if (WaitForPlugin(model, done)) return;
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(plugin->host) : hosts_.end();
   if (host == hosts_.end()) {
-    if (WaitForPlugin(model, done)) return;
     return done(FailedPrecondition(
         fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
                     Label(model), model.plugin)));
@@ -128,18 +137,22 @@ void Manager::Load(ModelVersion& model, Done done) {
   StartLoad(model, host->first);
 }
 
-// True: a version of the model's plugin is on its way; the load goes on then.
+// True: the version of the model's plugin that is to have it is on its way; the
+// load goes on when it is there, or is known not to come.
 bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
   const auto it = catalog_.plugins().find(model.plugin);
   if (it == catalog_.plugins().end()) return false;
+  const bool any = catalog_.ActivePlugin(model.plugin) == nullptr;
   for (const auto& [version, plugin] : it->second) {
-    if (plugin->state != State::kLoading) continue;
+    if (plugin->state != State::kLoading || !(plugin->preferred || any)) continue;
     waiters_[plugin.get()].push_back([this, id = model.id, done](const Status& status) {
       ModelVersion* waiting = catalog_.FindModel(id);
-      if (!status.ok() || waiting == nullptr) {
-        done(status.ok() ? Unavailable("the model was removed") : Unavailable(Message(status)));
-      } else {
+      if (waiting == nullptr) {
+        done(Unavailable("the model was removed"));
+      } else if (status.ok() || catalog_.ActivePlugin(waiting->plugin) != nullptr) {
         Load(*waiting, done);
+      } else {
+        done(Unavailable(Message(status)));
       }
     });
     return true;

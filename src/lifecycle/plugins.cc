@@ -22,12 +22,11 @@ std::string LibraryPath(const PluginVersion& plugin) {
   return plugin.directory + "/" + plugin.manifest.library;
 }
 
-StatusOr<OwnedFd> OpenLibrary(const PluginVersion& plugin, FileIdentity* now) {
-  OwnedFd fd(open(LibraryPath(plugin).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+StatusOr<OwnedFd> OpenLibrary(const std::string& path, FileIdentity* now) {
+  OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat st;
   if (!fd || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
-    return FailedPrecondition(
-        fmt::format("{}: its library is not in its package any more", Label(plugin)));
+    return FailedPrecondition("its library is not in its package any more");
   }
   *now = catalog::IdentityOf(st);
   return fd;
@@ -58,20 +57,23 @@ void Manager::Reconcile() {
 
 void Manager::HashLater(const PluginVersion& plugin) {
   if (!plugin.library.sha256.empty()) return;
-  FileIdentity now;
-  StatusOr<OwnedFd> library = OpenLibrary(plugin, &now);
-  if (!library.ok() || !now.SameStat(plugin.library)) return;
-  std::vector<OwnedFd> files;
-  files.push_back(*std::move(library));
-  background_.Checksum(std::move(files), Urgency::kWhenIdle,
-                       [this, name = plugin.manifest.name, version = plugin.manifest.version,
-                        now](const Background::Sums& sums) mutable {
-                         const auto found = catalog_.FindPlugin(name, version);
-                         if (!sums.ok() || !found.ok() || !(*found)->library.SameStat(now)) return;
-                         now.sha256 = sums->front();
-                         const Status kept = catalog_.SetChecksum(**found, now);
-                         if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-                       });
+  background_.Do(
+      Urgency::kWhenIdle,
+      [this, path = LibraryPath(plugin), known = plugin.library, name = plugin.manifest.name,
+       version = plugin.manifest.version]() -> Background::Result {
+        FileIdentity now;
+        const StatusOr<OwnedFd> library = OpenLibrary(path, &now);
+        if (!library.ok() || !now.SameStat(known)) return [] {};  // a load will say so
+        const StatusOr<std::string> sum = catalog::Sha256Of(library->get());
+        if (!sum.ok()) return [] {};
+        now.sha256 = *sum;
+        return [this, name, version, now] {
+          const auto found = catalog_.FindPlugin(name, version);
+          if (!found.ok() || !(*found)->library.SameStat(now)) return;
+          const Status kept = catalog_.SetChecksum(**found, now);
+          if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+        };
+      });
 }
 
 void Manager::InstallPlugin(const std::string& path, std::function<void(Installed)> done) {
@@ -91,8 +93,8 @@ void Manager::InstallPlugin(const std::string& path, std::function<void(Installe
 // checksum.
 void Manager::CheckLibrary(PluginVersion& plugin, Done checked) {
   FileIdentity now;
-  StatusOr<OwnedFd> library = OpenLibrary(plugin, &now);
-  if (!library.ok()) return checked(library.status());
+  StatusOr<OwnedFd> library = OpenLibrary(LibraryPath(plugin), &now);
+  if (!library.ok()) return checked(Annotate(library.status(), Label(plugin)));
   if (now.SameStat(plugin.library)) return checked(OkStatus());
   if (plugin.library.sha256.empty()) return checked(Changed(plugin));
   std::vector<OwnedFd> files;
