@@ -89,7 +89,11 @@ std::string Bash(const std::vector<Command>& commands) {
       "_mlos() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} words=() choices='' i\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-      "    [[ ${COMP_WORDS[i]} == -* ]] || words+=(\"${COMP_WORDS[i]}\")\n"
+      "    case ${COMP_WORDS[i]} in\n"
+      "      -o | --output) ((i++)) ;;\n"
+      "      -*) ;;\n"
+      "      *) words+=(\"${COMP_WORDS[i]}\") ;;\n"
+      "    esac\n"
       "  done\n"
       "  case \"${words[0]} ${words[1]}\" in\n";
   const std::vector<State> states = States(commands);
@@ -116,7 +120,14 @@ std::string Zsh(const std::vector<Command>& commands) {
       "#compdef mlos\n"
       "_mlos() {\n"
       "  local -a before choices\n"
-      "  before=(${words[2,CURRENT-1]:#-*})\n"
+      "  local i\n"
+      "  for ((i = 2; i < CURRENT; i++)); do\n"
+      "    case ${words[i]} in\n"
+      "      (-o|--output) ((i++)) ;;\n"
+      "      (-*) ;;\n"
+      "      (*) before+=(${words[i]}) ;;\n"
+      "    esac\n"
+      "  done\n"
       "  case \"${(j: :)before[1,2]}\" in\n";
   const std::vector<std::string> groups = Groups(commands);
   for (const auto& [before, words] : States(commands)) {

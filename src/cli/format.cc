@@ -145,7 +145,8 @@ std::string FormatChange(const OperationRow& row, const json::object& object, bo
                                 Escape(Member(object, "name")), Escape(Member(object, "version")));
   if (verb == "remove") return out + "\n";
   out += ": " + (look.colour ? Coloured(state, StateColour(state)) : state);
-  if (const std::string version = Member(object, "plugin_version"); !version.empty()) {
+  const bool runs = state == "ready" || state == "loading" || state == "draining";
+  if (const std::string version = Member(object, "plugin_version"); runs && !version.empty()) {
     out += " on " + Escape(Member(object, "plugin") + " " + version);
   }
   if (const std::string reason = Member(object, "reason"); !reason.empty()) {

@@ -44,7 +44,7 @@ class CliTest : public testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Over, CliTest, testing::Values("tcp", "unix"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& over) { return std::string(over.param); });
 
 TEST_P(CliTest, TheWayOfAPluginAndAModel) {
   EXPECT_EQ(Done({"plugin", "list"}), "no plugins\n");
@@ -63,7 +63,7 @@ TEST_P(CliTest, TheWayOfAPluginAndAModel) {
   const MlosRun highest = Mlos({"model", "load", "m"});
   EXPECT_EQ(highest.out, "loaded model m 12: ready on template 1.0.0\n");
   EXPECT_EQ(highest.err, "note: version 12, the highest of 2\n");
-  EXPECT_THAT(Done({"model", "list"}), HasSubstr("m          1  registered  template\n"));
+  EXPECT_THAT(Done({"model", "list"}), HasSubstr("m           1  registered  template\n"));
   EXPECT_THAT(Done({"model", "show", "m"}), HasSubstr("12"));
   EXPECT_THAT(Done({"model", "show", "m", "12"}), HasSubstr("plugin_version  1.0.0\n"));
   EXPECT_THAT(Done({"plugin", "show", "template", "1.0.0"}), HasSubstr("state    ready\n"));
@@ -88,8 +88,8 @@ TEST_P(CliTest, TheWayOfAPluginAndAModel) {
 TEST_P(CliTest, JsonIsTheBody) {
   daemon_.BringPlugin(TemplatePlugin());
   EXPECT_STATUS(201, daemon_.RegisterModel("m", SourcePath("plugins/template/model.affine")));
-  EXPECT_EQ(Done({"-o", "json", "model", "load", "m"}),
-            daemon_.Get("/api/v1/models/m/versions/1").body);
+  const std::string loaded = Done({"-o", "json", "model", "load", "m"});
+  EXPECT_EQ(loaded, daemon_.Get("/api/v1/models/m/versions/1").body);
   const std::vector<std::pair<std::vector<std::string>, std::string>> pairs = {
       {{"plugin", "list"}, "/api/v1/plugins"},
       {{"plugin", "show", "template"}, "/api/v1/plugins/template"},
@@ -190,7 +190,7 @@ TEST(CliAloneTest, CompletionCompletes) {
   };
   EXPECT_EQ(complete("mlos plu", 1), "plugin\n");
   EXPECT_EQ(complete("mlos model re", 2), "register remove\n");
-  EXPECT_EQ(complete("mlos -o json model lo", 4), "load\n") << "json is taken for a word";
+  EXPECT_EQ(complete("mlos -o json model lo", 4), "load\n");
   EXPECT_EQ(complete("mlos model load m --no", 4), "--no-wait\n");
   EXPECT_EQ(complete("mlos infer m --in", 3), "--input\n");
   EXPECT_EQ(RunMlos({"completion", "tcsh"}).exit, 2);
