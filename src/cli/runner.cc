@@ -59,14 +59,6 @@ uint64_t NumberOf(const std::string& text) {
   return number;
 }
 
-// "loading model digits": what a command of the table is doing.
-std::string Doing(const OperationRow& row, const std::string& name) {
-  const std::string words(operations::CommandWords(row.cli));
-  const size_t space = words.find(' ');
-  if (space == std::string::npos) return words;
-  return words.substr(space + 1) + "ing " + words.substr(0, space) + " " + Escape(name);
-}
-
 }  // namespace
 
 Runner::Runner(Client& client, bool json) : client_(client), json_(json) {
@@ -100,7 +92,7 @@ int Runner::RunOperation(const Invocation& invocation) {
   if (!request.ok()) return Usage(Message(request.status()));
   StatusOr<Answer> answer = Answer{};
   {
-    Spinner spinner(Doing(row, invocation.Value("NAME")));
+    Spinner spinner(command_ + " " + Escape(invocation.Value("NAME")));
     if (row.can_wait()) client_.set_on_wait([&spinner] { spinner.Tick(); });
     answer = client_.Send(*request);
     client_.set_on_wait({});
@@ -158,7 +150,7 @@ int Runner::RunInfer(const Invocation& invocation) {
   if (invocation.Has("--version"))
     path += "/versions/" + PercentEncode(invocation.Value("--version"));
   Request request{"POST", path + "/infer", {}, -1};
-  Spinner spinner("waiting for " + Escape(invocation.Value("NAME")));
+  Spinner spinner(command_ + " " + Escape(invocation.Value("NAME")));
   client_.set_on_wait([&spinner] { spinner.Tick(); });
   if (has_json) {
     StatusOr<std::string> file = ReadFile(invocation.Value("--json"));

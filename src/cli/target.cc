@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/target.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "base/name.h"
+#include "base/owned_fd.h"
 
 namespace mlos::cli {
 namespace {
@@ -65,6 +69,19 @@ std::string LocalSocket() {
   return std::string(runtime) + "/mlos/mlos.sock";
 }
 
+// A socket that a killed daemon left behind is none that answers.
+bool IsInUse(const std::string& path) {
+  struct stat info {};
+  sockaddr_un address{};
+  if (stat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+  if (path.size() > kLongestSocketPath) return false;
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  const OwnedFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+         errno != ECONNREFUSED;
+}
+
 }  // namespace
 
 std::string Target::Authority() const {
@@ -92,8 +109,7 @@ StatusOr<Target> FindTarget() {
   const char* host = std::getenv("MLOS_HOST");  // NOLINT(concurrency-mt-unsafe)
   if (host != nullptr && *host != '\0') return ParseTarget(host);
   const std::string path = LocalSocket();
-  struct stat info {};
-  if (!path.empty() && stat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
+  if (!path.empty() && IsInUse(path)) {
     return ParseTarget("unix://" + path);
   }
   return ParseTarget("http://127.0.0.1:8080");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mlos against a real daemon: every command, over TCP and over a Unix socket.
+#include <csignal>
 #include <filesystem>
 
 #include "fixture.h"
@@ -194,6 +195,25 @@ TEST(CliAloneTest, CompletionCompletes) {
   EXPECT_EQ(complete("mlos model load m --no", 4), "--no-wait\n");
   EXPECT_EQ(complete("mlos infer m --in", 3), "--input\n");
   EXPECT_EQ(RunMlos({"completion", "tcsh"}).exit, 2);
+}
+
+TEST(CliAloneTest, TopRefreshesOnATerminal) {
+  Daemon daemon;
+  MlosOptions options;
+  options.environment = {{"MLOS_HOST", "http://" + daemon.address()}};
+  options.terminal = true;
+  options.until = "no hosts\r\n\x1b[H\x1b[J";  // the second look
+  EXPECT_EQ(RunMlos({"top", "--interval", "0.1"}, options).exit, 128 + SIGINT);
+}
+
+TEST(CliAloneTest, WaitingIsSeenOnATerminal) {
+  Daemon daemon;
+  daemon.BringTestModel("slow");
+  MlosOptions options;
+  options.environment = {{"MLOS_HOST", "http://" + daemon.address()}};
+  options.terminal = true;
+  options.until = "infer m-slow … ";
+  EXPECT_EQ(RunMlos({"infer", "m-slow", "--input", "X=[60000]"}, options).exit, 128 + SIGINT);
 }
 
 TEST(CliAloneTest, ColourIsForTerminals) {

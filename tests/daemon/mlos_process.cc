@@ -77,8 +77,13 @@ MlosRun RunMlos(const std::vector<std::string>& args, const MlosOptions& options
     }
   };
   int status = 0;
+  bool interrupted = false;
   const bool ended = WaitUntil([&] {
     drain();
+    if (!interrupted && !options.until.empty() &&
+        run.out.find(options.until) != std::string::npos) {
+      interrupted = SignalOne(pid, SIGINT);
+    }
     return waitpid(pid, &status, WNOHANG) == pid;
   });
   if (!ended) {

@@ -18,6 +18,7 @@ struct MlosRun {
 struct MlosOptions {
   std::map<std::string, std::string> environment;  // all of it, but for PATH
   std::string input;                               // on standard input
+  std::string until;                               // interrupted (SIGINT) when `out` has this
   bool terminal = false;                           // output and errors go to one, into `out`
   std::string directory;                           // to run in; empty: the test's own
 };
