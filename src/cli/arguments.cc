@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <set>
 
 #include "base/name.h"
 #include "base/near_miss.h"
@@ -163,7 +162,7 @@ Parsed ParseArguments(const std::vector<Command>& commands,
     if (!arguments.empty() && arguments[0] == "--version") return Show(VersionText());
     return Refuse(HelpOnAll(commands));
   }
-  const std::string first = arguments[at[0]];
+  const std::string& first = arguments[at[0]];
   if (first == "help") {
     std::vector<std::string> rest(arguments.begin() + static_cast<long>(at[0]) + 1,
                                   arguments.end());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Completion scripts, made from the commands.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -103,10 +105,9 @@ std::string Bash(const std::vector<Command>& commands) {
     for (const Word& word : words) choices += (choices.empty() ? "" : " ") + word.word;
     const bool group = std::find(groups.begin(), groups.end(), before) != groups.end();
     const bool single = before.find(' ') == std::string::npos && !group && !before.empty();
-    const std::string pattern = single                    ? "'" + before + " '*"
-                                : before.empty() || group ? "'" + before + " '"
-                                                          : "'" + before + "'";
-    out += "    " + pattern + ") choices='" + choices + "' ;;\n";
+    // The two words with a blank between; one word, or none, has it behind it.
+    const char* const rest = single ? " '*" : before.empty() || group ? " '" : "'";
+    out += fmt::format("    '{}{}) choices='{}' ;;\n", before, rest, choices);
   }
   return out +
          "  esac\n"
@@ -160,14 +161,15 @@ std::string Fish(const std::vector<Command>& commands) {
     if (space != std::string::npos) {
       const std::string second = command.words.substr(space + 1);
       std::string others;
-      for (const Word& word : WordsAfter(commands, first)) others += " " + word.word;
-      out += "complete -c mlos -n '" + seen + "; and not __fish_seen_subcommand_from" + others +
-             "' -a " + second + " -d '" + Quoted(command.help) + "'\n";
+      for (const Word& word : WordsAfter(commands, first)) others.append(" ").append(word.word);
+      out += fmt::format(
+          "complete -c mlos -n '{}; and not __fish_seen_subcommand_from{}' -a {} -d '{}'\n", seen,
+          others, second, Quoted(command.help));
       seen += "; and __fish_seen_subcommand_from " + second;
     }
     for (const Flag& flag : command.flags) {
-      out += "complete -c mlos -n '" + seen + "' -l " + flag.name.substr(2) +
-             (flag.placeholder.empty() ? "" : " -r") + " -d '" + Quoted(flag.help) + "'\n";
+      out += fmt::format("complete -c mlos -n '{}' -l {}{} -d '{}'\n", seen, flag.name.substr(2),
+                         flag.placeholder.empty() ? "" : " -r", Quoted(flag.help));
     }
     if (command.action == Action::kCompletion) {
       out += "complete -c mlos -n '" + seen + "' -a 'bash zsh fish'\n";

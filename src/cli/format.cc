@@ -99,12 +99,15 @@ std::string FormatList(ObjectKind kind, std::string_view what, const json::array
     for (const std::string& heading : headings) columns.push_back({heading, heading});
   }
   std::vector<Table::Column> heads;
+  heads.reserve(columns.size());
   for (const Column& column : columns) heads.push_back({column.heading, column.side});
   Table table(heads);
   for (const json::value& object : list) {
     std::vector<std::string> cells;
-    for (const Column& column : columns)
+    cells.reserve(columns.size());
+    for (const Column& column : columns) {
       cells.push_back(Member(object.get_object(), column.member));
+    }
     table.AddRow(cells);
   }
   return table.Render(look.colour, look.width);

@@ -28,9 +28,8 @@ TEST(TerminalTest, NothingFromOutsideActsOnTheTerminal) {
   EXPECT_EQ(Escape("\xc2\x9b"
                    "31m"),
             "\\u{9b}31m");  // CSI in one character
-  EXPECT_EQ(Escape("a\xe2\x80\xae"
-                   "b"),
-            "a\\u{202e}b");  // right to left
+  const std::string right_to_left = std::string("\xe2\x80") + '\xae';
+  EXPECT_EQ(Escape("a" + right_to_left + "b"), "a\\u{202e}b");
   EXPECT_EQ(Escape("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(EscapeLines("a\tb\nc\x1b"), "a\tb\nc\\x1b");
 }

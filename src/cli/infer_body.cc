@@ -242,13 +242,11 @@ uint16_t HalfOf(float value) {
   if (magnitude > 0x7f800000U) return sign | 0x7e00U;   // not a number
   if (magnitude >= 0x477ff000U) return sign | 0x7c00U;  // rounds to infinity
   if (magnitude < 0x33000001U) return sign;             // rounds to zero
-  uint32_t mantissa = magnitude;
   uint32_t shift = 13;
+  uint32_t mantissa = magnitude - (uint32_t{112} << 23U);
   if (magnitude < 0x38800000U) {  // a subnormal half
     shift = 13 + (113 - (magnitude >> 23U));
     mantissa = (magnitude & 0x7fffffU) | 0x800000U;
-  } else {
-    mantissa = magnitude - (uint32_t{112} << 23U);
   }
   const uint32_t half = uint32_t{1} << (shift - 1);
   const uint32_t odd = (mantissa >> shift) & 1U;

@@ -38,7 +38,9 @@ Terminal OpenTerminal() {
   for (const std::string& arg : args) argv.push_back(arg.c_str());
   argv.push_back(nullptr);
   std::vector<std::string> environment{"PATH=/usr/bin:/bin"};
-  for (const auto& [name, value] : options.environment) environment.push_back(name + "=" + value);
+  for (const auto& [name, value] : options.environment) {
+    environment.emplace_back(name).append("=").append(value);
+  }
   std::vector<const char*> envp;
   for (const std::string& variable : environment) envp.push_back(variable.c_str());
   envp.push_back(nullptr);
