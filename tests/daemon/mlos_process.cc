@@ -55,8 +55,8 @@ MlosRun RunMlos(const std::vector<std::string>& args, const MlosOptions& options
   const TempDir dir;
   WriteWhole(dir / "in", options.input);
   const int in = open((dir / "in").c_str(), O_RDONLY | O_CLOEXEC);
-  int out = open((dir / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  int err = open((dir / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int out = open((dir / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int err = open((dir / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   Terminal terminal;
   if (options.terminal) terminal = OpenTerminal();
   const pid_t pid = fork();
