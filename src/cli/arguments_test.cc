@@ -31,16 +31,27 @@ std::string Sends(const std::vector<std::string>& arguments, const std::string& 
   return request->method + " " + request->path + " " + request->body;
 }
 
+// As a shell takes a line apart.
+std::vector<std::string> Words(std::string_view line) {
+  std::vector<std::string> words(1);
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '\'') {
+      quoted = !quoted;
+    } else if (c == ' ' && !quoted) {
+      words.emplace_back();
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
 TEST(ArgumentsTest, EveryRowOfTheTableCanBeSent) {
   for (const operations::OperationRow& row : operations::Operations()) {
-    std::vector<std::string> arguments;
-    std::string words(row.example);
-    ASSERT_EQ(words.substr(0, 5), "mlos ");
-    for (size_t at = 5; at <= words.size();) {
-      const size_t end = std::min(words.find(' ', at), words.size());
-      arguments.push_back(words.substr(at, end - at));
-      at = end + 1;
-    }
+    std::vector<std::string> arguments = Words(row.example);
+    ASSERT_EQ(arguments.front(), "mlos");
+    arguments.erase(arguments.begin());
     EXPECT_THAT(Sends(arguments, "1"), testing::StartsWith(std::string(row.http_method) + " /api/"))
         << row.example;
   }

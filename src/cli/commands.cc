@@ -56,12 +56,7 @@ void AddRow(const OperationRow& row, Command* command) {
   }
   for (const operations::Field& field : row.fields) {
     if (field.cli != operations::CliForm::kFlag || HasFlag(*command, FlagName(field))) continue;
-    const bool is_switch = field.type == operations::Type::kBoolean;
-    Flag flag{FlagName(field), is_switch ? "" : UpperCase(field.name), std::string(field.help),
-              field.required()};
-    if (field.type == operations::Type::kObject) {
-      flag.placeholder = "JSON|@FILE";
-    }
+    Flag flag{FlagName(field), FlagPlaceholder(field), std::string(field.help), field.required()};
     command->flags.push_back(std::move(flag));
   }
   if (row.can_wait() && !HasFlag(*command, "--no-wait")) {
@@ -160,6 +155,12 @@ std::string FlagName(const operations::Field& field) {
   std::string name = "--" + std::string(field.name);
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
+}
+
+std::string FlagPlaceholder(const operations::Field& field) {
+  if (field.type == operations::Type::kBoolean) return {};
+  if (field.type == operations::Type::kObject) return "JSON|@FILE";
+  return UpperCase(field.name);
 }
 
 std::string Command::Usage() const {

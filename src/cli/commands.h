@@ -49,6 +49,8 @@ std::vector<Flag> CommonFlags();
 
 // "--no-wait" and so on.
 std::string FlagName(const operations::Field& field);
+// "VERSION", "JSON|@FILE"; empty for a switch.
+std::string FlagPlaceholder(const operations::Field& field);
 
 struct ExitCode {
   int code;

@@ -45,10 +45,8 @@ std::string CommandFor(const OperationRow& row,
   }
   for (const operations::Field& field : row.fields) {
     if (field.cli != operations::CliForm::kFlag) continue;
-    std::string value(field.name);
-    for (char& c : value) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    const std::string form =
-        FlagName(field) + (field.type == operations::Type::kBoolean ? "" : " " + value);
+    const std::string value = FlagPlaceholder(field);
+    const std::string form = FlagName(field) + (value.empty() ? "" : " " + value);
     out += field.required() ? " " + form : " [" + form + "]";
   }
   return out;

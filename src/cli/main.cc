@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   try {
     const int exit = mlos::cli::Run(std::vector<std::string>(argv + 1, argv + argc));
     // What could not be written, to a full disk for example, was not done.
-    if (std::fflush(stdout) != 0)
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
       return mlos::cli::Fail(mlos::cli::kUnreachable, "the output could not be written");
     return exit;
   } catch (const std::exception& e) {

@@ -84,6 +84,16 @@ std::string Answers(const operations::OperationRow& row) {
       codes, operations::PermissionText(row.permission), operations::RateClassName(row.rate));
 }
 
+// " --to TO": what the command needs beside its arguments.
+std::string RequiredFlags(const operations::OperationRow& row) {
+  std::string out;
+  for (const operations::Field& field : row.fields) {
+    if (field.cli != operations::CliForm::kFlag || !field.required()) continue;
+    out += " " + FlagName(field) + " " + FlagPlaceholder(field);
+  }
+  return out;
+}
+
 std::string MemberType(const operations::Member& member) {
   std::string type = member.of == operations::ObjectKind::kUnset
                          ? std::string(operations::TypeText(member.type))
@@ -189,8 +199,8 @@ std::string ManagementMarkdown() {
   }
   out += "\n## Requests\n";
   for (const operations::OperationRow& row : operations::Operations()) {
-    out += fmt::format("\n### {}\n\n    {}\n\n{}. Command: `mlos {}`.\n", row.name,
-                       operations::RequestText(row), row.help, row.cli);
+    out += fmt::format("\n### {}\n\n    {}\n\n{}. Command: `mlos {}{}`.\n", row.name,
+                       operations::RequestText(row), row.help, row.cli, RequiredFlags(row));
     out += Fields(row) + "\n" + Answers(row);
   }
   out += "\n## Status codes\n\n| status | code in errors | what |\n|---|---|---|\n";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // mlos against a real daemon: every command, over TCP and over a Unix socket.
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
@@ -142,7 +143,8 @@ TEST_P(CliTest, EveryOperationIsACommand) {
     for (const operations::Field& field : row.fields) {
       if (field.cli != operations::CliForm::kFlag || !field.required()) continue;
       args.push_back("--" + std::string(field.name));
-      args.emplace_back("1");
+      std::replace(args.back().begin(), args.back().end(), '_', '-');
+      args.emplace_back(field.type == operations::Type::kObject ? "{}" : "1");
     }
     const MlosRun run = Mlos(args);
     const bool reads = row.http_path.find('{') == std::string_view::npos && !row.takes_body();
@@ -164,6 +166,12 @@ TEST(CliAloneTest, NoDaemon) {
     EXPECT_THAT(run.err, HasSubstr("mlos serve"));
   }
   EXPECT_EQ(RunMlos({"status"}, {.environment = {{"MLOS_HOST", "what"}}}).exit, 2);
+}
+
+TEST(CliAloneTest, OutputThatIsLostIsNoSuccess) {
+  const MlosRun run = RunMlos({"manual"}, {.output = "/dev/full"});
+  EXPECT_EQ(run.exit, 3);
+  EXPECT_THAT(run.err, HasSubstr("could not be written"));
 }
 
 TEST(CliAloneTest, ServeIsTheDaemonBeside) {

@@ -55,7 +55,8 @@ MlosRun RunMlos(const std::vector<std::string>& args, const MlosOptions& options
   const TempDir dir;
   WriteWhole(dir / "in", options.input);
   const int in = open((dir / "in").c_str(), O_RDONLY | O_CLOEXEC);
-  const int out = open((dir / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const std::string out_path = options.output.empty() ? dir / "out" : options.output;
+  const int out = open(out_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   const int err = open((dir / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   Terminal terminal;
   if (options.terminal) terminal = OpenTerminal();

@@ -20,6 +20,7 @@ struct MlosOptions {
   std::string input;                               // on standard input
   std::string until;                               // interrupted (SIGINT) when `out` has this
   bool terminal = false;                           // output and errors go to one, into `out`
+  std::string output;                              // where output goes instead of into `out`
   std::string directory;                           // to run in; empty: the test's own
 };
 
