@@ -10,12 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 
 #include "base/clock.h"
 #include "frontends/http/http_fakes.h"
+#include "frontends/http/router.h"
 
 namespace mlos::http {
 namespace {
@@ -207,6 +209,34 @@ TEST_F(HttpTest, OperationsReachTheControlPath) {
     reply = Ask(row.http_method, path, row.takes_body() ? "{}" : "");
     EXPECT_THAT(reply.body, HasSubstr("{\"kind\":" + kind(row.kind) + ",")) << path;
   }
+}
+
+TEST(RouterTest, ParametersOfAQueryAreThoseOfTheRow) {
+  using operations::CliForm;
+  using operations::In;
+  using operations::Need;
+  using operations::Type;
+  const operations::Field fields[] = {
+      {"lines", Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag, "How many"},
+      {"level", Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag, "Which"},
+      {"path", Type::kPath, In::kBody, Need::kOptional, CliForm::kFlag, "Not of the query"}};
+  operations::OperationRow row;
+  row.fields = fields;
+  const auto read = [&row](std::string_view query) {
+    boost::json::object members;
+    const Status status = ReadQuery(row, query, &members);
+    return status.ok() ? boost::json::serialize(members) : std::string(Message(status));
+  };
+  EXPECT_EQ(read(""), "{}");
+  EXPECT_EQ(read("lines=10&x=1&level=a%20b&path=/p&"), R"({"lines":10,"level":"a b"})");
+  EXPECT_EQ(read("lines=ten&level"), R"({"lines":"ten","level":""})");
+  EXPECT_EQ(read("level=%zz"), "parameter 'level' is not percent-encoded text");
+
+  Route route;
+  FindRoute(Method::kGet, "/api/v1/models?lines=1", &route);
+  EXPECT_EQ(route.query, "lines=1");
+  FindRoute(Method::kGet, "/api/v1/models", &route);
+  EXPECT_EQ(route.query, "");
 }
 
 TEST_F(HttpTest, ManagementErrors) {

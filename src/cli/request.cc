@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/request.h"
+
+#include <fmt/core.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+
+#include "base/name.h"
+#include "cli/infer_body.h"
+#include "operations/body.h"
+#include "operations/table_check.h"
+
+namespace mlos::cli {
+namespace json = boost::json;
+
+using operations::Field;
+using operations::OperationRow;
+
+namespace {
+
+std::string UpperCase(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return out;
+}
+
+// The daemon has another working directory, and wants whole paths.
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  std::string out = error ? path : absolute.lexically_normal().string();
+  if (out.size() > 1 && out.back() == '/') out.pop_back();
+  return out;
+}
+
+StatusOr<json::value> ValueOf(const Field& field, const std::string& text) {
+  if (field.type == operations::Type::kPath) return json::value(Absolute(text));
+  if (field.type == operations::Type::kObject && !text.empty() && text[0] == '@') {
+    MLOS_ASSIGN_OR_RETURN(const std::string file, ReadFile(text.substr(1)));
+    return operations::ReadParameter(field.type, file);
+  }
+  return operations::ReadParameter(field.type, text);
+}
+
+std::string QueryText(const json::value& value) {
+  return PercentEncode(value.is_string() ? std::string(value.get_string())
+                                         : json::serialize(value));
+}
+
+StatusOr<std::string> PathOf(const OperationRow& row, const Invocation& invocation,
+                             const std::string& version) {
+  std::string path;
+  for (size_t i = 1; i < operations::CountPieces(row.http_path, '/'); ++i) {
+    const std::string_view segment = operations::Piece(row.http_path, '/', i);
+    const std::string_view parameter = operations::ParameterIn(segment);
+    if (parameter.empty()) {
+      path += "/" + std::string(segment);
+      continue;
+    }
+    std::string value = invocation.Value(UpperCase(parameter));
+    if (value.empty() && parameter == "version") value = version;
+    if (value.empty()) return InvalidArgument(UpperCase(parameter) + " must be given");
+    path += "/" + PercentEncode(value);
+  }
+  return path;
+}
+
+}  // namespace
+
+const OperationRow& ChooseRow(const Invocation& invocation) {
+  const std::vector<const OperationRow*>& rows = invocation.command->rows;
+  size_t given = 0;
+  for (const Argument& argument : invocation.command->arguments) {
+    given += invocation.Has(argument.name) ? 1 : 0;
+  }
+  for (const OperationRow* row : rows) {
+    if (operations::CountArguments(row->cli) >= given) return *row;
+  }
+  return *rows.back();
+}
+
+StatusOr<Request> BuildRequest(const OperationRow& row, const Invocation& invocation,
+                               const std::string& version) {
+  Request request;
+  request.method = row.http_method;
+  MLOS_ASSIGN_OR_RETURN(request.path, PathOf(row, invocation, version));
+  json::object members;
+  std::string query;
+  for (const Field& field : row.fields) {
+    const bool positional = field.cli == operations::CliForm::kPositional;
+    const std::string name = positional ? UpperCase(field.name) : FlagName(field);
+    if (!invocation.Has(name)) continue;
+    MLOS_ASSIGN_OR_RETURN(json::value value, ValueOf(field, invocation.Value(name)));
+    if (field.in == operations::In::kQuery) {
+      query += (query.empty() ? "?" : "&") + std::string(field.name) + "=" + QueryText(value);
+    }
+    members[json::string_view(field.name.data(), field.name.size())] = std::move(value);
+  }
+  MLOS_RETURN_IF_ERROR(operations::CheckMembers(row, members));
+  if (row.can_wait() && invocation.Has("--no-wait")) {
+    query += std::string(query.empty() ? "?" : "&") + "wait=false";
+  }
+  request.path += query;
+  if (row.takes_body()) {
+    for (const Field& field : row.fields) {
+      if (field.in == operations::In::kQuery) members.erase(json::string_view(field.name));
+    }
+    request.body = json::serialize(members);
+  }
+  return request;
+}
+
+std::string PercentEncode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                       std::string_view("-._~").find(c) != std::string_view::npos;
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+}  // namespace mlos::cli

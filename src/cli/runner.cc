@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/runner.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+
+#include <boost/json/parse.hpp>
+#include <charconv>
+#include <cstdio>
+
+#include "base/name.h"
+#include "base/near_miss.h"
+#include "cli/infer_body.h"
+#include "cli/request.h"
+#include "cli/spinner.h"
+#include "operations/table_check.h"
+
+namespace mlos::cli {
+namespace json = boost::json;
+
+using operations::OperationKind;
+using operations::OperationRow;
+using operations::Row;
+
+namespace {
+
+void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void PrintError(const std::string& label, Colour colour, const std::string& text) {
+  const std::string shown = WantsColour(fileno(stderr)) ? Coloured(label, colour) : label;
+  std::fprintf(stderr, "%s%s\n", shown.c_str(), EscapeLines(text).c_str());
+}
+
+std::string StringIn(const json::value& value, const char* key) {
+  const json::value* member = value.is_object() ? value.get_object().if_contains(key) : nullptr;
+  return member != nullptr && member->is_string() ? std::string(member->get_string())
+                                                  : std::string();
+}
+
+json::value Parse(const std::string& text) {
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+// The names, or for one name the versions, in an answer that lists objects.
+std::vector<std::string> ListOf(const Answer& answer, const char* list, const char* member) {
+  std::vector<std::string> out;
+  const json::value body = Parse(answer.body);
+  const json::value* array = body.is_object() ? body.get_object().if_contains(list) : nullptr;
+  if (array == nullptr || !array->is_array()) return out;
+  for (const json::value& object : array->get_array()) out.push_back(StringIn(object, member));
+  return out;
+}
+
+uint64_t NumberOf(const std::string& text) {
+  uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+}  // namespace
+
+Runner::Runner(Client& client, bool json) : client_(client), json_(json) {
+  look_.colour = WantsColour(fileno(stdout));
+  look_.width = IsTerminal(fileno(stdout)) ? TerminalColumns(fileno(stdout)) : 0;
+}
+
+int Runner::Run(const Invocation& invocation) {
+  error_name_ = invocation.Value("NAME");
+  command_ = invocation.command->words;
+  switch (invocation.command->action) {
+    case Action::kInfer:
+      return RunInfer(invocation);
+    case Action::kTop:
+      return RunTop(invocation);
+    default:
+      return RunOperation(invocation);
+  }
+}
+
+int Runner::RunOperation(const Invocation& invocation) {
+  const OperationRow& row = ChooseRow(invocation);
+  std::string version;
+  const bool open = row.cli.find("[VERSION]") != std::string_view::npos;
+  int exit = kDone;
+  if (open && !invocation.Has("VERSION") &&
+      !FindVersion(row, invocation.Value("NAME"), &version, &exit)) {
+    return exit;
+  }
+  const StatusOr<Request> request = BuildRequest(row, invocation, version);
+  if (!request.ok()) return Usage(Message(request.status()));
+  StatusOr<Answer> answer = Answer{};
+  {
+    Spinner spinner(command_ + " " + Escape(invocation.Value("NAME")));
+    if (row.can_wait()) client_.set_on_wait([&spinner] { spinner.Tick(); });
+    answer = client_.Send(*request);
+    client_.set_on_wait({});
+  }
+  if (!answer.ok()) return Unreachable(answer.status());
+  if (answer->status >= 300) return Explain(*request, &row, *answer);
+  if (json_) {
+    PrintBody(answer->body);
+  } else {
+    Print(FormatAnswer(row, Parse(answer->body), answer->status == 202, look_));
+  }
+  return kDone;
+}
+
+bool Runner::FindVersion(const OperationRow& row, const std::string& name, std::string* version,
+                         int* exit) {
+  const bool plugin = row.permission.resource == operations::Resource::kPlugins;
+  const OperationRow& list = Row(plugin ? OperationKind::kGetPlugin : OperationKind::kGetModel);
+  Request request;
+  request.method = list.http_method;
+  request.path = (plugin ? "/api/v1/plugins/" : "/api/v1/models/") + PercentEncode(name);
+  const StatusOr<Answer> answer = client_.Send(request);
+  if (!answer.ok()) {
+    *exit = Unreachable(answer.status());
+    return false;
+  }
+  if (answer->status >= 300) {
+    *exit = Explain(request, &row, *answer);
+    return false;
+  }
+  const std::vector<std::string> versions =
+      ListOf(*answer, plugin ? "plugins" : "models", "version");
+  for (const std::string& v : versions) {
+    if (version->empty() || NumberOf(v) > NumberOf(*version)) *version = v;
+  }
+  if (versions.size() > 1 && row.http_method == "DELETE") {
+    std::string all;
+    for (const std::string& v : versions) all += (all.empty() ? "" : ", ") + v;
+    *exit = Usage(fmt::format("{} has the versions {}: say which to remove", Quoted(name), all));
+    return false;
+  }
+  if (versions.size() > 1 && !json_) {
+    PrintError("note: ", Colour::kFaint,
+               fmt::format("version {}, the highest of {}", *version, versions.size()));
+  }
+  return true;
+}
+
+int Runner::RunInfer(const Invocation& invocation) {
+  const bool has_json = invocation.Has("--json");
+  if (has_json == !invocation.inputs.empty()) {
+    return Usage("give either --json FILE|- or --input T=VALUE, once for each input");
+  }
+  std::string path = "/v2/models/" + PercentEncode(invocation.Value("NAME"));
+  if (invocation.Has("--version"))
+    path += "/versions/" + PercentEncode(invocation.Value("--version"));
+  Request request{"POST", path + "/infer", {}, -1};
+  Spinner spinner(command_ + " " + Escape(invocation.Value("NAME")));
+  client_.set_on_wait([&spinner] { spinner.Tick(); });
+  if (has_json) {
+    StatusOr<std::string> file = ReadFile(invocation.Value("--json"));
+    if (!file.ok()) return Usage(Message(file.status()));
+    request.body = *std::move(file);
+    if (request.body.empty()) return Usage("the request is empty");
+  } else {
+    const Request describe{"GET", path, {}, -1};
+    const StatusOr<Answer> metadata = client_.Send(describe);
+    spinner.Clear();
+    if (!metadata.ok()) return Unreachable(metadata.status());
+    if (metadata->status >= 300) return Explain(describe, nullptr, *metadata);
+    StatusOr<InferBody> body = BuildInferBody(invocation.inputs, Parse(metadata->body));
+    if (!body.ok()) return Usage(Message(body.status()));
+    request.body = std::move(body->text);
+    request.json_size = body->json_size;
+  }
+  const StatusOr<Answer> answer = client_.Send(request);
+  spinner.Clear();
+  client_.set_on_wait({});
+  if (!answer.ok()) return Unreachable(answer.status());
+  if (answer->status >= 300) return Explain(request, nullptr, *answer);
+  if (json_) {
+    PrintBody(answer->body);
+  } else {
+    Print(FormatOutputs(Parse(answer->body), look_));
+  }
+  return kDone;
+}
+
+int Runner::RunTop(const Invocation& invocation) {
+  double seconds = 2;
+  if (invocation.Has("--interval")) {
+    const std::string text = invocation.Value("--interval");
+    const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || at != text.data() + text.size() || seconds < 0.1 ||
+        seconds > 3600) {
+      return Usage("--interval takes seconds from 0.1 to 3600");
+    }
+  }
+  const bool repeat = IsTerminal(fileno(stdout)) && !json_;
+  while (true) {
+    std::string screen;
+    for (const OperationKind kind : {OperationKind::kGetStatus, OperationKind::kListHosts}) {
+      const OperationRow& row = Row(kind);
+      if (json_ && kind == OperationKind::kGetStatus) continue;
+      const Request request{std::string(row.http_method), std::string(row.http_path), {}, -1};
+      const StatusOr<Answer> answer = client_.Send(request);
+      if (!answer.ok()) return Unreachable(answer.status());
+      if (answer->status >= 300) return Explain(request, &row, *answer);
+      if (json_) {
+        PrintBody(answer->body);
+        return kDone;
+      }
+      screen += (screen.empty() ? "" : "\n") + FormatAnswer(row, Parse(answer->body), false, look_);
+    }
+    Print((repeat ? "\x1b[H\x1b[J" : "") + screen);
+    std::fflush(stdout);
+    if (!repeat) return kDone;
+    poll(nullptr, 0, static_cast<int>(seconds * 1000));
+  }
+}
+
+int Runner::Explain(const Request& request, const OperationRow* row, const Answer& answer) {
+  const int exit = answer.status == 404 ? kNotFound : kRefused;
+  if (json_) {
+    std::fwrite(answer.body.data(), 1, answer.body.size(), stderr);
+    return exit;
+  }
+  const json::value body = Parse(answer.body);
+  const json::value* error = body.is_object() ? body.get_object().if_contains("error") : nullptr;
+  std::string message = error != nullptr && error->is_string() ? std::string(error->get_string())
+                        : error != nullptr                     ? StringIn(*error, "message")
+                                                               : std::string();
+  if (message.empty()) message = fmt::format("the daemon answered with status {}", answer.status);
+  PrintError("error: ", Colour::kRed, message);
+  std::string hint = error != nullptr ? TranslateHint(StringIn(*error, "hint")) : std::string();
+  if (answer.status == 404 && !error_name_.empty()) {
+    const bool plugin =
+        row != nullptr && row->permission.resource == operations::Resource::kPlugins;
+    const std::string better = Suggest(plugin ? "plugins" : "models", error_name_);
+    if (!better.empty()) hint = better;
+  }
+  if (hint.empty() && answer.status == 404 && request.path.compare(0, 4, "/v2/") == 0) {
+    hint = "list what there is: mlos model list";
+  }
+  if (answer.status == 401 && hint.empty()) hint = "put a token into MLOS_TOKEN";
+  if (!hint.empty()) PrintError("hint: ", Colour::kBold, hint);
+  return exit;
+}
+
+std::string Runner::Suggest(const std::string& kind, const std::string& name) {
+  const StatusOr<Answer> answer = client_.Send({"GET", "/api/v1/" + kind, {}, -1});
+  if (!answer.ok() || answer->status != 200) return {};
+  const std::vector<std::string> names = ListOf(*answer, kind.c_str(), "name");
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const std::string_view near = NearMiss(name, views);
+  if (near.empty() || near == name) return {};
+  return fmt::format("did you mean {}? mlos {} {}", Quoted(near), command_, near);
+}
+
+int Runner::Usage(std::string_view text) {
+  PrintError("error: ", Colour::kRed, std::string(text));
+  PrintError("hint: ", Colour::kBold, "mlos " + command_ + " --help");
+  return kUsage;
+}
+
+int Runner::Unreachable(const Status& status) {
+  PrintError("error: ", Colour::kRed,
+             fmt::format("no daemon answers at {}: {}", client_.target().text, Message(status)));
+  PrintError("hint: ", Colour::kBold,
+             "start one: mlos serve --auth off; or say where it is: MLOS_HOST=http://HOST:PORT or "
+             "unix:///PATH");
+  return kUnreachable;
+}
+
+void Runner::PrintBody(const std::string& body) {
+  // A terminal does what the bytes say; a file or a program gets them as they came.
+  Print(IsTerminal(fileno(stdout)) ? EscapeLines(body) + "\n" : body);
+}
+
+}  // namespace mlos::cli
