@@ -185,7 +185,7 @@ Parsed ParseArguments(const std::vector<Command>& commands,
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (i != at[0] && (words == 1 || i != at[1])) rest.push_back(arguments[i]);
   }
-  if (command->action == Action::kServe) {
+  if (IsForDaemon(command->action)) {
     Parsed parsed;
     parsed.run = true;
     parsed.invocation.command = command;

@@ -127,6 +127,19 @@ Command Serve() {
   return command;
 }
 
+Command Config() {
+  Command command;
+  command.words = "config";
+  command.action = Action::kConfig;
+  command.arguments = {{"FLAGS", true}};
+  command.help = "Print the configuration that mlosd would run with, and where each value is from";
+  command.notes = {
+      "It is made of the flags given here, the environment, the file that --config names, and the "
+      "defaults. What is printed can be used as that file."};
+  command.examples = {"mlos config --config /etc/mlos/mlosd.yaml"};
+  return command;
+}
+
 Command Completion() {
   Command command;
   command.words = "completion";
@@ -181,6 +194,7 @@ std::vector<Command> Commands() {
   commands.push_back(Infer());
   commands.push_back(Top());
   commands.push_back(Serve());
+  commands.push_back(Config());
   commands.push_back(Completion());
   commands.push_back(Manual());
   return commands;

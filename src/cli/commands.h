@@ -13,7 +13,12 @@
 
 namespace mlos::cli {
 
-enum class Action { kOperation, kInfer, kTop, kServe, kCompletion, kManual };
+enum class Action { kOperation, kInfer, kTop, kServe, kConfig, kCompletion, kManual };
+
+// Everything behind these is for mlosd.
+constexpr bool IsForDaemon(Action action) {
+  return action == Action::kServe || action == Action::kConfig;
+}
 
 struct Argument {
   std::string name;  // "VERSION"

@@ -65,7 +65,7 @@ std::vector<State> States(const std::vector<Command>& commands) {
     states.emplace_back(group, WordsAfter(commands, group));
   }
   for (const Command& command : commands) {
-    if (command.action != Action::kServe) states.emplace_back(command.words, FlagsOf(command));
+    if (!IsForDaemon(command.action)) states.emplace_back(command.words, FlagsOf(command));
   }
   return states;
 }

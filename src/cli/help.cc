@@ -126,7 +126,7 @@ std::string HelpOn(const Command& command) {
   const Pairs arguments = ArgumentPairs(command);
   if (!arguments.empty()) out += "\nArguments:\n" + Listing(arguments);
   Pairs flags = FlagPairs(command.flags);
-  if (command.action != Action::kServe) {
+  if (!IsForDaemon(command.action)) {
     for (const auto& pair : FlagPairs(CommonFlags())) flags.push_back(pair);
   }
   if (!flags.empty()) out += "\nFlags:\n" + Listing(flags);

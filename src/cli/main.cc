@@ -23,7 +23,7 @@ int Fail(int exit, std::string_view text) {
 }
 
 // Becomes mlosd, the one beside this program.
-int Serve(const std::vector<std::string>& flags) {
+int BecomeDaemon(const std::vector<std::string>& flags) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string program = error ? "mlosd" : (self.parent_path() / "mlosd").string();
@@ -55,7 +55,12 @@ int Run(const std::vector<std::string>& arguments) {
   const Invocation& invocation = parsed.invocation;
   switch (invocation.command->action) {
     case Action::kServe:
-      return Serve(invocation.rest);
+      return BecomeDaemon(invocation.rest);
+    case Action::kConfig: {
+      std::vector<std::string> flags = invocation.rest;
+      flags.insert(flags.begin(), "--print-config");
+      return BecomeDaemon(flags);
+    }
     case Action::kCompletion: {
       const auto script = CompletionScript(commands, invocation.Value("SHELL"));
       return script.ok() ? PrintPage(*script) : Fail(kUsage, Message(script.status()));

@@ -154,7 +154,7 @@ std::string ManualMarkdown(const std::vector<Command>& commands) {
       std::string(kHead) +
       "# mlos: the command line\n\n"
       "`mlos COMMAND [ARGUMENTS]` talks to `mlosd` over HTTP, on a local socket or a "
-      "port. Every command\nbut `infer`, `top`, `serve`, `completion` and `manual` is "
+      "port. Every command\nbut `infer`, `top`, `serve`, `config`, `completion` and `manual` is "
       "one request of [the management surface](management-http.md).\n"
       "`mlos COMMAND --help` says what stands here; `mlos manual` prints it for "
       "man(1).\n\n## Everywhere\n\n| flag | what |\n|---|---|\n";
