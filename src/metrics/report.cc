@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/report.h"
+
+#include <unistd.h>
+
+#include <set>
+
+namespace mlos::metrics {
+namespace {
+
+std::string CodeLabel(size_t code) { return CodeName(static_cast<StatusCode>(code)); }
+
+HistogramValue ValueOf(const Histogram& histogram) {
+  HistogramValue value;
+  histogram.AddTo(&value);
+  return value;
+}
+
+#if defined(__clang__)
+constexpr std::string_view kCompiler = "clang " __clang_version__;
+#else
+constexpr std::string_view kCompiler = "gcc " __VERSION__;
+#endif
+
+}  // namespace
+
+std::string Report::Write(const State& state, Format format) {
+  Gather(state);
+  Charge(state);
+  Exposition out(format);
+  WriteModels(state, out);
+  WriteHttp(out);
+  WriteStates(state, out);
+  WriteHosts(state, out);
+  WriteLanes(state, out);
+  WriteControl(out);
+  WriteProcess(out);
+  return out.Finish();
+}
+
+void Report::Gather(const State& state) {
+  totals_.clear();
+  for (const ModelBook* book : sources_.books) {
+    for (const auto& counters : book->Read()) {
+      Totals& t = totals_[counters->id()];
+      for (size_t p = 0; p < kProtocols; ++p) {
+        for (size_t c = 0; c < kCodes; ++c) t.requests[p][c] += counters->requests[p][c].value();
+        counters->total[p].AddTo(&t.total[p]);
+      }
+      counters->queue.AddTo(&t.queue);
+      counters->run.AddTo(&t.run);
+      t.in_flight += counters->in_flight.value();
+      t.inferences += counters->inferences.value();
+    }
+  }
+  processes_.clear();
+  for (const State::Host& host : state.hosts) {
+    const auto stats = ReadProcess(host.pid);
+    // The number may be another process's by now.
+    if (stats && stats->parent == getpid()) processes_.emplace(host.number, *stats);
+  }
+}
+
+// A host's processor time since the last scrape goes to its models by their
+// shares of the run time since then, but no more than that run time: what the
+// host computed while it loaded a model or in threads beside the run is nobody's.
+void Report::Charge(const State& state) {
+  std::map<uint64_t, uint64_t> run_since;  // by host
+  std::set<uint64_t> registered;
+  const auto host_of = [&](const State::Model& model) -> const State::Host* {
+    for (const State::Host& host : state.hosts) {
+      if (host.plugin == model.plugin && host.version == model.plugin_version) return &host;
+    }
+    return nullptr;
+  };
+  const auto since = [&](const State::Model& model) {
+    const uint64_t run = totals_[model.id].run.sum_ns;
+    const uint64_t seen = charged_[model.id].run_ns;
+    return run > seen ? run - seen : 0;
+  };
+  for (const State::Model& model : state.models) {
+    registered.insert(model.id);
+    if (const State::Host* host = host_of(model)) run_since[host->number] += since(model);
+  }
+  std::map<uint64_t, uint64_t> processor_since;
+  std::map<uint64_t, HostTime> times;
+  for (const State::Host& host : state.hosts) {
+    const auto it = processes_.find(host.number);
+    if (it == processes_.end()) continue;
+    const uint64_t now = it->second.user_ns + it->second.system_ns;
+    const HostTime before = host_times_[host.number];
+    processor_since[host.number] = before.pid == host.pid ? now - before.processor_ns : now;
+    times[host.number] = {host.pid, now};
+  }
+  host_times_ = std::move(times);
+  for (const State::Model& model : state.models) {
+    Charged& charged = charged_[model.id];
+    const uint64_t run = since(model);
+    charged.run_ns += run;
+    const State::Host* host = host_of(model);
+    if (host == nullptr || run == 0) continue;
+    const double share = static_cast<double>(processor_since[host->number]) /
+                         static_cast<double>(run_since[host->number]);
+    charged.processor_ns += static_cast<uint64_t>(static_cast<double>(run) * std::min(share, 1.0));
+  }
+  std::erase_if(charged_, [&](const auto& entry) { return registered.count(entry.first) == 0; });
+}
+
+void Report::WriteModels(const State& state, Exposition& out) {
+  const auto each = [&](Id id, const auto& write) {
+    out.Begin(id);
+    for (const State::Model& model : state.models) write(model, totals_[model.id]);
+  };
+  each(Id::kRequests, [&](const State::Model& m, const Totals& t) {
+    for (size_t p = 0; p < kProtocols; ++p) {
+      for (size_t c = 0; c < kCodes; ++c) {
+        if (t.requests[p][c] == 0) continue;
+        out.Value({m.name, m.version, ProtocolName(static_cast<Protocol>(p)), CodeLabel(c)},
+                  t.requests[p][c]);
+      }
+    }
+  });
+  each(Id::kRequestErrors, [&](const State::Model& m, const Totals& t) {
+    for (size_t p = 0; p < kProtocols; ++p) {
+      uint64_t errors = 0;
+      for (size_t c = 1; c < kCodes; ++c) errors += t.requests[p][c];
+      if (errors + t.requests[p][0] == 0) continue;
+      out.Value({m.name, m.version, ProtocolName(static_cast<Protocol>(p))}, errors);
+    }
+  });
+  out.Begin(Id::kUnknownModelRequests);
+  for (size_t p = 0; p < kProtocols; ++p) {
+    for (size_t c = 0; c < kCodes; ++c) {
+      uint64_t n = 0;
+      for (const ModelBook* book : sources_.books) n += book->Unknown(static_cast<Protocol>(p), c);
+      if (n > 0) out.Value({ProtocolName(static_cast<Protocol>(p)), CodeLabel(c)}, n);
+    }
+  }
+  each(Id::kRequestDuration, [&](const State::Model& m, const Totals& t) {
+    for (size_t p = 0; p < kProtocols; ++p) {
+      if (t.total[p].count() == 0) continue;
+      out.Record({m.name, m.version, ProtocolName(static_cast<Protocol>(p))}, t.total[p]);
+    }
+  });
+  each(Id::kQueueDuration, [&](const State::Model& m, const Totals& t) {
+    if (t.queue.count() > 0) out.Record({m.name, m.version}, t.queue);
+  });
+  each(Id::kRunDuration, [&](const State::Model& m, const Totals& t) {
+    if (t.run.count() > 0) out.Record({m.name, m.version}, t.run);
+  });
+  each(Id::kRequestsInFlight, [&](const State::Model& m, const Totals& t) {
+    out.Value({m.name, m.version}, t.in_flight);
+  });
+  each(Id::kInferences, [&](const State::Model& m, const Totals& t) {
+    out.Value({m.name, m.version}, t.inferences);
+  });
+  each(Id::kModelProcessor, [&](const State::Model& m, const Totals&) {
+    out.Seconds({m.name, m.version}, charged_[m.id].processor_ns);
+  });
+}
+
+void Report::WriteHttp(Exposition& out) const {
+  const auto sum = [&](const auto& of) {
+    uint64_t all = 0;
+    for (const HttpCounters* http : sources_.http) all += of(*http);
+    return all;
+  };
+  out.Begin(Id::kHttpRequests);
+  for (size_t route = 0; route < kRouteClasses; ++route) {
+    for (int status = HttpCounters::kLeastStatus; status <= HttpCounters::kMostStatus; ++status) {
+      const uint64_t n = sum([&](const HttpCounters& h) {
+        return h.answers[route][status - HttpCounters::kLeastStatus].value();
+      });
+      if (n == 0) continue;
+      out.Value({RouteClassName(static_cast<RouteClass>(route)), std::to_string(status)}, n);
+    }
+  }
+  out.Begin(Id::kHttpConnectionsOpen);
+  out.Value({}, sum([](const HttpCounters& h) { return h.open.value(); }));
+  out.Begin(Id::kHttpConnectionsAccepted);
+  out.Value({}, sum([](const HttpCounters& h) { return h.accepted.value(); }));
+  out.Begin(Id::kHttpConnectionsRefused);
+  out.Value({}, sum([](const HttpCounters& h) { return h.refused.value(); }));
+  out.Begin(Id::kHttpReceived);
+  out.Value({}, sum([](const HttpCounters& h) { return h.received_bytes.value(); }));
+  out.Begin(Id::kHttpSent);
+  out.Value({}, sum([](const HttpCounters& h) { return h.sent_bytes.value(); }));
+}
+
+void Report::WriteStates(const State& state, Exposition& out) const {
+  out.Begin(Id::kPluginState);
+  for (const State::Plugin& p : state.plugins) out.Value({p.name, p.version, p.state}, 1);
+  out.Begin(Id::kModelState);
+  for (const State::Model& m : state.models) {
+    out.Value({m.name, m.version, m.plugin, m.state}, 1);
+  }
+  if (sources_.loads == nullptr) return;
+  out.Begin(Id::kLoadDuration);
+  out.Record({"plugin", "ok"}, ValueOf(sources_.loads->plugin_ok));
+  out.Record({"plugin", "failed"}, ValueOf(sources_.loads->plugin_failed));
+  out.Record({"model", "ok"}, ValueOf(sources_.loads->model_ok));
+  out.Record({"model", "failed"}, ValueOf(sources_.loads->model_failed));
+}
+
+void Report::WriteHosts(const State& state, Exposition& out) const {
+  out.Begin(Id::kHostState);
+  for (const State::Host& h : state.hosts) out.Value({h.plugin, h.version, h.state}, 1);
+  out.Begin(Id::kHostRestarts);
+  for (const State::Host& h : state.hosts) out.Value({h.plugin, h.version}, h.restarts);
+  const auto each = [&](Id id, const auto& write) {
+    out.Begin(id);
+    for (const State::Host& host : state.hosts) {
+      const auto it = processes_.find(host.number);
+      if (it != processes_.end()) write(host, it->second);
+    }
+  };
+  each(Id::kHostResident, [&](const State::Host& h, const ProcessStats& s) {
+    out.Value({h.plugin, h.version}, s.resident_bytes);
+  });
+  each(Id::kHostProcessor, [&](const State::Host& h, const ProcessStats& s) {
+    out.Seconds({h.plugin, h.version, "user"}, s.user_ns);
+    out.Seconds({h.plugin, h.version, "system"}, s.system_ns);
+  });
+  each(Id::kHostPageFaults, [&](const State::Host& h, const ProcessStats& s) {
+    out.Value({h.plugin, h.version, "minor"}, s.minor_faults);
+    out.Value({h.plugin, h.version, "major"}, s.major_faults);
+  });
+}
+
+void Report::WriteLanes(const State& state, Exposition& out) {
+  const auto each = [&](Id id, uint64_t State::Lane::*value) {
+    out.Begin(id);
+    for (const State::Lane& lane : state.lanes) {
+      for (const State::Host& h : state.hosts) {
+        if (h.number == lane.host) out.Value({h.plugin, h.version, lane.loop}, lane.*value);
+      }
+    }
+  };
+  each(Id::kChannelEntries, &State::Lane::entries_used);
+  each(Id::kChannelEntriesLimit, &State::Lane::entries);
+  each(Id::kChannelRequestBytes, &State::Lane::request_used_bytes);
+  each(Id::kChannelRequestCapacity, &State::Lane::request_bytes);
+  each(Id::kChannelResponseCapacity, &State::Lane::response_bytes);
+}
+
+void Report::WriteControl(Exposition& out) const {
+  if (sources_.control != nullptr) {
+    const auto& operations = sources_.control->operations();
+    out.Begin(Id::kControlOperations);
+    for (const auto& operation : operations) {
+      for (size_t code = 0; code < kCodes; ++code) {
+        const uint64_t n = operation->codes[code].value();
+        if (n > 0) out.Value({operation->name, CodeLabel(code)}, n);
+      }
+    }
+    out.Begin(Id::kControlDuration);
+    for (const auto& operation : operations) {
+      const HistogramValue value = ValueOf(operation->duration);
+      if (value.count() > 0) out.Record({operation->name}, value);
+    }
+  }
+  out.Begin(Id::kLogDropped);
+  if (sources_.loads != nullptr) out.Value({"plugin"}, sources_.loads->log_lines_dropped.value());
+  if (sources_.request_lines_dropped != nullptr) {
+    out.Value({"request"}, sources_.request_lines_dropped->value());
+  }
+}
+
+void Report::WriteProcess(Exposition& out) const {
+  out.Begin(Id::kBuildInfo);
+  out.Value({sources_.version, kCompiler}, 1);
+  const auto self = ReadProcess(getpid());
+  if (!self) return;
+  out.Begin(Id::kProcessCpu);
+  out.Seconds({}, self->user_ns + self->system_ns);
+  out.Begin(Id::kProcessResident);
+  out.Value({}, self->resident_bytes);
+  out.Begin(Id::kProcessVirtual);
+  out.Value({}, self->virtual_bytes);
+  out.Begin(Id::kProcessOpenFds);
+  out.Value({}, OpenDescriptors());
+  out.Begin(Id::kProcessMaxFds);
+  out.Value({}, DescriptorLimit());
+  out.Begin(Id::kProcessStart);
+  out.Seconds({}, MachineStartSeconds() * 1'000'000'000 + self->started_ns);
+}
+
+}  // namespace mlos::metrics
