@@ -5,61 +5,186 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <ctime>
+#include <span>
+
+#include "base/clock.h"
 
 namespace mlos {
 namespace {
 
+constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warning", "error"};
+constexpr size_t kMaxText = 16384;
+constexpr size_t kMaxField = 1024;
+// What is kept in memory: some hours of a quiet daemon.
+constexpr size_t kRecentLines = 4096;
+constexpr size_t kRecentBytes = 1 << 20;
+
 std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
+std::atomic<LogFormat> g_format{LogFormat::kText};
 
 spdlog::logger& Logger() {
   static const auto logger = [] {
     auto l =
         std::make_shared<spdlog::logger>("mlos", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     l->set_level(spdlog::level::debug);
-    l->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    l->set_pattern("%v");
     l->flush_on(spdlog::level::debug);
     return l;
   }();
   return *logger;
 }
 
-spdlog::level::level_enum ToSpdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarning:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      return spdlog::level::err;
+// A value that a reader would split, or that is quoted already.
+bool NeedsQuotes(std::string_view value) {
+  return value.find_first_of(" \"=\\") != std::string_view::npos;
+}
+
+// What EscapeForLog gives, as the inside of a quoted string.
+void AppendQuoted(std::string_view text, std::string* out) {
+  *out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') *out += '\\';
+    *out += c;
   }
-  return spdlog::level::info;
+  *out += '"';
+}
+
+std::string FormatTime(LogFormat format, int64_t time_ms) {
+  const time_t seconds = time_ms / 1000;
+  const auto millis = static_cast<int>(time_ms % 1000);
+  tm parts{};
+  char text[64];
+  if (format == LogFormat::kJson) {
+    ::gmtime_r(&seconds, &parts);
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    return fmt::format("{}.{:03}Z", text, millis);
+  }
+  ::localtime_r(&seconds, &parts);
+  char zone[16];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::strftime(zone, sizeof zone, "%z", &parts);
+  return fmt::format("{}.{:03}{}", text, millis, zone);
+}
+
+// Of texts that are escaped already.
+std::string Compose(LogFormat format, int64_t time_ms, LogLevel level, std::string_view text,
+                    std::span<const LogField> fields) {
+  const std::string time = FormatTime(format, time_ms);
+  const std::string_view name = LogLevelName(level);
+  std::string out;
+  if (format == LogFormat::kText) {
+    out = fmt::format("{} {} {}", time, name, text);
+    for (const LogField& field : fields) {
+      if (field.value.empty()) continue;
+      out += ' ';
+      out += field.name;
+      out += '=';
+      if (NeedsQuotes(field.value)) {
+        AppendQuoted(field.value, &out);
+      } else {
+        out += field.value;
+      }
+    }
+    return out;
+  }
+  out = fmt::format(R"({{"time":"{}","level":"{}","message":)", time, name);
+  AppendQuoted(text, &out);
+  for (const LogField& field : fields) {
+    if (field.value.empty()) continue;
+    out += ',';
+    AppendQuoted(field.name, &out);
+    out += ':';
+    AppendQuoted(field.value, &out);
+  }
+  out += '}';
+  return out;
 }
 
 }  // namespace
 
+std::string_view LogLevelName(LogLevel level) { return kLevelNames[static_cast<size_t>(level)]; }
+
 bool ParseLogLevel(std::string_view name, LogLevel* level) {
-  constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
-  for (int i = 0; i < 4; ++i) {
-    if (name == kNames[i]) {
-      *level = static_cast<LogLevel>(i);
-      return true;
-    }
-  }
-  return false;
+  const auto it = std::find(kLevelNames.begin(), kLevelNames.end(), name);
+  if (it == kLevelNames.end()) return false;
+  *level = static_cast<LogLevel>(it - kLevelNames.begin());
+  return true;
 }
 
 void SetLogLevel(LogLevel level) { g_level.store(static_cast<int>(level)); }
+
+LogLevel CurrentLogLevel() { return static_cast<LogLevel>(g_level.load()); }
 
 bool LogEnabled(LogLevel level) {
   return static_cast<int>(level) >= g_level.load(std::memory_order_relaxed);
 }
 
-void LogLine(LogLevel level, std::string_view text) {
-  const std::string safe = EscapeForLog(text, 16384);
-  Logger().log(ToSpdlog(level), spdlog::string_view_t(safe.data(), safe.size()));
+bool ParseLogFormat(std::string_view name, LogFormat* format) {
+  if (name != "text" && name != "json") return false;
+  *format = name == "json" ? LogFormat::kJson : LogFormat::kText;
+  return true;
+}
+
+void SetLogFormat(LogFormat format) { g_format.store(format); }
+
+LogRing& RecentLog() {
+  static LogRing ring(kRecentLines, kRecentBytes);
+  return ring;
+}
+
+namespace {
+
+// At most so many fields are looked at: lines have a handful.
+constexpr size_t kMaxFields = 12;
+
+// Escapes, then calls f(text, fields...) with what may be written.
+template <typename F>
+void WithEscaped(std::string_view text, LogFields fields, F&& f) {
+  const std::string safe = EscapeForLog(text, kMaxText);
+  std::array<std::string, kMaxFields> values;
+  std::array<LogField, kMaxFields> escaped;
+  size_t i = 0;
+  for (const LogField& field : fields) {
+    if (i == kMaxFields) break;
+    values[i] = EscapeForLog(field.value, kMaxField);
+    escaped[i] = {field.name, values[i]};
+    ++i;
+  }
+  f(std::string_view(safe), std::span<const LogField>(escaped.data(), i));
+}
+
+}  // namespace
+
+std::string FormatLogLine(LogFormat format, int64_t time_ms, LogLevel level, std::string_view text,
+                          LogFields fields) {
+  std::string line;
+  WithEscaped(text, fields, [&](std::string_view safe, std::span<const LogField> escaped) {
+    line = Compose(format, time_ms, level, safe, escaped);
+  });
+  return line;
+}
+
+void LogLine(LogLevel level, std::string_view text, LogFields fields) {
+  const int64_t now = WallMillis();
+  WithEscaped(text, fields, [&](std::string_view safe, std::span<const LogField> escaped) {
+    RecentLog().Add(now, level, safe, escaped);
+    const std::string line = Compose(g_format.load(), now, level, safe, escaped);
+    Logger().log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+  });
+}
+
+bool LogLimit::Allow(uint64_t now_ns, uint64_t* held_back) {
+  *held_back = 0;
+  const uint64_t second = now_ns / kNanosPerSecond;
+  if (second != second_) {
+    if (lines_ > per_second_) *held_back = lines_ - per_second_;
+    second_ = second;
+    lines_ = 0;
+  }
+  return ++lines_ <= per_second_;
 }
 
 size_t Utf8Length(std::string_view text) {

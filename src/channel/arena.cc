@@ -186,4 +186,12 @@ uint64_t Arena::free_bytes() const {
   return sum;
 }
 
+uint64_t Arena::total_bytes() const {
+  uint64_t sum = 0;
+  for (const Impl::Buddies& segment : impl_->segments) {
+    sum += segment.whole ? segment.bytes : uint64_t{segment.units} * kMinBlock;
+  }
+  return sum;
+}
+
 }  // namespace mlos::channel

@@ -30,6 +30,7 @@ class Arena {
   std::optional<BlockRef> Allocate(uint64_t bytes);
   void Free(const BlockRef& block);
   uint64_t free_bytes() const;
+  uint64_t total_bytes() const;  // that could be free at most
 
  private:
   struct Impl;

@@ -118,6 +118,7 @@ TEST(ArenaTest, RandomUseNeverOverlaps) {
       used.erase(it);
     }
     ASSERT_EQ(arena.free_bytes(), total - used_bytes);
+    ASSERT_EQ(arena.total_bytes(), total);
   }
   for (const auto& [key, block] : used) arena.Free(block);
   EXPECT_EQ(arena.free_bytes(), total);

@@ -72,6 +72,15 @@ struct Completion {
   bool lost = false;
 };
 
+// How much of a channel is in use, for people who watch it.
+struct Usage {
+  uint32_t entries = 0;
+  uint32_t entries_used = 0;
+  uint64_t request_bytes = 0;       // that requests may be written to
+  uint64_t request_used_bytes = 0;  // also what free entries keep for their next request
+  uint64_t response_bytes = 0;      // of all epochs that are still read
+};
+
 class Producer {
  public:
   static StatusOr<std::unique_ptr<Producer>> Create(const Options& options);
@@ -97,6 +106,7 @@ class Producer {
   // A further response segment, when the consumer asks for one.
   StatusOr<SegmentGrant> AddResponseSegment(uint64_t bytes);
   uint64_t segment_bytes() const;  // all segments together
+  Usage usage() const;
 
   // --------------------------------------------------------------- requests
   // Lanes divide the channel: a lane is (principal, model), and none holds

@@ -114,6 +114,20 @@ StatusOr<SegmentGrant> Producer::AddResponseSegment(uint64_t bytes) {
 
 uint64_t Producer::segment_bytes() const { return impl_->total_bytes; }
 
+Usage Producer::usage() const {
+  Usage usage;
+  usage.entries = static_cast<uint32_t>(impl_->shadows.size());
+  usage.entries_used = usage.entries - static_cast<uint32_t>(impl_->free_entries.size());
+  usage.request_bytes = impl_->arena.total_bytes();
+  usage.request_used_bytes = usage.request_bytes - impl_->arena.free_bytes();
+  for (const auto& epoch : impl_->epochs) {
+    for (const NumberedSegment& segment : epoch->responses) {
+      usage.response_bytes += segment.memory->size();
+    }
+  }
+  return usage;
+}
+
 // -------------------------------------------------------------------- epochs
 
 Status Producer::BeginEpoch() {

@@ -18,6 +18,10 @@ namespace {
 constexpr uint64_t kGraceNanos = 100 * kNanosPerMilli;
 constexpr auto kSweepPeriod = std::chrono::milliseconds(50);
 
+constexpr size_t kLeastToPrune = 64;
+// Requests that are named in the log when their host has died.
+constexpr size_t kMostNamed = 20;
+
 constexpr std::string_view kLate = "the deadline passed before the model answered";
 
 }  // namespace
@@ -29,6 +33,7 @@ ChannelEngine::ChannelEngine(EventLoop& loop, EventLoop& control, channel::Optio
       channel_options_(channel_options),
       loader_(std::move(loader)),
       table_(std::make_shared<RoutingTable>()),
+      prune_at_(kLeastToPrune),
       sweep_(loop.io()) {
   loop_.AddPoller(this);
 }
@@ -58,13 +63,51 @@ void ChannelEngine::CloseLane(uint64_t host) {
 }
 
 void ChannelEngine::Publish(std::shared_ptr<const RoutingTable> table) {
-  loop_.Post([this, table = std::move(table)] { table_ = table; });
+  loop_.Post([this, table = std::move(table)] {
+    table_ = table;
+    if (book_.size() >= prune_at_) PruneBook();
+  });
+}
+
+// ------------------------------------------------------------------- counting
+
+void ChannelEngine::Count(Call& call, const ModelRoute& route) {
+  call.counters = book_.Of(route.id, route.name, route.version);
+  call.counters->Begin();
+  call.counted_ = true;
+}
+
+void ChannelEngine::Uncount(Call& call) {
+  if (std::exchange(call.counted_, false)) call.counters->End();
+}
+
+// When the book has doubled since the last time: cheap on the whole, and what
+// is gone never outweighs what is there.
+void ChannelEngine::PruneBook() {
+  book_.Prune([this](const metrics::ModelCounters& c) {
+    const RoutePin route = table_->Find(c.model(), c.version());
+    return route != nullptr && route->id == c.id();
+  });
+  prune_at_ = std::max(kLeastToPrune, 2 * book_.size());
+}
+
+void ChannelEngine::LookAround(std::function<void(Look)> done) {
+  loop_.Post([this, done = std::move(done)] {
+    Look look;
+    look.table = table_;
+    look.lanes.reserve(lanes_.size());
+    for (const auto& [host, lane] : lanes_) look.lanes.emplace_back(host, lane->usage());
+    done(std::move(look));
+  });
 }
 
 // -------------------------------------------------------------------- resolve
 
 bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view version) {
   call.status = OkStatus();
+  call.submitted_ns = 0;
+  call.times = {};
+  call.counters = nullptr;
   const RoutePin route = table_->Find(model, version);
   if (route == nullptr) {
     call.status =
@@ -73,6 +116,7 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
             : NotFound(fmt::format("model \"{}\" has no version {}", model, Quoted(version)));
     return true;
   }
+  Count(call, *route);
   if (route->state == ModelState::kReady) return Pin(call, route);
   const bool loadable = route->state == ModelState::kLoading ||
                         (route->state == ModelState::kRegistered && route->on_demand);
@@ -185,6 +229,26 @@ void ChannelEngine::OnSpace(HostLane& lane) {
   }
 }
 
+// What the host had not answered, its successor runs.  An entry carries no
+// room for a name, so the names of these requests are told here, beside the
+// host's exit report.
+void ChannelEngine::OnConsumerLost(HostLane& lane) {
+  std::string names;
+  size_t count = 0;
+  const ModelRoute* route = nullptr;
+  for (const Call* call : lane.calls()) {
+    if (call == nullptr) continue;
+    route = call->route.get();
+    if (++count > kMostNamed || call->request_id.empty()) continue;
+    if (!names.empty()) names += ' ';
+    names += call->request_id;
+  }
+  if (count == 0) return;
+  Log(LogLevel::kWarning,
+      {{"plugin", route->plugin}, {"version", route->plugin_version}, {"request_ids", names}},
+      "{} requests were in the plugin host that ended", count);
+}
+
 // --------------------------------------------------------------------- submit
 
 bool ChannelEngine::Submit(Call& call) {
@@ -200,6 +264,7 @@ bool ChannelEngine::Submit(Call& call) {
   submission.principal = call.principal;
   submission.deadline_ns = call.deadline_ns;
   submission.flags = call.route->info->replay_safe ? 0 : channel::kReplayNever;
+  call.submitted_ns = NowNanos();
   lane.calls()[call.slot.entry] = &call;
   call.stage_ = Call::Stage::kRunning;
   ++running_;
@@ -278,6 +343,7 @@ Status ChannelEngine::CheckOutputs(HostLane& lane, Call& call) {
 // --------------------------------------------------------------------- finish
 
 void ChannelEngine::Finish(Call& call) {
+  Uncount(call);
   switch (call.stage_) {
     case Call::Stage::kIdle:
       break;

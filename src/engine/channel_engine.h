@@ -36,9 +36,18 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   StatusOr<std::shared_ptr<HostLane>> OpenLane(uint64_t host);
   void CloseLane(uint64_t host);
   void Publish(std::shared_ptr<const RoutingTable> table);
+  // What there is at the moment, for people who watch; `done` is called on the
+  // engine's loop.  Any thread.
+  struct Look {
+    std::shared_ptr<const RoutingTable> table;
+    std::vector<std::pair<uint64_t, channel::Usage>> lanes;  // by host
+  };
+  void LookAround(std::function<void(Look)> done);
+  const metrics::ModelBook& counters() const { return book_; }  // any thread
 
   // ---- Engine
   std::shared_ptr<const RoutingTable> routes() const override { return table_; }
+  metrics::ModelBook* book() override { return &book_; }
   bool Resolve(Call& call, std::string_view model, std::string_view version) override;
   bool Allocate(Call& call, tensor::RequestPlan* plan) override;
   bool Submit(Call& call) override;
@@ -60,7 +69,11 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
 
   void OnCompletion(HostLane& lane, const channel::Completion& completion) override;
   void OnSpace(HostLane& lane) override;
+  void OnConsumerLost(HostLane& lane) override;
   bool Pin(Call& call, const RoutePin& route);
+  void Count(Call& call, const ModelRoute& route);
+  static void Uncount(Call& call);
+  void PruneBook();
   bool TryAllocate(Call& call);
   void OnLoaded(uint64_t ticket, const Status& status);
   void DecodeAnswer(HostLane& lane, Call& call, const channel::Completion& completion);
@@ -74,6 +87,8 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   const channel::Options channel_options_;
   const Loader loader_;
   std::shared_ptr<const RoutingTable> table_;
+  metrics::ModelBook book_;
+  size_t prune_at_;  // so many models in the book: look for those that are gone
   std::map<uint64_t, std::shared_ptr<HostLane>> lanes_;
   std::unordered_map<uint64_t, Resolving> resolving_;
   uint64_t next_ticket_ = 1;

@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "channel/producer.h"
 #include "engine/route.h"
+#include "metrics/model_counters.h"
 #include "tensor/message.h"
 #include "tensor/model_info.h"
 
@@ -46,13 +47,20 @@ class Call {
   // ---- set by the front end before Resolve
   uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; required
   uint32_t principal = 0;
+  // For the log, where this request is one of those that a host died with;
+  // stays until Finish.
+  std::string_view request_id;
 
   // ---- set by the engine
   Status status;
   RoutePin route;                     // after Resolve: the model, ready, pinned until Finish
   channel::RequestSlot slot;          // after Allocate: slot.memory is the request block
   std::vector<OutputTensor> outputs;  // after Submit: in the order asked for
+  uint64_t submitted_ns = 0;          // after Submit: when it became visible to the host
   channel::Times times;               // after Submit: from the host
+  // After Resolve: of the model, whether it serves or not; null where there is
+  // none, or nothing is counted.  Good until the loop's next turn after Finish.
+  metrics::ModelCounters* counters = nullptr;
 
  private:
   friend class ChannelEngine;
@@ -64,6 +72,7 @@ class Call {
   uint64_t plan_bytes_ = 0;
   std::vector<uint32_t> wanted_;  // outputs asked for
   uint64_t ticket_ = 0;           // while it waits for its model
+  bool counted_ = false;          // among those in flight
 };
 
 class Engine {
@@ -72,6 +81,9 @@ class Engine {
 
   // The present routing snapshot: for metadata and readiness.
   virtual std::shared_ptr<const RoutingTable> routes() const = 0;
+
+  // Where requests are counted; null: nowhere.
+  virtual metrics::ModelBook* book() { return nullptr; }
 
   // Finds the model (empty version: the highest that serves) and, when it is
   // registered on demand, loads it.  NOT_FOUND: no such model or version.

@@ -79,6 +79,9 @@ Status HostLane::Grow(uint64_t bytes) {
 
 void HostLane::BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) {
   loop_.Post([self = shared_from_this(), done = std::move(done)] {
+    if (self->observer_ != nullptr && self->producer_->epoch() > 0) {
+      self->observer_->OnConsumerLost(*self);
+    }
     // What the dead host was running and may not be run again ends here.
     self->producer_->FailPending(true, self->on_completion_);
     Status status = self->producer_->BeginEpoch();

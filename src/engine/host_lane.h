@@ -26,6 +26,8 @@ class LaneObserver {
   virtual void OnCompletion(HostLane& lane, const channel::Completion& completion) = 0;
   // There may be request memory now, or there never will be (lane.failure()).
   virtual void OnSpace(HostLane& lane) = 0;
+  // A consumer that was there is gone, and another will follow.
+  virtual void OnConsumerLost(HostLane& lane) = 0;
 };
 
 class HostLane : public backend::ChannelPort, public std::enable_shared_from_this<HostLane> {
@@ -42,6 +44,7 @@ class HostLane : public backend::ChannelPort, public std::enable_shared_from_thi
   const Status& failure() const { return failure_; }
   std::vector<Call*>& calls() { return calls_; }      // by entry; null: nobody waits
   std::vector<Call*>& waiters() { return waiters_; }  // for request memory
+  channel::Usage usage() const { return producer_->usage(); }
 
   // ---- control loop: ChannelPort
   void BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) override;

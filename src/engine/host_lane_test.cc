@@ -20,6 +20,7 @@ class CountingObserver : public LaneObserver {
     lane.producer().Release(completion.entry);
   }
   void OnSpace(HostLane&) override {}
+  void OnConsumerLost(HostLane&) override {}
   int answered = 0;
   int lost = 0;
 };
