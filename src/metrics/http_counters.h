@@ -44,6 +44,7 @@ class HttpCounters {
   Counter refused;
   Counter received_bytes;
   Counter sent_bytes;
+  Counter lines_dropped;  // about requests, that the log was spared
 };
 
 }  // namespace mlos::metrics

@@ -23,6 +23,31 @@ using frontend::Quote;
 // Bodies of requests that take none are read, up to this, and ignored.
 constexpr uint64_t kIgnoredBodyBytes = 64 << 10;
 constexpr uint32_t kMaxManagementDepth = 32;
+// Lines about requests in the log, a second; a broken model must not fill it.
+constexpr uint32_t kRequestLinesPerSecond = 100;
+constexpr size_t kLoggedTargetBytes = 256;
+
+metrics::RouteClass ClassOf(Target target) {
+  switch (target) {
+    case Target::kInfer:
+      return metrics::RouteClass::kInfer;
+    case Target::kServerMetadata:
+    case Target::kModelMetadata:
+      return metrics::RouteClass::kMetadata;
+    case Target::kLive:
+    case Target::kReady:
+    case Target::kModelReady:
+      return metrics::RouteClass::kHealth;
+    case Target::kOperation:
+      return metrics::RouteClass::kManagement;
+    case Target::kOptions:
+    case Target::kUnknownPath:
+    case Target::kMethodNotAllowed:
+    case Target::kBadPath:
+      break;
+  }
+  return metrics::RouteClass::kUnknown;
+}
 
 // "localhost" or an address, with or without a port.
 bool IsAddress(std::string_view host) {
@@ -97,6 +122,13 @@ class ApiSession final : public Session {
     bad_json_length_ = head.bad_json_length;
     encoded_ = head.encoded;
     cross_origin_ = IsCrossOrigin(head);
+    request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids);
+    method_ = head.method;
+    if (LogEnabled(LogLevel::kDebug)) {
+      target_.assign(head.target.substr(0, kLoggedTargetBytes));
+    } else {
+      target_.clear();
+    }
     refused_ =
         context_.draining && route_.target != Target::kLive && route_.target != Target::kReady;
     if (refused_) return 0;
@@ -124,6 +156,45 @@ class ApiSession final : public Session {
     Response& response = exchange_.response();
     if (!FailedRoute(response) && !Handle(body, response)) return;
     exchange_.Send();
+  }
+
+  metrics::RouteClass route_class() const override { return ClassOf(route_.target); }
+  const frontend::RequestContext* context() const override { return &request_; }
+
+  // Failures of our own, and at level debug everything.  Client and log name
+  // the request by the same id.
+  void Answering(const Response& response, uint64_t since_ns) override {
+    const bool failed = response.status >= 500;
+    const LogLevel level = failed ? LogLevel::kWarning : LogLevel::kDebug;
+    if (!LogEnabled(level)) return;
+    const uint64_t now = NowNanos();
+    uint64_t held_back = 0;
+    const bool allowed = context_.lines.Allow(now, &held_back);
+    if (held_back > 0) {
+      Log(LogLevel::kWarning, "{} lines about requests were held back: there were too many",
+          held_back);
+    }
+    if (!allowed) {
+      context_.counters.lines_dropped.Add();
+      return;
+    }
+    const bool management = route_.operation != nullptr;
+    const std::string status = std::to_string(response.status);
+    const std::string_view route = metrics::RouteClassName(route_class());
+    Log(level,
+        {{"request_id", request_.request_id()},
+         {"trace_id", request_.trace_id()},
+         {"span_id", request_.span_id()},
+         {"tracestate", request_.tracestate()},
+         {"route", route},
+         {"operation", management ? route_.operation->name : std::string_view()},
+         {management ? "name" : "model", route_.name},
+         {"version", route_.version},
+         {"target", target_},
+         {"status", status}},
+        "{} {} answered {} after {} µs{}{}", MethodName(method_), route, status,
+        since_ns == 0 ? 0 : (now - since_ns) / kNanosPerMicro, failed ? ": " : "",
+        response.failure);
   }
 
   void Sent() override { Release(); }
@@ -213,6 +284,7 @@ class ApiSession final : public Session {
       infer_ = std::make_unique<InferHandler>(context_.engine, context_.decoder, context_.options,
                                               exchange_);
     }
+    infer_->request_id = request_.request_id();
     infer_->Start(route_.name, route_.version, body, json_length_);
     return false;
   }
@@ -324,6 +396,9 @@ class ApiSession final : public Session {
   Exchange& exchange_;
   std::shared_ptr<ApiSession*> self_;  // expires with the session
   Route route_;
+  frontend::RequestContext request_;
+  Method method_ = Method::kOther;
+  std::string target_;  // only at level debug
   int64_t json_length_ = -1;
   bool bad_json_length_ = false;
   bool encoded_ = false;
@@ -338,8 +413,9 @@ class ApiSession final : public Session {
 }  // namespace
 
 Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
-         const HttpOptions& options)
-    : context_{loop, engine, control, options} {}
+         const HttpOptions& options, metrics::HttpCounters& counters)
+    : context_{loop,     engine, control, options,
+               counters, {},     {},      LogLimit(kRequestLinesPerSecond)} {}
 
 std::unique_ptr<Session> Api::NewSession(Exchange& exchange) {
   return std::make_unique<ApiSession>(context_, exchange);

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/event_loop.h"
+#include "base/log.h"
 #include "control/operation.h"
 #include "engine/engine.h"
 #include "frontends/http/exchange.h"
@@ -26,19 +27,21 @@ struct ApiContext {
   engine::Engine& engine;
   control::Control& control;
   const HttpOptions& options;
+  metrics::HttpCounters& counters;
   InferDecoder decoder = {};
+  frontend::IdSource ids = {};
+  LogLimit lines;         // about requests
   bool leaving = false;   // not ready any more
   bool draining = false;  // and nothing new is begun
 };
 
-class Api {
+class Api final : public Service {
  public:
   Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
-      const HttpOptions& options);
-  // `exchange` outlives the session.
-  std::unique_ptr<Session> NewSession(Exchange& exchange);
-  void set_leaving() { context_.leaving = true; }
-  void set_draining() { context_.draining = true; }
+      const HttpOptions& options, metrics::HttpCounters& counters);
+  std::unique_ptr<Session> NewSession(Exchange& exchange) override;
+  void set_leaving() override { context_.leaving = true; }
+  void set_draining() override { context_.draining = true; }
 
  private:
   ApiContext context_;

@@ -119,6 +119,7 @@ bool Connection::OnHeadDone(size_t consumed) {
   }
   if (head.bad_expectation) return Refuse(417, "the only Expect that is met is 100-continue");
   body_limit_ = session_->OnHead(head);
+  head_done_ = true;
   begin_ += consumed;
   body_.Clear();
   if (head.chunked) {
@@ -230,6 +231,11 @@ bool Connection::RefuseBody() {
   return true;
 }
 
+void Connection::CountAnswer(int status) {
+  owner_->counters().CountAnswer(
+      head_done_ ? session_->route_class() : metrics::RouteClass::kNone, status);
+}
+
 void Connection::StartResponse() {
   if (with_session_) omit_body_ = session_->head_only();
   uint64_t length = response_.content_length();
@@ -242,8 +248,13 @@ void Connection::StartResponse() {
   close_after_ |= owner_->leaving();
   head_out_.Clear();
   FormatHead(response_,
-             {.close = close_after_, .keep_alive_10 = http10_, .date = owner_->date_field()},
+             {.close = close_after_,
+              .keep_alive_10 = http10_,
+              .date = owner_->date_field(),
+              .context = head_done_ ? session_->context() : nullptr},
              &head_out_);
+  CountAnswer(response_.status);
+  if (head_done_) session_->Answering(response_, with_session_ ? phase_start_ns_ : 0);
   gather_.clear();
   gather_at_ = 0;
   gather_.push_back({head_out_.data(), head_out_.size()});
@@ -274,6 +285,7 @@ bool Connection::StepWrite() {
       Close();
       return false;
     }
+    owner_->counters().sent_bytes.Add(static_cast<uint64_t>(sent));
     while (sent > 0) {
       iovec& piece = gather_[gather_at_];
       const size_t taken = std::min(static_cast<size_t>(sent), piece.iov_len);
@@ -298,6 +310,7 @@ bool Connection::FinishRequest() {
   }
   body_inline_ = false;
   head_seen_ = false;
+  head_done_ = false;
   parser_.Reset();
   EnterPhase(Phase::kHead, owner_->options().idle_timeout_ns);
   return true;
@@ -375,6 +388,7 @@ void Connection::OnTimeout() {
     const ssize_t sent = ::send(socket_.native_handle(), head_out_.data(), head_out_.size(),
                                 MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) ::shutdown(socket_.native_handle(), SHUT_WR);
+    CountAnswer(408);
   }
   Close();
 }
@@ -405,6 +419,7 @@ void Connection::OnIo(Io io, const boost::system::error_code& error, size_t byte
   if (phase_ == Phase::kClosed) return;
   if (error) return Close();
   if (io == Io::kRead) {
+    owner_->counters().received_bytes.Add(bytes);
     if (phase_ == Phase::kBody && !body_inline_) {
       body_.Advance(bytes);
     } else if (phase_ != Phase::kLinger) {

@@ -47,6 +47,7 @@ class ConnectionOwner {
   // much of it, also after TrimIdle of all connections.
   virtual bool ReserveBuffer(uint64_t bytes) = 0;
   virtual void ReleaseBuffer(uint64_t bytes) = 0;
+  virtual metrics::HttpCounters& counters() = 0;
   // The connection has closed; called once.
   virtual void OnClosed(Connection& connection) = 0;
 };
@@ -98,6 +99,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool Refuse(int status, std::string_view text);
   bool RefuseBody();
   void StartResponse();
+  void CountAnswer(int status);
   void OnTimeout();
   bool PeerHasLeft() const;
 
@@ -116,6 +118,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   Phase phase_ = Phase::kHead;
   bool driving_ = false;
   bool head_seen_ = false;     // some of the next request has arrived
+  bool head_done_ = false;     // the session knows the request's head
   bool with_session_ = false;  // OnBody was called, neither Sent nor Abandon yet
   bool answered_ = false;      // Send was called
   bool close_after_ = false;

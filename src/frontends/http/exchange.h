@@ -12,8 +12,10 @@
 
 #include <memory>
 
+#include "frontends/common/request_context.h"
 #include "frontends/http/request.h"
 #include "frontends/http/response.h"
+#include "metrics/http_counters.h"
 
 namespace mlos::http {
 
@@ -43,8 +45,28 @@ class Session {
   virtual void Sent() = 0;
   // The client is gone: stop, no Send any more.  Not called after Sent.
   virtual void Abandon() = 0;
+  // Of the request whose head came last: what it is counted as, who it is (may
+  // be null), and a look at its answer before it is sent, `since_ns` after the
+  // body was there (0: it never was).
+  virtual metrics::RouteClass route_class() const = 0;
+  virtual const frontend::RequestContext* context() const { return nullptr; }
+  virtual void Answering(const Response& response, uint64_t since_ns) {
+    (void)response;
+    (void)since_ns;
+  }
   // True if the response goes without its body (HEAD).
   virtual bool head_only() const = 0;
+};
+
+// What a server serves: makes a session for each connection.
+class Service {
+ public:
+  virtual ~Service() = default;
+  // `exchange` outlives the session, the service outlives its requests.
+  virtual std::unique_ptr<Session> NewSession(Exchange& exchange) = 0;
+  // From now on health says that the server goes; then, that nothing new begins.
+  virtual void set_leaving() {}
+  virtual void set_draining() {}
 };
 
 }  // namespace mlos::http

@@ -109,6 +109,8 @@ bool FakeEngine::Resolve(Call& call, std::string_view model, std::string_view ve
     call.status = NotFound("there is no model " + std::string(model));
     return true;
   }
+  call.counters = book_.Of(std::hash<std::string>()(route->name + "/" + route->version),
+                           route->name, route->version);
   if (route->state == ModelState::kRegistered) {
     Later(call, [&call, route] { call.route = route; });
     return false;
@@ -141,6 +143,7 @@ bool FakeEngine::Allocate(Call& call, tensor::RequestPlan* plan) {
 
 bool FakeEngine::Submit(Call& call) {
   ++submitted;
+  call.submitted_ns = NowNanos();
   call.status = OkStatus();
   const std::string& name = call.route->name;
   if (name == "hang") return false;
@@ -154,6 +157,7 @@ bool FakeEngine::Submit(Call& call) {
 
 void FakeEngine::Answer(Call& call) {
   call.outputs.clear();
+  call.times = {call.submitted_ns, call.submitted_ns, NowNanos()};
   const std::string& name = call.route->name;
   for (int code = 1; code <= 16; ++code) {
     if (name == "fail_" + CodeName(static_cast<StatusCode>(code))) {

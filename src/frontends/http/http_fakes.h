@@ -39,6 +39,7 @@ class FakeEngine : public Engine {
   explicit FakeEngine(EventLoop& loop);
 
   std::shared_ptr<const RoutingTable> routes() const override { return table_; }
+  metrics::ModelBook* book() override { return &book_; }
   bool Resolve(Call& call, std::string_view model, std::string_view version) override;
   bool Allocate(Call& call, tensor::RequestPlan* plan) override;
   bool Submit(Call& call) override;
@@ -70,6 +71,7 @@ class FakeEngine : public Engine {
 
   EventLoop& loop_;
   std::shared_ptr<const RoutingTable> table_;
+  metrics::ModelBook book_;
   std::map<Call*, Memory> memory_;
   uint64_t serial_ = 0;
   mutable std::mutex mutex_;

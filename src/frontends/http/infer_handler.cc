@@ -19,10 +19,19 @@ void InferHandler::Start(std::string_view model, std::string_view version, const
                          int64_t json_length) {
   model_ = model;
   version_ = version;
+  arrived_ns_ = NowNanos();
+  counters = nullptr;
+  submitted_ns = 0;
+  times = {};
   parsed_ = decoder_.Parse(body, json_length, &request_);
   if (!parsed_.ok()) {
     // That there is no such model is worth more than what is wrong with its request.
-    if (engine_.routes()->Find(model, version) != nullptr) return Answer(parsed_);
+    if (const auto known = engine_.routes()->Find(model, version); known != nullptr) {
+      if (metrics::ModelBook* book = engine_.book()) {
+        counters = book->Of(known->id, known->name, known->version);
+      }
+      return Answer(parsed_);
+    }
     request_.timeout_us = 0;
   }
   uint64_t allowed_ns = options_.default_deadline_ns;
@@ -30,7 +39,7 @@ void InferHandler::Start(std::string_view model, std::string_view version, const
     allowed_ns =
         std::min(request_.timeout_us, options_.max_deadline_ns / kNanosPerMicro) * kNanosPerMicro;
   }
-  deadline_ns = NowNanos() + allowed_ns;
+  deadline_ns = arrived_ns_ + allowed_ns;
   Run(Step::kResolve);
 }
 
@@ -82,7 +91,32 @@ Status InferHandler::AfterSubmit() {
                              options_.max_json_response_bytes, &exchange_.response());
 }
 
+// Elements of the batch that the request carries.
+uint64_t InferHandler::BatchSize() const {
+  if (route == nullptr || route->info->max_batch_size == 0 || request_.inputs.empty()) return 1;
+  const auto shape = request_.inputs.front().desc.shape();
+  return shape.empty() || shape.front() < 0 ? 1 : static_cast<uint64_t>(shape.front());
+}
+
+void InferHandler::Count(StatusCode code) {
+  if (counters == nullptr) {
+    if (metrics::ModelBook* book = engine_.book()) {
+      book->CountUnknown(metrics::Protocol::kHttp, code);
+    }
+    return;
+  }
+  counters->Count({.protocol = metrics::Protocol::kHttp,
+                   .code = code,
+                   .arrived_ns = arrived_ns_,
+                   .submitted_ns = submitted_ns,
+                   .started_ns = times.started_ns,
+                   .finished_ns = times.finished_ns,
+                   .answered_ns = NowNanos(),
+                   .batch = BatchSize()});
+}
+
 void InferHandler::Answer(const Status& error) {
+  Count(error.code());
   const bool allocating = step_ == Step::kAllocate;
   if (!error.ok()) {
     Response& response = exchange_.response();
@@ -93,17 +127,16 @@ void InferHandler::Answer(const Status& error) {
       response.retry_after = false;
     }
   }
+  if (step_ != Step::kIdle) step_ = Step::kAnswered;
   // Outputs that are sent from where they lie are kept until Release.
-  if (exchange_.response().blobs.empty()) {
-    Release();
-  } else {
-    step_ = Step::kAnswered;
-  }
+  if (exchange_.response().blobs.empty()) Release();
   exchange_.Send();
 }
 
 void InferHandler::Release() {
   if (step_ != Step::kIdle) {
+    // Nobody waits for it any more.
+    if (step_ != Step::kAnswered) Count(StatusCode::kCancelled);
     step_ = Step::kIdle;
     engine_.Finish(*this);
   }

@@ -41,6 +41,8 @@ class InferHandler final : public engine::Call {
   Status AfterAllocate();
   Status AfterSubmit();
   void Answer(const Status& error);
+  void Count(StatusCode code);
+  uint64_t BatchSize() const;
 
   engine::Engine& engine_;
   InferDecoder& decoder_;
@@ -48,6 +50,7 @@ class InferHandler final : public engine::Call {
   Exchange& exchange_;
 
   Step step_ = Step::kIdle;
+  uint64_t arrived_ns_ = 0;
   Status parsed_;  // the request
   std::string_view model_;
   std::string_view version_;

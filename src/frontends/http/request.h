@@ -28,6 +28,11 @@ struct RequestHead {
   std::string_view host;
   std::string_view origin;
   std::string_view authorization;
+  std::string_view accept;
+  // Empty also where it is given twice: then nobody knows which.
+  std::string_view request_id;   // X-Request-Id
+  std::string_view traceparent;  // W3C Trace Context
+  std::string_view tracestate;
   uint32_t host_count = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace mlos::http {
 namespace {
@@ -117,6 +118,9 @@ class Message : public beast::http::basic_parser<true> {
       case field::authorization:
         head.authorization = View(value);
         break;
+      case field::accept:
+        head.accept = View(value);
+        break;
       case field::unknown:
         if (name_string.size() == kJsonLengthField.size() &&
             iequals(name_string,
@@ -128,11 +132,27 @@ class Message : public beast::http::basic_parser<true> {
             head.bad_json_length = true;
           }
           head.json_length = length;
+        } else {
+          TakeContext(View(name_string), View(value));
         }
         break;
       default:
         break;
     }
+  }
+
+  // Who the request is.  Of each at most one.
+  void TakeContext(std::string_view name, std::string_view value) {
+    const auto take = [&](std::string_view field, std::string_view* to, bool* seen) {
+      if (name.size() != field.size() ||
+          !iequals({name.data(), name.size()}, {field.data(), field.size()})) {
+        return;
+      }
+      *to = std::exchange(*seen, true) ? std::string_view() : value;
+    };
+    take("x-request-id", &head.request_id, &request_id_seen_);
+    take("traceparent", &head.traceparent, &traceparent_seen_);
+    take("tracestate", &head.tracestate, &tracestate_seen_);
   }
 
   void on_header_impl(error_code& ec) override {
@@ -164,6 +184,9 @@ class Message : public beast::http::basic_parser<true> {
   const uint32_t max_chunks_;
   uint32_t chunks_ = 0;
   bool in_body_ = false;
+  bool request_id_seen_ = false;
+  bool traceparent_seen_ = false;
+  bool tracestate_seen_ = false;
 };
 
 }  // namespace

@@ -22,6 +22,8 @@ void Response::Clear() {
   json_length = -1;
   allow = {};
   extra = {};
+  content_type = {};
+  failure.clear();
   body.Clear();
   blobs.clear();
 }
@@ -35,6 +37,7 @@ uint64_t Response::content_length() const {
 void Response::Error(int http_status, std::string_view text) {
   Clear();
   status = http_status;
+  if (status >= 500) failure = text;
   body.Append("{\"error\":");
   AppendJsonString(text, &body);
   body.Append('}');
@@ -49,6 +52,7 @@ void Response::ManagementError(const Status& error, std::string_view hint) {
   Clear();
   status = frontend::HttpStatus(error.code(), frontend::Surface::kManagement);
   retry_after = frontend::IsRetryable(error.code());
+  if (status >= 500) failure = Message(error);
   body.Append("{\"error\":{\"code\":");
   AppendJsonString(CodeName(error.code()), &body);
   body.Append(",\"message\":");
@@ -64,7 +68,10 @@ void FormatHead(const Response& response, const HeadOptions& options, Buffer* ou
   out->Append(' ');
   out->Append(frontend::HttpReason(response.status));
   const uint64_t length = response.content_length();
-  if (response.binary) {
+  if (!response.content_type.empty()) {
+    out->Append("\r\nContent-Type: ");
+    out->Append(response.content_type);
+  } else if (response.binary) {
     out->Append("\r\nContent-Type: application/octet-stream");
   } else if (length > 0) {
     out->Append("\r\nContent-Type: application/json");
@@ -83,6 +90,16 @@ void FormatHead(const Response& response, const HeadOptions& options, Buffer* ou
   }
   if (response.retry_after) out->Append("Retry-After: 1\r\n");
   out->Append(response.extra);
+  if (options.context != nullptr) {
+    out->Append("X-Request-Id: ");
+    out->Append(options.context->request_id());
+    out->Append("\r\n");
+    if (const std::string_view trace = options.context->traceparent(); !trace.empty()) {
+      out->Append("Traceparent: ");
+      out->Append(trace);
+      out->Append("\r\n");
+    }
+  }
   if (options.close) {
     out->Append("Connection: close\r\n");
   } else if (options.keep_alive_10) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "frontends/common/request_context.h"
 #include "frontends/common/status_map.h"
 #include "frontends/http/buffer.h"
 
@@ -24,6 +25,8 @@ struct Response {
   int64_t json_length = -1;  // Inference-Header-Content-Length; -1: no such field
   std::string_view allow;    // Allow: for 405 and OPTIONS; a constant
   std::string_view extra;    // further field lines, each with CRLF; a constant
+  std::string_view content_type;  // a constant; empty: by `binary`
+  std::string failure;       // the text of a 5xx, for the log; else empty
   Buffer body;               // the JSON text
   std::vector<std::span<const std::byte>> blobs;  // behind it; valid until Session::Sent
 
@@ -43,6 +46,7 @@ struct HeadOptions {
   bool close = false;
   bool keep_alive_10 = false;  // say so to an HTTP/1.0 client
   std::string_view date;       // "Date: …\r\n"
+  const frontend::RequestContext* context = nullptr;  // who the request is, to tell the client
 };
 void FormatHead(const Response& response, const HeadOptions& options, Buffer* out);
 

@@ -45,25 +45,6 @@ bool NormalizeVersion(std::string_view text, std::string* out) {
   return true;
 }
 
-std::string_view Name(Method method) {
-  switch (method) {
-    case Method::kGet:
-    case Method::kHead:
-      return "GET";
-    case Method::kPost:
-      return "POST";
-    case Method::kPut:
-      return "PUT";
-    case Method::kDelete:
-      return "DELETE";
-    case Method::kOptions:
-      return "OPTIONS";
-    case Method::kOther:
-      break;
-  }
-  return "";
-}
-
 void Allow(std::string_view method, Route* route) {
   if (!route->allow.empty()) route->allow += ", ";
   route->allow += method;
@@ -72,7 +53,7 @@ void Allow(std::string_view method, Route* route) {
 
 // The path is known and takes one method only.
 void Settle(Target target, std::string_view wanted, Method method, Route* route) {
-  if (Name(method) == wanted) {
+  if (MethodName(method) == wanted) {
     route->target = target;
     return;
   }
@@ -128,7 +109,7 @@ bool TakeParameters(const Segments& s, std::string_view pattern, Route* route) {
 void FindOperation(const Segments& s, Method method, Route* route) {
   for (const operations::OperationRow& row : operations::Operations()) {
     if (!MatchesPattern(s, row.http_path)) continue;
-    if (row.http_method != Name(method)) {
+    if (row.http_method != MethodName(method)) {
       Allow(row.http_method, route);
       continue;
     }
@@ -179,6 +160,25 @@ Status ReadQuery(const operations::OperationRow& row, std::string_view query,
         operations::ReadParameter(field->type, text);
   }
   return OkStatus();
+}
+
+std::string_view MethodName(Method method) {
+  switch (method) {
+    case Method::kGet:
+    case Method::kHead:
+      return "GET";
+    case Method::kPost:
+      return "POST";
+    case Method::kPut:
+      return "PUT";
+    case Method::kDelete:
+      return "DELETE";
+    case Method::kOptions:
+      return "OPTIONS";
+    case Method::kOther:
+      break;
+  }
+  return "";
 }
 
 bool PercentDecode(std::string_view text, std::string* out) {

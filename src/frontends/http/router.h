@@ -42,6 +42,8 @@ struct Route {
   std::string allow;  // "GET, HEAD"
 };
 
+std::string_view MethodName(Method method);  // "GET", also for HEAD; "" for kOther
+
 void FindRoute(Method method, std::string_view target, Route* route);
 
 // Puts the parameters of a query that the operation knows into `members`, in

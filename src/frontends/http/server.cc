@@ -22,11 +22,13 @@ constexpr std::string_view kFull =
 
 class HttpServer::Impl final : public ConnectionOwner {
  public:
-  Impl(EventLoop& loop, engine::Engine& engine, control::Control& control, HttpOptions options)
+  Impl(EventLoop& loop, HttpOptions options)
       : options_(std::move(options)),
         loop_(loop),
-        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())),
-        api_(loop, engine, control, options_) {}
+        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {}
+
+  // Before the first Listen.
+  void Serve(std::unique_ptr<Service> service) { service_ = std::move(service); }
 
   ~Impl() override {
     sweep_->cancel();
@@ -48,13 +50,13 @@ class HttpServer::Impl final : public ConnectionOwner {
 
   void Leave() {
     leaving_ = true;
-    api_.set_leaving();
+    service_->set_leaving();
   }
 
   void Drain(std::function<void()> done) {
     Leave();
     draining_ = true;
-    api_.set_draining();
+    service_->set_draining();
     drained_ = std::move(done);
     // Close changes the list.
     const std::vector<std::shared_ptr<Connection>> present = connections_;
@@ -65,6 +67,7 @@ class HttpServer::Impl final : public ConnectionOwner {
   size_t connections() const { return connections_.size(); }
 
   // ConnectionOwner
+  metrics::HttpCounters& counters() override { return counters_; }
   const HttpOptions& options() const override { return options_; }
   bool leaving() const override { return leaving_; }
   bool draining() const override { return draining_; }
@@ -100,6 +103,7 @@ class HttpServer::Impl final : public ConnectionOwner {
     }
     connections_.pop_back();
     if (!connection.late()) --early_connections_;
+    counters_.open.Set(connections_.size());
     // Somebody further up the stack may still be inside it.
     loop_.Post([gone = std::move(gone)] {});
     CheckDrained();
@@ -110,6 +114,7 @@ class HttpServer::Impl final : public ConnectionOwner {
     if (connections_.size() >= options_.max_connections) {
       (void)!::send(client.fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::shutdown(client.fd.get(), SHUT_WR);
+      counters_.refused.Add();
       return;
     }
     Socket socket(loop_.io().get_executor());
@@ -118,10 +123,12 @@ class HttpServer::Impl final : public ConnectionOwner {
     if (error) return;
     client.fd.Release();
     auto connection = std::make_shared<Connection>(std::move(socket), *this);
-    connection->set_session(api_.NewSession(*connection));
+    connection->set_session(service_->NewSession(*connection));
     connection->owner_index = connections_.size();
     connections_.push_back(connection);
     if (!connection->late()) ++early_connections_;
+    counters_.accepted.Add();
+    counters_.open.Set(connections_.size());
     if (connections_.size() == 1) StartSweeping();
     connection->Start();
   }
@@ -168,14 +175,23 @@ class HttpServer::Impl final : public ConnectionOwner {
   time_t date_of_ = 0;
   char date_[64] = "";
   size_t date_length_ = 0;
-  Api api_;
+  metrics::HttpCounters counters_;
+  std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::shared_ptr<Connection>> connections_;
 };
 
 HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
                        HttpOptions options)
-    : impl_(std::make_unique<Impl>(loop, engine, control, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(loop, std::move(options))) {
+  impl_->Serve(
+      std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters()));
+}
+
+HttpServer::HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options)
+    : impl_(std::make_unique<Impl>(loop, std::move(options))) {
+  impl_->Serve(std::move(service));
+}
 
 HttpServer::~HttpServer() = default;
 
@@ -188,6 +204,8 @@ void HttpServer::Leave() { impl_->Leave(); }
 void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done)); }
 
 size_t HttpServer::connections() const { return impl_->connections(); }
+
+const metrics::HttpCounters& HttpServer::counters() const { return impl_->counters(); }
 
 Status CheckLocalAddress(std::string_view address) {
   MLOS_ASSIGN_OR_RETURN(const Address parsed, Address::Parse(address));

@@ -19,13 +19,18 @@
 #include "control/operation.h"
 #include "engine/engine.h"
 #include "frontends/http/options.h"
+#include "metrics/http_counters.h"
 
 namespace mlos::http {
+
+class Service;  // frontends/http/exchange.h
 
 class HttpServer {
  public:
   HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
              HttpOptions options = {});
+  // The same transport before something else.
+  HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -46,6 +51,7 @@ class HttpServer {
   void Drain(std::function<void()> done);
 
   size_t connections() const;
+  const metrics::HttpCounters& counters() const;  // any thread
 
  private:
   class Impl;
