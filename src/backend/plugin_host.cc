@@ -13,7 +13,6 @@
 namespace mlos::backend {
 namespace {
 
-constexpr size_t kOutputLines = 1000;
 constexpr uint32_t kLoggedLinesPerSecond = 50;
 // A host that lived this long had started well: its death counts afresh.
 constexpr uint64_t kStableNanos = 10 * kNanosPerSecond;
@@ -59,7 +58,11 @@ PluginHost::PluginHost(EventLoop& loop, HostSpec spec,
       spec_(std::move(spec)),
       ports_(std::move(ports)),
       events_(std::move(events)),
-      timer_(loop.io()) {}
+      timer_(loop.io()) {
+  if (spec_.watch != nullptr) {
+    output_ = spec_.watch->logs.Of(spec_.start.name, spec_.start.version);
+  }
+}
 
 std::string PluginHost::Label() const {
   return fmt::format("plugin {} {}", spec_.start.name, spec_.start.version);
@@ -225,6 +228,9 @@ void PluginHost::Serve() {
   Step(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
        [](PluginHost& self, const boost::json::object&) {
          self.state_ = HostState::kReady;
+         if (self.spec_.watch != nullptr) {
+           self.spec_.watch->loads.plugin_ok.Record(NowNanos() - self.started_ns_);
+         }
          for (auto& [port, segment] : std::exchange(self.late_segments_, {})) {
            self.SendSegment(port, std::move(segment));
          }
@@ -257,6 +263,7 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
     done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
     return;
   }
+  done = TimeLoad(std::move(done));
   process_->Request(hostlink::EncodeLoadModel(kept->load, Duplicate(kept->fds)),
                     spec_.load_limit_ms,
                     [weak = weak_from_this(), kept, done](StatusOr<boost::json::object> reply) {
@@ -279,6 +286,15 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
                       }
                       done(std::move(info));
                     });
+}
+
+PluginHost::ModelLoaded PluginHost::TimeLoad(ModelLoaded done) const {
+  if (spec_.watch == nullptr) return done;
+  return [watch = spec_.watch, began = NowNanos(), done = std::move(done)](
+             StatusOr<ModelInfo> info) {
+    (info.ok() ? watch->loads.model_ok : watch->loads.model_failed).Record(NowNanos() - began);
+    done(std::move(info));
+  };
 }
 
 void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {
@@ -363,12 +379,16 @@ void PluginHost::Stopped() {
 
 void PluginHost::OnExit(const std::string& how) {
   process_.reset();
+  if (spec_.watch != nullptr && ComingUp()) {
+    spec_.watch->loads.plugin_failed.Record(NowNanos() - started_ns_);
+  }
   last_exit_ = how;
   if (state_ == HostState::kStopping) {
     Stopped();
     return;
   }
-  Log(LogLevel::kWarning, "{}: its host {}", Label(), how);
+  Log(LogLevel::kWarning, {{"plugin", spec_.start.name}, {"version", spec_.start.version}},
+      "{}: its host {}", Label(), how);
   if (state_ == HostState::kStarting) {
     GiveUp(start_status_.ok() ? Unavailable(fmt::format("{}: its host {}", Label(), how))
                               : start_status_);
@@ -444,16 +464,25 @@ void PluginHost::OnHeartbeat(const hostlink::Frame& frame) {
   }
 }
 
+// What a plugin says through SMI begins with its level; what it prints does not.
 void PluginHost::OnOutput(std::string_view line) {
-  output_.push_back(EscapeForLog(line));
-  if (output_.size() > kOutputLines) output_.pop_front();
+  LogLevel level = LogLevel::kInfo;
+  std::string_view text = line;
+  const size_t colon = line.find(": ");
+  if (colon != std::string_view::npos && ParseLogLevel(line.substr(0, colon), &level)) {
+    text = line.substr(colon + 2);
+  }
+  if (output_ != nullptr) output_->Add(WallMillis(), level, EscapeForLog(text));
   const uint64_t second = NowNanos() / kNanosPerSecond;
   if (second != output_second_) {
     output_second_ = second;
     output_lines_ = 0;
   }
   if (++output_lines_ <= kLoggedLinesPerSecond) {
-    Log(LogLevel::kInfo, "{}: {}", Label(), line);
+    Log(level, {{"plugin", spec_.start.name}, {"version", spec_.start.version}}, "{}: {}", Label(),
+        text);
+  } else if (spec_.watch != nullptr) {
+    spec_.watch->loads.log_lines_dropped.Add();
   }
 }
 

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +17,7 @@
 
 #include "backend/channel_port.h"
 #include "backend/host_process.h"
+#include "backend/host_watch.h"
 #include "base/event_loop.h"
 #include "hostlink/messages.h"
 #include "tensor/model_info.h"
@@ -32,6 +32,7 @@ struct HostSpec {
   uint64_t stop_limit_ms = 10'000;
   // A request that runs this much past its deadline is taken for a hang.
   uint64_t hang_limit_ms = 10'000;
+  HostWatch* watch = nullptr;  // outlives the host; may be null
 };
 
 enum class HostState { kStarting, kReady, kRestarting, kStopping, kStopped, kFailed };
@@ -77,7 +78,6 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   bool KeepsMemory() const;
   const hostlink::StartPlugin& plugin() const { return spec_.start; }
   const boost::json::object& properties() const { return properties_; }
-  const std::deque<std::string>& output() const { return output_; }
 
  private:
   void Launch();
@@ -102,6 +102,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void OnNeedSegment(const hostlink::Frame& frame);
   void OnHeartbeat(const hostlink::Frame& frame);
   void OnOutput(std::string_view line);
+  using ModelLoaded = std::function<void(StatusOr<ModelInfo>)>;
+  ModelLoaded TimeLoad(ModelLoaded done) const;
   std::string Label() const;
 
   EventLoop& loop_;
@@ -126,7 +128,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   Status start_status_;
   boost::json::object properties_;
   boost::asio::steady_timer timer_;
-  std::deque<std::string> output_;  // last lines
+  std::shared_ptr<LogRing> output_;  // last lines
   uint64_t output_second_ = 0;      // for limiting what reaches the log
   uint32_t output_lines_ = 0;
 };

@@ -105,6 +105,8 @@ std::string Compose(LogFormat format, int64_t time_ms, LogLevel level, std::stri
 
 }  // namespace
 
+std::string LogTime(int64_t time_ms) { return FormatTime(LogFormat::kJson, time_ms); }
+
 std::string_view LogLevelName(LogLevel level) { return kLevelNames[static_cast<size_t>(level)]; }
 
 bool ParseLogLevel(std::string_view name, LogLevel* level) {

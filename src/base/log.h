@@ -34,6 +34,9 @@ void LogLine(LogLevel level, std::string_view text, LogFields fields = {});
 std::string FormatLogLine(LogFormat format, int64_t time_ms, LogLevel level, std::string_view text,
                           LogFields fields);
 
+// "2023-11-14T22:13:20.123Z"
+std::string LogTime(int64_t time_ms);
+
 // The newest lines of this process's log.
 LogRing& RecentLog();
 

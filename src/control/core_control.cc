@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "control/log_operations.h"
 #include "control/objects.h"
 #include "operations/body.h"
 #include "operations/openapi.h"
@@ -132,6 +133,14 @@ void CoreControl::Run(Operation& op, const Done& done) {
     case K::kUnloadModel:
       ChangeState(op, done);
       return;
+    case K::kGetLogLevel:
+    case K::kSetLogLevel:
+    case K::kReadLog:
+    case K::kReadPluginLog: {
+      Outcome out = op.kind == K::kReadPluginLog ? ReadPluginLog(op) : ApplyLogOperation(op);
+      done(out.status.ok() ? std::move(out) : Fail(op, out.status));
+      return;
+    }
     default:
       done(Read(op));
       return;
@@ -176,6 +185,16 @@ Outcome CoreControl::Describe(const Operation& op) {
   }
   const auto record = catalog_.FindModel(op.name, op.version);
   return record.ok() ? Object(ModelObject(catalog_, **record)) : Fail(op, record.status());
+}
+
+Outcome CoreControl::ReadPluginLog(const Operation& op) {
+  const auto record = catalog_.FindPlugin(op.name, op.version);
+  const LogRing* ring =
+      plugin_logs_ != nullptr ? plugin_logs_->Find(op.name, op.version) : nullptr;
+  if (record.ok() || ring != nullptr) return ReadLogLines(op, ring);
+  Outcome out;
+  out.status = record.status();
+  return out;
 }
 
 Outcome CoreControl::Remove(const Operation& op) {

@@ -20,6 +20,9 @@ class CoreControl : public Control {
   CoreControl(EventLoop& loop, catalog::Catalog& catalog, lifecycle::Manager& manager,
               std::string version);
 
+  // Where plugins' output is kept; outlives this.
+  void set_plugin_logs(backend::PluginLogs* logs) { plugin_logs_ = logs; }
+
   void Apply(Operation operation, std::function<void(Outcome)> done) override;
 
  private:
@@ -36,10 +39,12 @@ class CoreControl : public Control {
             const std::function<void(const lifecycle::Manager::Done&)>& start,
             const std::function<Outcome()>& describe);
   Outcome Describe(const Operation& op);
+  Outcome ReadPluginLog(const Operation& op);
 
   EventLoop& loop_;
   catalog::Catalog& catalog_;
   lifecycle::Manager& manager_;
+  backend::PluginLogs* plugin_logs_ = nullptr;
   const std::string version_;
   const uint64_t started_ns_;
 };

@@ -49,12 +49,15 @@ Core::Core(options::Inputs inputs, options::Settings settings,
       manager_(control_loop_, catalog_,
                {.host_program = settings_.Text(Id::kPluginHost),
                 .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
-                .package_dir = PackageDir(settings_.Text(Id::kDataDir))}),
+                .package_dir = PackageDir(settings_.Text(Id::kDataDir)),
+                .watch = &host_watch_}),
       control_(control_loop_, catalog_, manager_, kVersion),
+      control_meter_(control_),
       signals_(control_loop_.io(), SIGINT, SIGTERM, SIGHUP),
       drain_timer_(control_loop_.io()),
       watchdog_timer_(control_loop_.io()) {
   ApplyLogLevel(settings_);
+  ApplyLogFormat(settings_);
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);  // whoever started us may ignore it: hosts are to be reaped
   const auto loader = [this](std::string name, std::string version,
@@ -68,12 +71,22 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
   http_ =
-      std::make_unique<http::HttpServer>(front_loop_, *engine_, control_, std::move(http_options));
+      std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_, std::move(http_options));
+  control_.set_plugin_logs(&host_watch_.logs);
+  observatory_ = std::make_unique<Observatory>(
+      Observatory::Parts{.control = control_loop_,
+                         .catalog = catalog_,
+                         .manager = manager_,
+                         .engine = *engine_,
+                         .http = http_->counters(),
+                         .operations = control_meter_.counters(),
+                         .loads = host_watch_.loads});
 }
 
 Core::~Core() {
   front_loop_.Stop();
   if (front_thread_.joinable()) front_thread_.join();
+  observatory_->Stop();  // it may still wait for the other loops, which are over
 }
 
 Status Core::Start() {
@@ -82,6 +95,7 @@ Status Core::Start() {
   for (const std::string& directory : settings_.List(Id::kPluginDir)) RegisterPluginDir(directory);
   MLOS_RETURN_IF_ERROR(ListenHttp());
   manager_.Reconcile();
+  MLOS_RETURN_IF_ERROR(observatory_->Start(settings_.List(Id::kMetricsAddress)));
   front_thread_ = std::thread([this] { front_loop_.Run(); });
   if (!settings_.Text(Id::kPrintAddresses).empty()) MLOS_RETURN_IF_ERROR(WriteAddresses());
   notifier_.Ready(Serving());
@@ -144,20 +158,25 @@ void Core::RegisterPluginDir(const std::string& directory) {
   }
 }
 
+namespace {
+
 // The first TCP address, or else the first of any kind; null when there is none.
-Status Core::WriteAddresses() const {
-  namespace json = boost::json;
-  json::value http = nullptr;
-  const auto tcp = std::find_if(http_in_use_.begin(), http_in_use_.end(),
+boost::json::value FirstOf(const std::vector<std::string>& in_use) {
+  if (in_use.empty()) return nullptr;
+  const auto tcp = std::find_if(in_use.begin(), in_use.end(),
                                 [](const auto& a) { return a.rfind("unix:", 0) != 0; });
-  if (tcp != http_in_use_.end()) {
-    http = json::string(*tcp);
-  } else if (!http_in_use_.empty()) {
-    http = json::string(http_in_use_.front());
-  }
-  const json::object object = {
-      {"http", http}, {"grpc", nullptr}, {"metrics", nullptr}, {"ipc", nullptr}, {"pid", getpid()}};
-  return WriteFileWhole(settings_.Text(Id::kPrintAddresses), json::serialize(object) + "\n");
+  return boost::json::string(tcp != in_use.end() ? *tcp : in_use.front());
+}
+
+}  // namespace
+
+Status Core::WriteAddresses() const {
+  const boost::json::object object = {{"http", FirstOf(http_in_use_)},
+                                      {"grpc", nullptr},
+                                      {"metrics", FirstOf(observatory_->addresses())},
+                                      {"ipc", nullptr},
+                                      {"pid", getpid()}};
+  return WriteFileWhole(settings_.Text(Id::kPrintAddresses), boost::json::serialize(object) + "\n");
 }
 
 int Core::Run() {

@@ -5,6 +5,7 @@
 //   control loop  (the main thread)  catalog, lifecycle, plugin hosts, signals,
 //                                    the service manager's watchdog
 //   front loop    (a thread)         HTTP, the engine and its channels
+//   metrics loop  (a thread)         the metrics listener (observatory.h)
 //
 // The control loop is the main thread because plugin hosts die with the thread
 // that started them.
@@ -24,7 +25,9 @@
 #include "base/status.h"
 #include "catalog/catalog.h"
 #include "control/core_control.h"
+#include "daemon/control_meter.h"
 #include "daemon/notifier.h"
+#include "daemon/observatory.h"
 #include "engine/channel_engine.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
@@ -69,11 +72,14 @@ class Core {
   EventLoop control_loop_;
   const std::unique_ptr<state::StateStore> store_;
   catalog::Catalog catalog_;
+  backend::HostWatch host_watch_;
   lifecycle::Manager manager_;
   control::CoreControl control_;
+  ControlMeter control_meter_;
   std::unique_ptr<engine::ChannelEngine> engine_;
   std::unique_ptr<http::HttpServer> http_;
   std::vector<std::string> http_in_use_;
+  std::unique_ptr<Observatory> observatory_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer drain_timer_;
   boost::asio::steady_timer watchdog_timer_;

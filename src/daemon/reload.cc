@@ -41,6 +41,12 @@ void ApplyLogLevel(const options::Settings& settings) {
   SetLogLevel(level);
 }
 
+void ApplyLogFormat(const options::Settings& settings) {
+  LogFormat format = LogFormat::kText;
+  ParseLogFormat(settings.Text(options::Id::kLogFormat), &format);
+  SetLogFormat(format);
+}
+
 void Reload(const options::Inputs& inputs, options::Settings* settings) {
   options::Reading reading = options::Read(inputs);
   CheckConfiguration(&reading);

@@ -15,4 +15,7 @@ void Reload(const options::Inputs& inputs, options::Settings* settings);
 // Sets the log's level to what the settings say.
 void ApplyLogLevel(const options::Settings& settings);
 
+// The same with the form of its lines.
+void ApplyLogFormat(const options::Settings& settings);
+
 }  // namespace mlos::daemon

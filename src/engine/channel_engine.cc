@@ -91,13 +91,12 @@ void ChannelEngine::PruneBook() {
   prune_at_ = std::max(kLeastToPrune, 2 * book_.size());
 }
 
-void ChannelEngine::LookAround(std::function<void(Look)> done) {
+void ChannelEngine::Measure(std::function<void(LaneUsage)> done) {
   loop_.Post([this, done = std::move(done)] {
-    Look look;
-    look.table = table_;
-    look.lanes.reserve(lanes_.size());
-    for (const auto& [host, lane] : lanes_) look.lanes.emplace_back(host, lane->usage());
-    done(std::move(look));
+    LaneUsage usage;
+    usage.reserve(lanes_.size());
+    for (const auto& [host, lane] : lanes_) usage.emplace_back(host, lane->usage());
+    done(std::move(usage));
   });
 }
 

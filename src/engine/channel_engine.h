@@ -36,13 +36,10 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   StatusOr<std::shared_ptr<HostLane>> OpenLane(uint64_t host);
   void CloseLane(uint64_t host);
   void Publish(std::shared_ptr<const RoutingTable> table);
-  // What there is at the moment, for people who watch; `done` is called on the
-  // engine's loop.  Any thread.
-  struct Look {
-    std::shared_ptr<const RoutingTable> table;
-    std::vector<std::pair<uint64_t, channel::Usage>> lanes;  // by host
-  };
-  void LookAround(std::function<void(Look)> done);
+  // How full the lanes are, by host; `done` is called on the engine's loop.
+  // Any thread.
+  using LaneUsage = std::vector<std::pair<uint64_t, channel::Usage>>;
+  void Measure(std::function<void(LaneUsage)> done);
   const metrics::ModelBook& counters() const { return book_; }  // any thread
 
   // ---- Engine

@@ -40,6 +40,7 @@ uint64_t Manager::LaunchHost(const PluginVersion& plugin,
   spec.start.name = plugin.manifest.name;
   spec.start.version = plugin.manifest.version;
   spec.start.workers = options_.workers;
+  spec.watch = options_.watch;
   backend::PluginHost::Events events;
   events.on_failed = [this, number](const Status& status) { OnHostFailed(number, status); };
   events.on_model_lost = [this, number](uint32_t handle, const Status& status) {
@@ -156,7 +157,7 @@ void Manager::KillHosts() {
 std::vector<Manager::HostRow> Manager::Hosts() const {
   std::vector<HostRow> out;
   for (const auto& [number, running] : hosts_) {
-    out.push_back({running.plugin, running.version, running.host.get()});
+    out.push_back({number, running.plugin, running.version, running.host.get()});
   }
   return out;
 }

@@ -32,6 +32,7 @@ struct ManagerOptions {
   // Requests that still hold a model after so long lose it.
   uint64_t drain_limit_ms = 60'000;
   std::string package_dir;  // where installed packages are kept; empty: nowhere
+  backend::HostWatch* watch = nullptr;  // outlives the manager; may be null
 };
 
 class Manager {
@@ -85,6 +86,7 @@ class Manager {
   bool Ready() const;
 
   struct HostRow {
+    uint64_t number;  // as in routes and lanes
     std::string plugin;
     std::string version;
     const backend::PluginHost* host;

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <set>
 
 namespace mlos::metrics {
 namespace {
@@ -25,20 +24,22 @@ constexpr std::string_view kCompiler = "gcc " __VERSION__;
 }  // namespace
 
 std::string Report::Write(const State& state, Format format) {
-  Gather(state);
+  Gather();
+  GatherHosts(state);
   Charge(state);
   Exposition out(format);
   WriteModels(state, out);
   WriteHttp(out);
   WriteStates(state, out);
-  WriteHosts(state, out);
-  WriteLanes(state, out);
+  WriteHosts(out);
+  WriteLanes(out);
   WriteControl(out);
   WriteProcess(out);
+  hosts_.clear();
   return out.Finish();
 }
 
-void Report::Gather(const State& state) {
+void Report::Gather() {
   totals_.clear();
   for (const ModelBook* book : sources_.books) {
     for (const auto& counters : book->Read()) {
@@ -53,11 +54,42 @@ void Report::Gather(const State& state) {
       t.inferences += counters->inferences.value();
     }
   }
-  processes_.clear();
+}
+
+void Report::GatherHosts(const State& state) {
+  hosts_.clear();
+  std::map<uint64_t, HostTime> times;
+  std::map<uint64_t, HostGroup*> groups;
   for (const State::Host& host : state.hosts) {
+    HostGroup& group = hosts_[{host.plugin, host.version}];
+    groups[host.number] = &group;
+    group.states.insert(host.state);
+    group.restarts += host.restarts;
     const auto stats = ReadProcess(host.pid);
     // The number may be another process's by now.
-    if (stats && stats->parent == getpid()) processes_.emplace(host.number, *stats);
+    if (!stats || stats->parent != getpid()) continue;
+    group.measured = true;
+    group.stats.user_ns += stats->user_ns;
+    group.stats.system_ns += stats->system_ns;
+    group.stats.minor_faults += stats->minor_faults;
+    group.stats.major_faults += stats->major_faults;
+    group.stats.resident_bytes += stats->resident_bytes;
+    const uint64_t processor = stats->user_ns + stats->system_ns;
+    const HostTime before = host_times_[host.number];
+    group.processor_since_ns +=
+        before.pid == host.pid ? processor - before.processor_ns : processor;
+    times[host.number] = {host.pid, processor};
+  }
+  host_times_ = std::move(times);
+  for (const State::Lane& lane : state.lanes) {
+    const auto group = groups.find(lane.host);
+    if (group == groups.end()) continue;  // its host has just come or gone
+    State::Lane& sum = group->second->lanes[lane.loop];
+    sum.entries_used += lane.entries_used;
+    sum.entries += lane.entries;
+    sum.request_used_bytes += lane.request_used_bytes;
+    sum.request_bytes += lane.request_bytes;
+    sum.response_bytes += lane.response_bytes;
   }
 }
 
@@ -65,14 +97,8 @@ void Report::Gather(const State& state) {
 // shares of the run time since then, but no more than that run time: what the
 // host computed while it loaded a model or in threads beside the run is nobody's.
 void Report::Charge(const State& state) {
-  std::map<uint64_t, uint64_t> run_since;  // by host
+  std::map<PluginVersion, uint64_t> run_since;
   std::set<uint64_t> registered;
-  const auto host_of = [&](const State::Model& model) -> const State::Host* {
-    for (const State::Host& host : state.hosts) {
-      if (host.plugin == model.plugin && host.version == model.plugin_version) return &host;
-    }
-    return nullptr;
-  };
   const auto since = [&](const State::Model& model) {
     const uint64_t run = totals_[model.id].run.sum_ns;
     const uint64_t seen = charged_[model.id].run_ns;
@@ -80,27 +106,17 @@ void Report::Charge(const State& state) {
   };
   for (const State::Model& model : state.models) {
     registered.insert(model.id);
-    if (const State::Host* host = host_of(model)) run_since[host->number] += since(model);
+    run_since[{model.plugin, model.plugin_version}] += since(model);
   }
-  std::map<uint64_t, uint64_t> processor_since;
-  std::map<uint64_t, HostTime> times;
-  for (const State::Host& host : state.hosts) {
-    const auto it = processes_.find(host.number);
-    if (it == processes_.end()) continue;
-    const uint64_t now = it->second.user_ns + it->second.system_ns;
-    const HostTime before = host_times_[host.number];
-    processor_since[host.number] = before.pid == host.pid ? now - before.processor_ns : now;
-    times[host.number] = {host.pid, now};
-  }
-  host_times_ = std::move(times);
   for (const State::Model& model : state.models) {
     Charged& charged = charged_[model.id];
     const uint64_t run = since(model);
     charged.run_ns += run;
-    const State::Host* host = host_of(model);
-    if (host == nullptr || run == 0) continue;
-    const double share = static_cast<double>(processor_since[host->number]) /
-                         static_cast<double>(run_since[host->number]);
+    const PluginVersion key(model.plugin, model.plugin_version);
+    const auto host = hosts_.find(key);
+    if (host == hosts_.end() || run == 0) continue;
+    const double share = static_cast<double>(host->second.processor_since_ns) /
+                         static_cast<double>(run_since[key]);
     charged.processor_ns += static_cast<uint64_t>(static_cast<double>(run) * std::min(share, 1.0));
   }
   std::erase_if(charged_, [&](const auto& entry) { return registered.count(entry.first) == 0; });
@@ -202,37 +218,39 @@ void Report::WriteStates(const State& state, Exposition& out) const {
   out.Record({"model", "failed"}, ValueOf(sources_.loads->model_failed));
 }
 
-void Report::WriteHosts(const State& state, Exposition& out) const {
-  out.Begin(Id::kHostState);
-  for (const State::Host& h : state.hosts) out.Value({h.plugin, h.version, h.state}, 1);
-  out.Begin(Id::kHostRestarts);
-  for (const State::Host& h : state.hosts) out.Value({h.plugin, h.version}, h.restarts);
-  const auto each = [&](Id id, const auto& write) {
+void Report::WriteHosts(Exposition& out) const {
+  const auto each = [&](Id id, bool measured, const auto& write) {
     out.Begin(id);
-    for (const State::Host& host : state.hosts) {
-      const auto it = processes_.find(host.number);
-      if (it != processes_.end()) write(host, it->second);
+    for (const auto& [name, group] : hosts_) {
+      if (group.measured || !measured) write(name.first, name.second, group);
     }
   };
-  each(Id::kHostResident, [&](const State::Host& h, const ProcessStats& s) {
-    out.Value({h.plugin, h.version}, s.resident_bytes);
+  using Text = std::string_view;
+  each(Id::kHostState, false, [&](Text plugin, Text version, const HostGroup& g) {
+    for (const Text state : g.states) out.Value({plugin, version, state}, 1);
   });
-  each(Id::kHostProcessor, [&](const State::Host& h, const ProcessStats& s) {
-    out.Seconds({h.plugin, h.version, "user"}, s.user_ns);
-    out.Seconds({h.plugin, h.version, "system"}, s.system_ns);
+  each(Id::kHostRestarts, false, [&](Text plugin, Text version, const HostGroup& g) {
+    out.Value({plugin, version}, g.restarts);
   });
-  each(Id::kHostPageFaults, [&](const State::Host& h, const ProcessStats& s) {
-    out.Value({h.plugin, h.version, "minor"}, s.minor_faults);
-    out.Value({h.plugin, h.version, "major"}, s.major_faults);
+  each(Id::kHostResident, true, [&](Text plugin, Text version, const HostGroup& g) {
+    out.Value({plugin, version}, g.stats.resident_bytes);
+  });
+  each(Id::kHostProcessor, true, [&](Text plugin, Text version, const HostGroup& g) {
+    out.Seconds({plugin, version, "user"}, g.stats.user_ns);
+    out.Seconds({plugin, version, "system"}, g.stats.system_ns);
+  });
+  each(Id::kHostPageFaults, true, [&](Text plugin, Text version, const HostGroup& g) {
+    out.Value({plugin, version, "minor"}, g.stats.minor_faults);
+    out.Value({plugin, version, "major"}, g.stats.major_faults);
   });
 }
 
-void Report::WriteLanes(const State& state, Exposition& out) {
+void Report::WriteLanes(Exposition& out) const {
   const auto each = [&](Id id, uint64_t State::Lane::*value) {
     out.Begin(id);
-    for (const State::Lane& lane : state.lanes) {
-      for (const State::Host& h : state.hosts) {
-        if (h.number == lane.host) out.Value({h.plugin, h.version, lane.loop}, lane.*value);
+    for (const auto& [name, group] : hosts_) {
+      for (const auto& [loop, lane] : group.lanes) {
+        out.Value({name.first, name.second, loop}, lane.*value);
       }
     }
   };

@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "metrics/control_counters.h"
@@ -92,22 +94,34 @@ class Report {
     pid_t pid = 0;
     uint64_t processor_ns = 0;
   };
+  // The hosts of one plugin version: one, or two while one takes over from the
+  // other.
+  struct HostGroup {
+    std::set<std::string_view> states;
+    uint64_t restarts = 0;
+    bool measured = false;
+    ProcessStats stats;
+    uint64_t processor_since_ns = 0;  // since the last scrape
+    std::map<std::string_view, State::Lane> lanes;  // by loop
+  };
+  using PluginVersion = std::pair<std::string_view, std::string_view>;
 
-  void Gather(const State& state);
+  void Gather();
+  void GatherHosts(const State& state);
   void Charge(const State& state);
   void WriteModels(const State& state, Exposition& out);
   void WriteHttp(Exposition& out) const;
   void WriteStates(const State& state, Exposition& out) const;
-  void WriteHosts(const State& state, Exposition& out) const;
-  static void WriteLanes(const State& state, Exposition& out);
+  void WriteHosts(Exposition& out) const;
+  void WriteLanes(Exposition& out) const;
   void WriteControl(Exposition& out) const;
   void WriteProcess(Exposition& out) const;
 
   const Sources sources_;
   std::map<uint64_t, Totals> totals_;  // by model id; of this scrape
-  std::map<uint64_t, ProcessStats> processes_;
+  std::map<PluginVersion, HostGroup> hosts_;  // of this scrape, names of its State
   std::map<uint64_t, Charged> charged_;  // by model id
-  std::map<uint64_t, HostTime> host_times_;
+  std::map<uint64_t, HostTime> host_times_;  // by host number
 };
 
 }  // namespace mlos::metrics

@@ -163,6 +163,17 @@ TEST_F(ReportTest, AModelIsNotChargedWithMoreThanItRan) {
   EXPECT_EQ(0, Write(report).Value(name, {{"model", "b"}}));
 }
 
+// While a process takes over from another of the same version.
+TEST_F(ReportTest, TwoHostsOfOneVersionAreOneSeries) {
+  state_.hosts.push_back({10, "p", "1.0.0", "loading", child_, 1});
+  Report report = NewReport();
+  const auto parsed = Write(report);
+  EXPECT_EQ(3, parsed.Value("mlos_host_restarts_total"));
+  EXPECT_EQ(1, parsed.Value("mlos_host_state", {{"state", "loading"}}));
+  EXPECT_EQ(1, parsed.Value("mlos_host_state", {{"state", "ready"}}));
+  EXPECT_EQ(4, parsed.Value("mlos_channel_entries_in_use"));
+}
+
 TEST_F(ReportTest, AProcessThatIsNotOurChildIsNoHost) {
   state_.hosts[0].pid = 1;
   Report report = NewReport();

@@ -85,6 +85,22 @@ constexpr Member kResources[] = {
 constexpr Member kModels[] = {
     {"models", Type::kObject, Is::kList, "By name and version", {}, O::kModel}};
 
+constexpr std::string_view kLevels = "debug|info|warning|error";
+constexpr Member kLogLevel[] = {
+    {"level", Type::kString, Is::kOne, "The least important lines that are logged", kLevels}};
+constexpr Member kLogLine[] = {
+    {"sequence", Type::kInteger, Is::kOne, "Counts the lines, without gaps, from 1 on"},
+    {"time", Type::kString, Is::kOne, "When it was logged, UTC"},
+    {"level", Type::kString, Is::kOne, "How important it is", kLevels},
+    {"message", Type::kString, Is::kOne, "The line"},
+    {"fields", Type::kObject, Is::kOne, "What the line is about, such as request_id: strings"},
+};
+constexpr Member kLogLines[] = {
+    {"lines", Type::kObject, Is::kList, "The newest, oldest first", {}, O::kLogLine},
+    {"oldest", Type::kInteger, Is::kOne, "The first line that is still kept"},
+    {"next", Type::kInteger, Is::kOne, "What the next line will be"},
+};
+
 constexpr ObjectRow kObjects[] = {
     {O::kStatus, "Status", "The daemon", kStatus},
     {O::kHost, "Host", "A process that runs a plugin", kHost},
@@ -98,6 +114,9 @@ constexpr ObjectRow kObjects[] = {
     {O::kModelGroup, "ModelGroup", "What is said of all versions of a model", kModelGroup},
     {O::kResources, "Resources", "Processors and memory", kResources},
     {O::kDocument, "Document", "An OpenAPI 3.1 document", {}},
+    {O::kLogLevel, "LogLevel", "What is logged", kLogLevel},
+    {O::kLogLine, "LogLine", "A line of a log", kLogLine},
+    {O::kLogLines, "LogLines", "Lines of a log", kLogLines},
 };
 
 constexpr bool IsWhole(const Member& member) {

@@ -42,6 +42,10 @@ enum class OperationKind {
   kSetModelPolicy,
   kGetResources,
   kGetOpenApi,
+  kGetLogLevel,
+  kSetLogLevel,
+  kReadLog,
+  kReadPluginLog,
   kCount,  // how many there are: each has its row
 };
 
@@ -98,6 +102,9 @@ enum class ObjectKind : uint8_t {
   kModelGroup,
   kResources,
   kDocument,
+  kLogLevel,
+  kLogLine,
+  kLogLines,
   kCount,
 };
 
