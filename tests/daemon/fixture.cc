@@ -45,12 +45,16 @@ Daemon::Daemon(const std::vector<std::string>& args) : data_dir_(dir_ / "data") 
   const std::string addresses = dir_ / "addresses.json";
   std::vector<std::string> all{"--auth",     "off",     "--http-address",    "127.0.0.1:0",
                                "--data-dir", data_dir_, "--print-addresses", addresses};
+  if (std::find(args.begin(), args.end(), "--metrics-address") == args.end()) {
+    all.insert(all.end(), {"--metrics-address", "127.0.0.1:0"});
+  }
   all.insert(all.end(), args.begin(), args.end());
   process_ = std::make_unique<DaemonProcess>(all, dir_ / "log");
   WaitUntil([&] { return std::filesystem::exists(addresses) || !process_->Running(); });
   const json::value in_use = ParseJson(ReadWhole(addresses));
   EXPECT_EQ(At(in_use, "/pid"), std::to_string(pid())) << process_->log();
   address_ = At(in_use, "/http");
+  metrics_address_ = At(in_use, "/metrics");
   client_ = std::make_unique<HttpClient>(address_);
 }
 

@@ -45,6 +45,7 @@ class Daemon {
   DaemonProcess& process() { return *process_; }
   pid_t pid() const { return process_->pid(); }
   const std::string& address() const { return address_; }
+  const std::string& metrics_address() const { return metrics_address_; }
   const std::string& data_dir() const { return data_dir_; }
   const TempDir& dir() const { return dir_; }
   // The test ends the daemon in its own way.
@@ -87,6 +88,7 @@ class Daemon {
   const TempDir dir_;
   std::string data_dir_;
   std::string address_;
+  std::string metrics_address_;
   std::unique_ptr<DaemonProcess> process_;
   std::unique_ptr<HttpClient> client_;
   bool forgotten_ = false;

@@ -21,7 +21,7 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
   WriteWhole(dir / "file", "x");
   const std::string data = dir / "data";
   const auto with = [&](std::vector<std::string> more) {
-    std::vector<std::string> args{"--auth", "off", "--data-dir", data};
+    std::vector<std::string> args{"--auth", "off", "--data-dir", data, "--metrics-address", "off"};
     args.insert(args.end(), more.begin(), more.end());
     return args;
   };
@@ -45,6 +45,9 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
       {with({"--http-address", "127.0.0.1:99999"}), 2, {"127.0.0.1:99999", "HOST:PORT"}},
       {with({"--http-address", "127.0.0.1:"}), 2, {"127.0.0.1:", "HOST:PORT"}},
       {with({"--http-address", "unix:" + dir.path() + "/file"}), 1, {"file"}},
+      {with({"--log-format", "xml"}), 2, {"--log-format", "xml"}},
+      {with({"--metrics-address", "0.0.0.0:0"}), 2, {"--metrics-address 0.0.0.0:0", "loopback"}},
+      {with({"--metrics-address", "nonsense"}), 2, {"--metrics-address nonsense", "HOST:PORT"}},
       {{"--auth", "off", "--data-dir", dir / "file"}, 1, {"data directory", dir.path().c_str()}},
       {{"--auth", "off", "--data-dir", dir / "file/below"}, 1, {"data directory"}},
       {with({"--http-address", "127.0.0.1:0", "--print-addresses", dir / "no/where"}),
@@ -84,7 +87,8 @@ TEST(StartTest, ATakenPortIsNamed) {
 TEST(StartTest, ASecondDaemonOnADataDirectoryIsRefused) {
   Daemon daemon;
   const Ended ended =
-      RunMlosd({"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address", "127.0.0.1:0"});
+      RunMlosd({"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address", "127.0.0.1:0",
+                "--metrics-address", "off"});
   EXPECT_EQ(3, ended.status) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(daemon.data_dir()));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
