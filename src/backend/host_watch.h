@@ -50,9 +50,8 @@ class PluginLogs {
     std::shared_ptr<LogRing> ring;
   };
   std::list<Entry>::iterator Locate(std::string_view plugin, std::string_view version) {
-    return std::find_if(rings_.begin(), rings_.end(), [&](const Entry& e) {
-      return e.plugin == plugin && e.version == version;
-    });
+    return std::find_if(rings_.begin(), rings_.end(),
+                        [&](const Entry& e) { return e.plugin == plugin && e.version == version; });
   }
   std::list<Entry> rings_;  // the one asked for last comes first
 };

@@ -290,11 +290,11 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
 
 PluginHost::ModelLoaded PluginHost::TimeLoad(ModelLoaded done) const {
   if (spec_.watch == nullptr) return done;
-  return [watch = spec_.watch, began = NowNanos(), done = std::move(done)](
-             StatusOr<ModelInfo> info) {
-    (info.ok() ? watch->loads.model_ok : watch->loads.model_failed).Record(NowNanos() - began);
-    done(std::move(info));
-  };
+  return
+      [watch = spec_.watch, began = NowNanos(), done = std::move(done)](StatusOr<ModelInfo> info) {
+        (info.ok() ? watch->loads.model_ok : watch->loads.model_failed).Record(NowNanos() - began);
+        done(std::move(info));
+      };
 }
 
 void PluginHost::UnloadModel(uint32_t handle, std::function<void(Status)> done) {

@@ -129,7 +129,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   boost::json::object properties_;
   boost::asio::steady_timer timer_;
   std::shared_ptr<LogRing> output_;  // last lines
-  uint64_t output_second_ = 0;      // for limiting what reaches the log
+  uint64_t output_second_ = 0;       // for limiting what reaches the log
   uint32_t output_lines_ = 0;
 };
 

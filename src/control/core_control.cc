@@ -189,8 +189,7 @@ Outcome CoreControl::Describe(const Operation& op) {
 
 Outcome CoreControl::ReadPluginLog(const Operation& op) {
   const auto record = catalog_.FindPlugin(op.name, op.version);
-  const LogRing* ring =
-      plugin_logs_ != nullptr ? plugin_logs_->Find(op.name, op.version) : nullptr;
+  const LogRing* ring = plugin_logs_ != nullptr ? plugin_logs_->Find(op.name, op.version) : nullptr;
   if (record.ok() || ring != nullptr) return ReadLogLines(op, ring);
   Outcome out;
   out.status = record.status();

@@ -68,8 +68,8 @@ Outcome ReadLogLines(const Operation& op, const LogRing* ring) {
   json::array lines;
   for (const LogRing::Line& line : page.lines) lines.push_back(LineObject(line));
   Outcome out;
-  out.body = json::object{
-      {"lines", std::move(lines)}, {"oldest", page.oldest}, {"next", page.next}};
+  out.body =
+      json::object{{"lines", std::move(lines)}, {"oldest", page.oldest}, {"next", page.next}};
   return out;
 }
 

@@ -19,8 +19,7 @@ std::vector<std::string_view> Names() {
 
 ControlMeter::ControlMeter(control::Control& control) : control_(control), counters_(Names()) {}
 
-void ControlMeter::Apply(control::Operation operation,
-                         std::function<void(control::Outcome)> done) {
+void ControlMeter::Apply(control::Operation operation, std::function<void(control::Outcome)> done) {
   const std::string_view name = operations::Row(operation.kind).name;
   const uint64_t began = NowNanos();
   control_.Apply(std::move(operation),

@@ -82,7 +82,8 @@ Format ChooseFormat(std::string_view accept) {
       std::string_view parameter = Next(&item, ';');
       const std::string_view name = Next(&parameter, '=');
       if (name == "q") quality = Quality(Trim(parameter));
-      if (name == "version") known_version = Trim(parameter) == "1.0.0" || Trim(parameter) == "0.0.1";
+      if (name == "version")
+        known_version = Trim(parameter) == "1.0.0" || Trim(parameter) == "0.0.1";
     }
     if (type == "application/openmetrics-text" && known_version) {
       open_metrics = std::max(open_metrics, quality);

@@ -55,7 +55,8 @@ bool TakeNumber(std::string_view text, double* value) {
   const std::string whole(text);
   char* end = nullptr;
   *value = std::strtod(whole.c_str(), &end);
-  return !whole.empty() && *end == '\0' && (whole[0] == '-' || (whole[0] >= '0' && whole[0] <= '9'));
+  return !whole.empty() && *end == '\0' &&
+         (whole[0] == '-' || (whole[0] >= '0' && whole[0] <= '9'));
 }
 
 // One sample; false if it is none.

@@ -108,8 +108,8 @@ TEST(ExpositionParserTest, FindsFaults) {
   for (const std::string& bad : std::vector<std::string>{
            "", head + "a_total 1", head, "a_total 1\n", head + "a_total x\n",
            head + "a_total{b=\"1\" 1\n", head + "a_total{b=\"1\",b=\"2\"} 1\n",
-           head + "a_total{b=\"\\t\"} 1\n", head + "a_total 1\na_total 2\n",
-           head + "b_total 1\n", head + "a_total -1\n", head + "a_total 1\n" + head + "a_total 1\n",
+           head + "a_total{b=\"\\t\"} 1\n", head + "a_total 1\na_total 2\n", head + "b_total 1\n",
+           head + "a_total -1\n", head + "a_total 1\n" + head + "a_total 1\n",
            "# HELP a h\n# TYPE a counter\na 1\n", "# TYPE a gauge\na 1\n",
            "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\n"
            "h_sum 1\nh_count 1\n",
@@ -118,8 +118,8 @@ TEST(ExpositionParserTest, FindsFaults) {
     EXPECT_FALSE(ParsedExposition::Parse(bad, Format::kPrometheus).faults.empty()) << bad;
   }
   EXPECT_THAT(ParsedExposition::Parse(head + "a_total 1\n", Format::kPrometheus).faults, IsEmpty());
-  EXPECT_FALSE(ParsedExposition::Parse(head + "a_total 1\n# EOF\n", Format::kOpenMetrics)
-                   .faults.empty());
+  EXPECT_FALSE(
+      ParsedExposition::Parse(head + "a_total 1\n# EOF\n", Format::kOpenMetrics).faults.empty());
   EXPECT_FALSE(ParsedExposition::Parse("# HELP a h\n# TYPE a gauge\na 1\n", Format::kOpenMetrics)
                    .faults.empty());
 }

@@ -46,9 +46,9 @@ class Gauge {
 // 100 s.  A value that equals a bound belongs below it.  What is longer is in
 // the last bucket, +Inf.
 inline constexpr std::array<uint64_t, 22> kBounds = {
-    10'000,        20'000,        50'000,         100'000,        200'000,       500'000,
-    1'000'000,     2'000'000,     5'000'000,      10'000'000,     20'000'000,    50'000'000,
-    100'000'000,   200'000'000,   500'000'000,    1'000'000'000,  2'000'000'000, 5'000'000'000,
+    10'000,         20'000,         50'000,         100'000,        200'000,       500'000,
+    1'000'000,      2'000'000,      5'000'000,      10'000'000,     20'000'000,    50'000'000,
+    100'000'000,    200'000'000,    500'000'000,    1'000'000'000,  2'000'000'000, 5'000'000'000,
     10'000'000'000, 20'000'000'000, 50'000'000'000, 100'000'000'000};
 inline constexpr size_t kBuckets = kBounds.size() + 1;
 // The same in seconds, as they are written; canonical OpenMetrics numbers.

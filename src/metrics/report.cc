@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-
 namespace mlos::metrics {
 namespace {
 
@@ -115,8 +114,8 @@ void Report::Charge(const State& state) {
     const PluginVersion key(model.plugin, model.plugin_version);
     const auto host = hosts_.find(key);
     if (host == hosts_.end() || run == 0) continue;
-    const double share = static_cast<double>(host->second.processor_since_ns) /
-                         static_cast<double>(run_since[key]);
+    const double share =
+        static_cast<double>(host->second.processor_since_ns) / static_cast<double>(run_since[key]);
     charged.processor_ns += static_cast<uint64_t>(static_cast<double>(run) * std::min(share, 1.0));
   }
   std::erase_if(charged_, [&](const auto& entry) { return registered.count(entry.first) == 0; });

@@ -101,7 +101,7 @@ class Report {
     uint64_t restarts = 0;
     bool measured = false;
     ProcessStats stats;
-    uint64_t processor_since_ns = 0;  // since the last scrape
+    uint64_t processor_since_ns = 0;                // since the last scrape
     std::map<std::string_view, State::Lane> lanes;  // by loop
   };
   using PluginVersion = std::pair<std::string_view, std::string_view>;
@@ -118,10 +118,10 @@ class Report {
   void WriteProcess(Exposition& out) const;
 
   const Sources sources_;
-  std::map<uint64_t, Totals> totals_;  // by model id; of this scrape
+  std::map<uint64_t, Totals> totals_;         // by model id; of this scrape
   std::map<PluginVersion, HostGroup> hosts_;  // of this scrape, names of its State
-  std::map<uint64_t, Charged> charged_;  // by model id
-  std::map<uint64_t, HostTime> host_times_;  // by host number
+  std::map<uint64_t, Charged> charged_;       // by model id
+  std::map<uint64_t, HostTime> host_times_;   // by host number
 };
 
 }  // namespace mlos::metrics

@@ -107,8 +107,8 @@ TEST_F(ReportTest, SumsTheLoops) {
     EXPECT_EQ(1, value("mlos_http_requests_total", {{"status", "599"}}));
     EXPECT_EQ(10, value("mlos_http_received_bytes_total", {}));
     EXPECT_EQ(1, value("mlos_control_operations_total", {{"operation", "plugin.load"}}));
-    EXPECT_EQ(1, value("mlos_load_duration_seconds_count",
-                       {{"kind", "model"}, {"outcome", "failed"}}));
+    EXPECT_EQ(
+        1, value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "failed"}}));
     EXPECT_EQ(2, value("mlos_log_lines_dropped_total", {{"source", "request"}}));
     EXPECT_EQ(2, value("mlos_host_restarts_total", {{"plugin", "p"}}));
     EXPECT_EQ(3, value("mlos_channel_entries_in_use", {}));

@@ -16,6 +16,7 @@ TEST(ConfigurationTest, TheFileTheVariablesAndTheFlagsAreInEffect) {
   const TempDir dir;
   WriteWhole(dir / "mlosd.yaml",
              "auth: off\n"
+             "metrics-address: off\n"
              "http-address: [\"127.0.0.1:0\", \"unix:" +
                  dir.path() +
                  "/http\"]\n"

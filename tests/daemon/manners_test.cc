@@ -54,6 +54,7 @@ class NotifySocket {
 
 std::vector<std::string> Arguments(const TempDir& dir) {
   return {"--auth",     "off",        "--http-address",    "127.0.0.1:0",
+          "--metrics-address", "off",
           "--data-dir", dir / "data", "--print-addresses", dir / "addresses"};
 }
 

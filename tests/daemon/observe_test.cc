@@ -28,11 +28,12 @@ std::string Millis(int64_t take) {
 }
 
 ParsedExposition Scrape(const Daemon& daemon, Format format = Format::kPrometheus) {
-  const Reply reply = HttpClient(daemon.metrics_address())
-                          .Send("GET", "/metrics", "",
-                                format == Format::kOpenMetrics
-                                    ? HttpClient::Headers{{"Accept", "application/openmetrics-text"}}
-                                    : HttpClient::Headers{});
+  const Reply reply =
+      HttpClient(daemon.metrics_address())
+          .Send("GET", "/metrics", "",
+                format == Format::kOpenMetrics
+                    ? HttpClient::Headers{{"Accept", "application/openmetrics-text"}}
+                    : HttpClient::Headers{});
   EXPECT_EQ(200, reply.status);
   ParsedExposition parsed = ParsedExposition::Parse(reply.body, format);
   EXPECT_THAT(parsed.faults, IsEmpty());
@@ -95,17 +96,18 @@ TEST(MetricsTest, CountsAreExactWhileClientsCallAndScrapersLook) {
   EXPECT_LE(parsed.Value("mlos_model_processor_seconds_total", model),
             parsed.Value("mlos_run_duration_seconds_sum", model));
 
-  EXPECT_EQ(kAll, parsed.Value("mlos_http_requests_total", {{"route", "infer"}, {"status", "200"}}));
+  EXPECT_EQ(kAll,
+            parsed.Value("mlos_http_requests_total", {{"route", "infer"}, {"status", "200"}}));
   EXPECT_EQ(1, parsed.Value("mlos_http_requests_total", {{"route", "infer"}, {"status", "404"}}));
   // Those that brought plugin and model: registered twice, loaded twice.
   EXPECT_EQ(1, parsed.Value("mlos_control_operations_total",
                             {{"operation", "plugin.register"}, {"code", "OK"}}));
   EXPECT_EQ(1, parsed.Value("mlos_control_operation_duration_seconds_count",
                             {{"operation", "model.load"}}));
-  EXPECT_EQ(1, parsed.Value("mlos_load_duration_seconds_count",
-                            {{"kind", "plugin"}, {"outcome", "ok"}}));
-  EXPECT_EQ(1, parsed.Value("mlos_load_duration_seconds_count",
-                            {{"kind", "model"}, {"outcome", "ok"}}));
+  EXPECT_EQ(
+      1, parsed.Value("mlos_load_duration_seconds_count", {{"kind", "plugin"}, {"outcome", "ok"}}));
+  EXPECT_EQ(
+      1, parsed.Value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "ok"}}));
   EXPECT_EQ(1, parsed.Value("mlos_host_state", {{"plugin", "echo"}, {"state", "ready"}}));
   EXPECT_EQ(0, parsed.Value("mlos_host_restarts_total", {{"plugin", "echo"}}));
   EXPECT_GT(parsed.Value("mlos_host_resident_memory_bytes", {{"plugin", "echo"}}), 100'000);
@@ -150,8 +152,8 @@ TEST(MetricsTest, ADeadHostIsCountedAndItsRequestsAreNamed) {
   EXPECT_EQ("in-the-host-17", reply.Header("x-request-id"));
   const auto parsed = Scrape(daemon);
   EXPECT_EQ(1, parsed.Value("mlos_host_restarts_total", {{"plugin", "slow"}}));
-  EXPECT_EQ(2, parsed.Value("mlos_load_duration_seconds_count",
-                            {{"kind", "plugin"}, {"outcome", "ok"}}));
+  EXPECT_EQ(
+      2, parsed.Value("mlos_load_duration_seconds_count", {{"kind", "plugin"}, {"outcome", "ok"}}));
   EXPECT_EQ(1, parsed.Value("mlos_requests_total", {{"model", "m-slow"}, {"code", "OK"}}));
   EXPECT_THAT(daemon.process().log(), HasSubstr("request_ids=in-the-host-17"));
 }

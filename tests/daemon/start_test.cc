@@ -86,9 +86,8 @@ TEST(StartTest, ATakenPortIsNamed) {
 
 TEST(StartTest, ASecondDaemonOnADataDirectoryIsRefused) {
   Daemon daemon;
-  const Ended ended =
-      RunMlosd({"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address", "127.0.0.1:0",
-                "--metrics-address", "off"});
+  const Ended ended = RunMlosd({"--auth", "off", "--data-dir", daemon.data_dir(), "--http-address",
+                                "127.0.0.1:0", "--metrics-address", "off"});
   EXPECT_EQ(3, ended.status) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(daemon.data_dir()));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));

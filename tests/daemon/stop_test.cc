@@ -91,10 +91,16 @@ TEST(StopTest, KilledItsHostsGoWithIt) {
 TEST(StopTest, AKilledDaemonsDataDirectoryServesTheNext) {
   const TempDir dir;
   const auto args = [&](const char* addresses) {
-    return std::vector<std::string>{
-        "--auth",     "off",        "--http-address",    "127.0.0.1:0",
-        "--data-dir", dir / "data", "--print-addresses", dir / addresses,
-        "--metrics-address", "off"};
+    return std::vector<std::string>{"--auth",
+                                    "off",
+                                    "--http-address",
+                                    "127.0.0.1:0",
+                                    "--data-dir",
+                                    dir / "data",
+                                    "--print-addresses",
+                                    dir / addresses,
+                                    "--metrics-address",
+                                    "off"};
   };
   DaemonProcess first(args("1"), dir / "log1");
   ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(dir / "1"); }));

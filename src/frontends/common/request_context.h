@@ -38,14 +38,12 @@ class RequestContext {
   static constexpr size_t kMaxTraceState = 512;
 
   // What the client sent; empty: nothing, or not usable, as when it came twice.
-  void Begin(std::string_view request_id, std::string_view traceparent,
-             std::string_view tracestate, IdSource& ids);
+  void Begin(std::string_view request_id, std::string_view traceparent, std::string_view tracestate,
+             IdSource& ids);
 
   std::string_view request_id() const { return {request_id_, request_id_length_}; }
   // To answer with: the client's trace, our span.  Empty: no trace.
-  std::string_view traceparent() const {
-    return {traceparent_, traced_ ? sizeof traceparent_ : 0};
-  }
+  std::string_view traceparent() const { return {traceparent_, traced_ ? sizeof traceparent_ : 0}; }
   std::string_view trace_id() const { return traced_ ? traceparent().substr(3, 32) : ""; }
   std::string_view span_id() const { return traced_ ? traceparent().substr(36, 16) : ""; }
   // As it came, or empty where it was longer than kMaxTraceState.

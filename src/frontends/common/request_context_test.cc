@@ -21,9 +21,9 @@ TEST(RequestContextTest, TakesAnIdOrMakesOne) {
     EXPECT_EQ(good, context.request_id());
   }
   std::set<std::string> made;
-  for (const std::string& bad : {std::string(), longest + "x", std::string("a b"),
-                                 std::string("a\r\nSet-Cookie"), std::string("\xc3\xa9"),
-                                 std::string("a\"b"), std::string("a\0b", 3)}) {
+  for (const std::string& bad :
+       {std::string(), longest + "x", std::string("a b"), std::string("a\r\nSet-Cookie"),
+        std::string("\xc3\xa9"), std::string("a\"b"), std::string("a\0b", 3)}) {
     context.Begin(bad, {}, {}, ids);
     EXPECT_EQ(16u, context.request_id().size());
     EXPECT_TRUE(IsRequestId(context.request_id()));

@@ -414,8 +414,8 @@ class ApiSession final : public Session {
 
 Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
          const HttpOptions& options, metrics::HttpCounters& counters)
-    : context_{loop,     engine, control, options,
-               counters, {},     {},      LogLimit(kRequestLinesPerSecond)} {}
+    : context_{loop, engine, control, options, counters, {}, {}, LogLimit(kRequestLinesPerSecond)} {
+}
 
 std::unique_ptr<Session> Api::NewSession(Exchange& exchange) {
   return std::make_unique<ApiSession>(context_, exchange);

@@ -232,8 +232,8 @@ bool Connection::RefuseBody() {
 }
 
 void Connection::CountAnswer(int status) {
-  owner_->counters().CountAnswer(
-      head_done_ ? session_->route_class() : metrics::RouteClass::kNone, status);
+  owner_->counters().CountAnswer(head_done_ ? session_->route_class() : metrics::RouteClass::kNone,
+                                 status);
 }
 
 void Connection::StartResponse() {

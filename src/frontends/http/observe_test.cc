@@ -130,15 +130,16 @@ TEST_F(ObserveTest, AnswersNameTheRequest) {
   EXPECT_NE(trace, given.fields.at("traceparent"));
 
   // Also with an error, and where the body is refused for its size.
-  EXPECT_EQ("e1", client_.Ask("GET", "/nothing", "", "X-Request-Id: e1\r\n")
-                      .fields.at("x-request-id"));
+  EXPECT_EQ("e1",
+            client_.Ask("GET", "/nothing", "", "X-Request-Id: e1\r\n").fields.at("x-request-id"));
   const Reply twice = client_.Ask("GET", "/v2/health/live", "",
                                   "X-Request-Id: a\r\nX-Request-Id: b\r\ntraceparent: " + trace +
                                       "\r\ntraceparent: " + trace + "\r\n");
   EXPECT_EQ(16u, twice.fields.at("x-request-id").size());
   EXPECT_EQ(0u, twice.fields.count("traceparent"));
-  client_.Send("POST /v2/models/id_FP32/infer HTTP/1.1\r\nHost: t\r\nX-Request-Id: big\r\n"
-               "Content-Length: 99999999999\r\n\r\n");
+  client_.Send(
+      "POST /v2/models/id_FP32/infer HTTP/1.1\r\nHost: t\r\nX-Request-Id: big\r\n"
+      "Content-Length: 99999999999\r\n\r\n");
   const Reply large = client_.Read();
   EXPECT_EQ(413, large.status);
   EXPECT_EQ("big", large.fields.at("x-request-id"));

@@ -20,14 +20,14 @@ namespace mlos::http {
 
 struct Response {
   int status = 200;
-  bool binary = false;       // Content-Type application/octet-stream, else JSON
-  bool retry_after = false;  // Retry-After: 1
-  int64_t json_length = -1;  // Inference-Header-Content-Length; -1: no such field
-  std::string_view allow;    // Allow: for 405 and OPTIONS; a constant
-  std::string_view extra;    // further field lines, each with CRLF; a constant
+  bool binary = false;            // Content-Type application/octet-stream, else JSON
+  bool retry_after = false;       // Retry-After: 1
+  int64_t json_length = -1;       // Inference-Header-Content-Length; -1: no such field
+  std::string_view allow;         // Allow: for 405 and OPTIONS; a constant
+  std::string_view extra;         // further field lines, each with CRLF; a constant
   std::string_view content_type;  // a constant; empty: by `binary`
-  std::string failure;       // the text of a 5xx, for the log; else empty
-  Buffer body;               // the JSON text
+  std::string failure;            // the text of a 5xx, for the log; else empty
+  Buffer body;                    // the JSON text
   std::vector<std::span<const std::byte>> blobs;  // behind it; valid until Session::Sent
 
   void Clear();
@@ -44,8 +44,8 @@ struct Response {
 // The status line and the header, with the final empty line.
 struct HeadOptions {
   bool close = false;
-  bool keep_alive_10 = false;  // say so to an HTTP/1.0 client
-  std::string_view date;       // "Date: …\r\n"
+  bool keep_alive_10 = false;                         // say so to an HTTP/1.0 client
+  std::string_view date;                              // "Date: …\r\n"
   const frontend::RequestContext* context = nullptr;  // who the request is, to tell the client
 };
 void FormatHead(const Response& response, const HeadOptions& options, Buffer* out);

@@ -184,8 +184,7 @@ class HttpServer::Impl final : public ConnectionOwner {
 HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
                        HttpOptions options)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {
-  impl_->Serve(
-      std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters()));
+  impl_->Serve(std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters()));
 }
 
 HttpServer::HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options)
