@@ -70,17 +70,17 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
-  http_ =
-      std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_, std::move(http_options));
+  http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
+                                             std::move(http_options));
   control_.set_plugin_logs(&host_watch_.logs);
-  observatory_ = std::make_unique<Observatory>(
-      Observatory::Parts{.control = control_loop_,
-                         .catalog = catalog_,
-                         .manager = manager_,
-                         .engine = *engine_,
-                         .http = http_->counters(),
-                         .operations = control_meter_.counters(),
-                         .loads = host_watch_.loads});
+  observatory_ =
+      std::make_unique<Observatory>(Observatory::Parts{.control = control_loop_,
+                                                       .catalog = catalog_,
+                                                       .manager = manager_,
+                                                       .engine = *engine_,
+                                                       .http = http_->counters(),
+                                                       .operations = control_meter_.counters(),
+                                                       .loads = host_watch_.loads});
 }
 
 Core::~Core() {

@@ -31,7 +31,7 @@ struct ManagerOptions {
   uint32_t workers = 2;      // threads of a host that run requests
   // Requests that still hold a model after so long lose it.
   uint64_t drain_limit_ms = 60'000;
-  std::string package_dir;  // where installed packages are kept; empty: nowhere
+  std::string package_dir;              // where installed packages are kept; empty: nowhere
   backend::HostWatch* watch = nullptr;  // outlives the manager; may be null
 };
 

@@ -149,8 +149,9 @@ inline constexpr Row kTable[] = {
      .type = Type::kAddresses,
      .initial = Default::Is("127.0.0.1:8082"),
      .change = Change::kRestart,
-     .doc = "Listen for scrapes of /metrics: HOST:PORT, [v6]:PORT, unix:PATH or off; port 0 takes a "
-            "free one",
+     .doc =
+         "Listen for scrapes of /metrics: HOST:PORT, [v6]:PORT, unix:PATH or off; port 0 takes a "
+         "free one",
      .reason = "A port of its own, so that it can be opened to a scraper and to nobody else."},
 
     {.id = Id::kDefaultDeadline,

@@ -53,9 +53,8 @@ class NotifySocket {
 };
 
 std::vector<std::string> Arguments(const TempDir& dir) {
-  return {"--auth",     "off",        "--http-address",    "127.0.0.1:0",
-          "--metrics-address", "off",
-          "--data-dir", dir / "data", "--print-addresses", dir / "addresses"};
+  return {"--auth", "off",        "--http-address", "127.0.0.1:0",       "--metrics-address",
+          "off",    "--data-dir", dir / "data",     "--print-addresses", dir / "addresses"};
 }
 
 TEST(NotifyTest, TheServiceManagerIsToldWhatHappens) {
