@@ -81,7 +81,7 @@ StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files,
     const OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) return ErrnoStatus("the package cannot be read");
     MLOS_ASSIGN_OR_RETURN(const std::string sum, Sha256Of(fd.get()));
-    list += sum + " " + name + "\n";
+    list.append(sum).append(" ").append(name).append("\n");
   }
   const OwnedFd fd(open(scratch.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
   if (!fd || write(fd.get(), list.data(), list.size()) != static_cast<ssize_t>(list.size())) {

@@ -129,7 +129,8 @@ TEST_F(KillTest, EveryRequestIsAnsweredOnceWhateverDies) {
   std::mt19937_64 random(7);
   const uint64_t deadline = NowNanos() + 200 * kNanosPerSecond;
   int kills = 0;
-  while (kills < kKills && NowNanos() < deadline) {
+  // On a machine that has other work a child is seldom in the midst of a request when it dies.
+  while ((kills < kKills || (replayed_ == 0 && kills < 20 * kKills)) && NowNanos() < deadline) {
     // Sometimes before the child has attached, mostly in the midst of its work.
     const uint64_t enough = answered_ + random() % 100;
     const uint64_t until = NowNanos() + (random() % 4 == 0 ? 1 : 500) * kNanosPerMilli;
@@ -146,7 +147,7 @@ TEST_F(KillTest, EveryRequestIsAnsweredOnceWhateverDies) {
       EXPECT_LE(producer_->segment_bytes(), uint64_t{64} << 20);
     }
   }
-  EXPECT_EQ(kills, kKills);
+  EXPECT_GE(kills, kKills);
   while (!waiting_.empty() && NowNanos() < deadline) {
     Collect();
     if (!producer_->PrepareSleep(Sleep::kFutex)) continue;
