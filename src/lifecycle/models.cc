@@ -43,6 +43,23 @@ std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
   return out;
 }
 
+// What the files are that were registered, with their checksums.
+StatusOr<std::vector<FileIdentity>> HashArtefact(const catalog::Artefact& artefact) {
+  std::vector<size_t> changed;
+  MLOS_ASSIGN_OR_RETURN(const auto fds, catalog::OpenArtefact(artefact, &changed));
+  std::vector<FileIdentity> out = Identify(fds);
+  for (size_t i = 0; i < fds.size(); ++i) {
+    MLOS_ASSIGN_OR_RETURN(out[i].sha256, catalog::Sha256Of(fds[i].get()));
+  }
+  const std::vector<FileIdentity> after = Identify(fds);
+  for (size_t i = 0; i < fds.size(); ++i) {
+    // Written to meanwhile: who knows what was read.
+    if (!out[i].SameStat(after[i])) changed.push_back(i);
+  }
+  if (!changed.empty()) return Changed(artefact.files[changed.front()]);
+  return out;
+}
+
 }  // namespace
 
 void Manager::HashLater(const ModelVersion& model) {
@@ -50,19 +67,17 @@ void Manager::HashLater(const ModelVersion& model) {
   const bool all = std::none_of(known.begin(), known.end(),
                                 [](const FileIdentity& f) { return f.sha256.empty(); });
   if (all) return;
-  std::vector<size_t> changed;
-  StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
-  if (!fds.ok() || !changed.empty()) return;  // a load will say so
-  std::vector<FileIdentity> now = Identify(*fds);
-  background_.Checksum(
-      *std::move(fds), Urgency::kWhenIdle,
-      [this, id = model.id, now = std::move(now)](const Background::Sums& sums) mutable {
-        ModelVersion* record = catalog_.FindModel(id);
-        if (!sums.ok() || record == nullptr) return;
-        for (size_t i = 0; i < now.size(); ++i) now[i].sha256 = (*sums)[i];
-        const Status kept = catalog_.SetChecksums(*record, now);
-        if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-      });
+  background_.Do(Urgency::kWhenIdle,
+                 [this, id = model.id, artefact = model.artefact]() -> Background::Result {
+                   const auto sums = HashArtefact(artefact);
+                   if (!sums.ok()) return [] {};  // a load will say so
+                   return [this, id, sums] {
+                     ModelVersion* record = catalog_.FindModel(id);
+                     if (record == nullptr) return;
+                     const Status kept = catalog_.SetChecksums(*record, *sums);
+                     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                   };
+                 });
 }
 
 // True: the change waits until the plugin's models have changed hosts.
@@ -130,21 +145,18 @@ void Manager::Load(ModelVersion& model, Done done) {
 
 // True: a version of the model's plugin is on its way; the load goes on then.
 bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
-  const auto it = catalog_.plugins().find(model.plugin);
-  if (it == catalog_.plugins().end()) return false;
-  for (const auto& [version, plugin] : it->second) {
-    if (plugin->state != State::kLoading) continue;
-    waiters_[plugin.get()].push_back([this, id = model.id, done](const Status& status) {
-      ModelVersion* waiting = catalog_.FindModel(id);
-      if (!status.ok() || waiting == nullptr) {
-        done(status.ok() ? Unavailable("the model was removed") : Unavailable(Message(status)));
-      } else {
-        Load(*waiting, done);
-      }
-    });
-    return true;
-  }
-  return false;
+  const PluginVersion* plugin = LoadingVersion(model.plugin);
+  if (plugin == nullptr) return false;
+  waiters_[plugin].push_back([this, id = model.id, done](const Status& status) {
+    ModelVersion* waiting = catalog_.FindModel(id);
+    if (waiting == nullptr) return done(Unavailable("the model was removed"));
+    if (waiting->desired == Desired::kUnloaded) {
+      return done(FailedPrecondition(Label(*waiting) + " was unloaded while it waited to load"));
+    }
+    if (status.ok()) return Load(*waiting, done);
+    if (!WaitForPlugin(*waiting, done)) done(Unavailable(Message(status)));
+  });
+  return true;
 }
 
 void Manager::StartLoad(ModelVersion& model, uint64_t number) {
@@ -173,13 +185,14 @@ void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
     return;
   }
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(fds));
+  // As they are before they are read: what is written later has another time.
+  const std::vector<FileIdentity> found = Identify(*kept);
   background_.Checksum(Some(*kept, changed), Urgency::kNow,
-                       [this, id = model.id, kept, changed](const Background::Sums& sums) {
+                       [this, id = model.id, kept, changed, found](const Background::Sums& sums) {
                          ModelVersion* record = catalog_.FindModel(id);
                          if (record == nullptr || record->state != State::kLoading) return;
                          if (!sums.ok()) return OnModelLoaded(id, sums.status());
                          std::vector<FileIdentity> now = record->artefact.identities;
-                         const std::vector<FileIdentity> found = Identify(*kept);
                          for (size_t i = 0; i < changed.size(); ++i) {
                            const size_t file = changed[i];
                            if ((*sums)[i] != now[file].sha256) {
@@ -243,7 +256,9 @@ void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done
   }
   const catalog::Answer answer = ModelAnswer(Change::kInfer, model.state);
   if (answer.verdict == Verdict::kRefuse || model.desired == Desired::kUnloaded) {
-    return done(Unavailable(fmt::format("{} is {}{}{}", Label(model), StateName(model.state),
+    const bool refuse = answer.verdict == Verdict::kRefuse;
+    return done(Unavailable(fmt::format("{} {}{}{}", Label(model),
+                                        refuse ? answer.text : "is unloaded",
                                         model.reason.empty() ? "" : ": ", model.reason)));
   }
   Load(model, std::move(done));
@@ -263,6 +278,7 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   const catalog::Answer answer = ModelAnswer(Change::kUnload, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   if (Status kept = catalog_.SetDesired(model, Desired::kUnloaded); !kept.ok()) return done(kept);
+  was_desired_.erase(model.id);  // a load that still waits does not go back behind this
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&model].push_back(std::move(done));
@@ -301,6 +317,7 @@ void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
   const std::string reason = model->reason;
   Unsettle(*model, State::kUnloaded, reason);
   Finish(model, OkStatus());
+  LeaveOldHost(plugin, number);
   PluginVersion* active = catalog_.ActivePlugin(plugin);
   const auto running = hosts_.find(number);
   if (active != nullptr && active->host == number && running != hosts_.end() &&
@@ -314,8 +331,9 @@ void Manager::ApplyPolicy(std::string_view name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   for (const auto& [version, model] : it->second) {
-    const Status admitted = catalog_.CheckPolicy(*model);
-    if (admitted.ok() || model->state != State::kReady) continue;
+    if (model->state != State::kReady) continue;
+    const Status admitted = catalog_.CheckPolicy(*model, catalog::Competing::kReady);
+    if (admitted.ok()) continue;
     const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
     if (!kept.ok()) {
       Log(LogLevel::kWarning, "{}", Message(kept));

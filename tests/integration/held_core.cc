@@ -22,10 +22,9 @@ std::string MakeRoot() {
   return root;
 }
 
-void RemoveMarks(const fs::path& package) {
+void RemoveMarks(const fs::path& package, const std::string& kind) {
   for (const char* step : {"create", "load", "execute", "unload", "destroy"}) {
-    fs::remove(package / (std::string("hold-") + step));
-    fs::remove(package / (std::string("fail-") + step));
+    fs::remove(package / (kind + "-" + step));
   }
 }
 
@@ -36,7 +35,7 @@ HeldCore::HeldCore()
 
 HeldCore::~HeldCore() {
   for (const auto& entry : fs::directory_iterator(root_)) {
-    if (entry.is_directory()) RemoveMarks(entry.path());
+    if (entry.is_directory()) RemoveMarks(entry.path(), "hold");
   }
   // The packages go before the hosts that have mapped them, which keeps the library alive.
   fs::remove_all(root_);
@@ -71,7 +70,11 @@ void HeldCore::Hold(const std::string& step, const std::string& version) {
 void HeldCore::Fail(const std::string& step, const std::string& version) {
   std::ofstream(fs::path(Package(version)) / ("fail-" + step));
 }
-void HeldCore::GoOn(const std::string& version) { RemoveMarks(Package(version)); }
+void HeldCore::Release(const std::string& version) { RemoveMarks(Package(version), "hold"); }
+void HeldCore::GoOn(const std::string& version) {
+  RemoveMarks(Package(version), "fail");
+  Release(version);
+}
 
 // -------------------------------------------------------------------- changes
 
@@ -168,6 +171,24 @@ std::string HeldCore::ActiveVersion() {
   });
 }
 
+std::string HeldCore::HostState(const std::string& version) {
+  return core_.OnControl([&]() -> std::string {
+    for (const auto& row : core_.manager().Hosts()) {
+      if (row.version == version) return std::string(HostStateName(row.host->state()));
+    }
+    return "none";
+  });
+}
+
+pid_t HeldCore::HostPid(const std::string& version) {
+  return core_.OnControl([&]() -> pid_t {
+    for (const auto& row : core_.manager().Hosts()) {
+      if (row.version == version) return row.host->pid();
+    }
+    return -1;
+  });
+}
+
 std::string HeldCore::DesiredOf(const std::string& version) {
   return core_.OnControl([&] {
     return std::string(DesiredName((*core_.catalog().FindModel("m", version))->desired));
@@ -189,6 +210,11 @@ std::vector<state::Record> HeldCore::Known() {
       for (const auto& [number, m] : versions) {
         out.push_back({std::string(catalog::kModelKind), KeyOf(*m), Encode(*m)});
       }
+    }
+    for (const auto& [name, versions] : core_.catalog().models()) {
+      const catalog::ModelGroup& group = core_.catalog().Group(name);
+      if (group == catalog::ModelGroup()) continue;
+      out.push_back({std::string(catalog::kGroupKind), name, Encode(group)});
     }
     for (const auto& [name, versions] : core_.catalog().plugins()) {
       for (const auto& [number, p] : versions) {

@@ -34,7 +34,8 @@ class HeldCore {
   // From now on: create, load, execute, unload, destroy.
   void Hold(const std::string& step, const std::string& version = "1.0.0");
   void Fail(const std::string& step, const std::string& version = "1.0.0");
-  void GoOn(const std::string& version = "1.0.0");  // neither holds nor fails
+  void Release(const std::string& version = "1.0.0");  // holds no more
+  void GoOn(const std::string& version = "1.0.0");     // neither holds nor fails
 
   // Changes, as an operation of the table.  Model versions are of "m".
   std::future<Outcome> Plugin(OperationKind kind, const std::string& version = "1.0.0",
@@ -58,6 +59,8 @@ class HeldCore {
   std::string PluginState(const std::string& version = "1.0.0");
   std::string ModelState(const std::string& version = "1");
   std::string ActiveVersion();
+  std::string HostState(const std::string& version);
+  pid_t HostPid(const std::string& version);  // -1 where there is none
   std::string DesiredOf(const std::string& version = "1");
   bool Wanted(const std::string& version = "1.0.0");
   std::vector<state::Record> Stored();
