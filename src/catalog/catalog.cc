@@ -39,6 +39,24 @@ bool SameManifest(const Manifest& a, const Manifest& b) {
          a.formats == b.formats;
 }
 
+// What is certain without reading them: names and sizes.  Where only a time
+// differs, the content is for a load to compare.
+bool SameFiles(const Artefact& a, const Artefact& b) {
+  return a.main_file == b.main_file && a.files == b.files &&
+         std::equal(a.identities.begin(), a.identities.end(), b.identities.begin(),
+                    b.identities.end(), [](const FileIdentity& x, const FileIdentity& y) {
+                      return x.bytes == y.bytes;
+                    });
+}
+
+// What could not be read again must not be kept: the next start would end there.
+template <typename Record>
+Status CheckReadable(const StatusOr<Record>& decoded, const std::string& label) {
+  if (decoded.ok()) return OkStatus();
+  return InvalidArgument(fmt::format("{} cannot be kept ({}): all names and texts must be UTF-8",
+                                     label, Message(decoded.status())));
+}
+
 template <typename Map>
 std::string Names(const Map& map) {
   std::string out;
@@ -119,7 +137,9 @@ StatusOr<Registered<PluginVersion>> Catalog::RegisterPlugin(const std::string& g
   record->source = source;
   record->library = library;
   record->manifest = std::move(manifest);
-  MLOS_RETURN_IF_ERROR(Put(kPluginKind, KeyOf(*record), Encode(*record)));
+  std::string text = Encode(*record);
+  MLOS_RETURN_IF_ERROR(CheckReadable(DecodePlugin(text), Label(*record)));
+  MLOS_RETURN_IF_ERROR(Put(kPluginKind, KeyOf(*record), std::move(text)));
   PluginVersion* raw = record.get();
   plugins_[raw->manifest.name].emplace(raw->manifest.semantic_version, std::move(record));
   return Registered<PluginVersion>{raw, true};
@@ -136,6 +156,9 @@ StatusOr<Registered<PluginVersion>> Catalog::AdoptPlugin(const std::string& give
   MLOS_ASSIGN_OR_RETURN(FileIdentity library,
                         Identify(path + "/" + manifest.library, "the plugin's library"));
   if (library.SameStat(known.library)) library.sha256 = known.library.sha256;
+  PluginVersion anew = known;
+  anew.manifest = manifest;
+  MLOS_RETURN_IF_ERROR(CheckReadable(DecodePlugin(Encode(anew)), Label(known)));
   MLOS_RETURN_IF_ERROR(Store(known, [&](PluginVersion& p) {
     p.manifest = manifest;
     p.library = library;
@@ -200,7 +223,8 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   if (name != models_.end() && name->second.count(spec.version) != 0) {
     ModelVersion& known = *name->second.at(spec.version);
     const bool same = known.path == spec.path && known.plugin == spec.plugin &&
-                      known.config == spec.config && known.metadata == spec.metadata;
+                      known.config == spec.config && known.metadata == spec.metadata &&
+                      SameFiles(known.artefact, artefact);
     const Answer answer =
         ModelAnswer(same ? Change::kRegisterSame : Change::kRegisterOther, known.state);
     MLOS_RETURN_IF_ERROR(Refusal(answer, Label(known)));
@@ -215,7 +239,9 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   record->config = std::move(spec.config);
   record->metadata = std::move(spec.metadata);
   record->owner = std::move(spec.owner);
-  MLOS_RETURN_IF_ERROR(Put(kModelKind, KeyOf(*record), Encode(*record)));
+  std::string text = Encode(*record);
+  MLOS_RETURN_IF_ERROR(CheckReadable(DecodeModel(text), Label(*record)));
+  MLOS_RETURN_IF_ERROR(Put(kModelKind, KeyOf(*record), std::move(text)));
   ModelVersion* raw = record.get();
   Insert(std::move(record));
   return Registered<ModelVersion>{raw, true};

@@ -31,6 +31,12 @@ struct ModelSpec {
   std::string owner;
 };
 
+// Which versions of a model a version policy counts.
+enum class Competing {
+  kAll,    // that serve or should
+  kReady,  // that serve
+};
+
 // A record, and whether this call made it.
 template <typename T>
 struct Registered {
@@ -87,7 +93,7 @@ class Catalog {
   Status SetPolicy(std::string_view name, const VersionPolicy& policy);
   const ModelGroup& Group(std::string_view name) const;
   // FAILED_PRECONDITION where the version policy leaves the version out.
-  Status CheckPolicy(const ModelVersion& model) const;
+  Status CheckPolicy(const ModelVersion& model, Competing competing = Competing::kAll) const;
 
   // What the files are, once that is known.
   Status SetChecksum(PluginVersion& plugin, const FileIdentity& library);
@@ -108,6 +114,8 @@ class Catalog {
   // Changes the durable part of a record, in the store first.
   Status Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit);
   Status Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit);
+  using Edit = std::pair<PluginVersion*, std::function<void(PluginVersion&)>>;
+  Status Store(const std::vector<Edit>& edits);  // all or none
   void Insert(std::unique_ptr<ModelVersion> record);
   Status StoreGroup(std::string_view name, ModelGroup group);
   Status Restore(const state::Record& record);

@@ -81,7 +81,7 @@ constexpr ChangeRow kModelChanges[] = {
     {Change::kInfer,
      "infer",
      {Do("loads it first"), Join("waits for the load that runs"), Do("runs"),
-      Down("is being unloaded"), Down("is unloaded"), Down("failed to load")}},
+      Down("is being unloaded"), Down("is unloaded"), Down("has failed")}},
 };
 
 constexpr size_t Index(State state) { return static_cast<size_t>(state); }

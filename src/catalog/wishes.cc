@@ -15,11 +15,13 @@ namespace {
 
 constexpr size_t kMaxLabels = 100;
 
-// Versions that serve, or should.
-std::vector<uint64_t> Competing(const Catalog::ModelVersions& versions) {
+std::vector<uint64_t> Present(const Catalog::ModelVersions& versions, Competing competing) {
   std::vector<uint64_t> out;
   for (const auto& [number, record] : versions) {
-    if (record->desired == Desired::kLoaded || IsLoaded(record->state)) out.push_back(number);
+    const bool should = record->desired == Desired::kLoaded || IsLoaded(record->state);
+    if (competing == Competing::kReady ? record->state == State::kReady : should) {
+      out.push_back(number);
+    }
   }
   return out;
 }
@@ -31,44 +33,56 @@ Status Catalog::Put(std::string_view kind, std::string key, std::string value) {
   return store_.Commit({&change, 1});
 }
 
-namespace {
-
-// Changes a copy, keeps that, then changes the record.
-template <typename Record, typename Keep>
-Status StoreRecord(Record& record, const std::function<void(Record&)>& edit, Keep keep) {
-  Record changed = record;
-  edit(changed);
-  std::string text = Encode(changed);
-  if (text == Encode(record)) return OkStatus();
-  MLOS_RETURN_IF_ERROR(keep(std::move(text)));
-  edit(record);
+// Changes copies, keeps those, then changes the records.
+Status Catalog::Store(const std::vector<Edit>& edits) {
+  std::vector<state::Change> changes;
+  for (const auto& [record, edit] : edits) {
+    PluginVersion changed = *record;
+    edit(changed);
+    std::string text = Encode(changed);
+    if (text == Encode(*record)) continue;
+    changes.push_back({std::string(kPluginKind), KeyOf(changed), std::move(text)});
+  }
+  if (changes.empty()) return OkStatus();
+  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
+  for (const auto& [record, edit] : edits) edit(*record);
   return OkStatus();
 }
 
-}  // namespace
-
 Status Catalog::Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit) {
-  return StoreRecord(plugin, edit, [&](std::string text) {
-    return Put(kPluginKind, KeyOf(plugin), std::move(text));
-  });
+  return Store({{&plugin, edit}});
 }
 
 Status Catalog::Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit) {
-  return StoreRecord(model, edit, [&](std::string text) {
-    return Put(kModelKind, KeyOf(model), std::move(text));
-  });
+  ModelVersion changed = model;
+  edit(changed);
+  std::string text = Encode(changed);
+  if (text == Encode(model)) return OkStatus();
+  MLOS_RETURN_IF_ERROR(Put(kModelKind, KeyOf(model), std::move(text)));
+  edit(model);
+  return OkStatus();
 }
 
+// The first version that is wanted is preferred: models are loaded into it.
+// When it goes, the one that is active then stays so, whatever is loaded later.
 Status Catalog::SetWanted(PluginVersion& plugin, bool wanted) {
-  // The first that is wanted is the one that models are to be loaded into.
   bool preferred = wanted;
+  PluginVersion* next = nullptr;
   for (const auto& [number, other] : plugins_.find(plugin.manifest.name)->second) {
-    if (other.get() != &plugin && other->preferred && other->wanted) preferred = false;
+    if (other.get() == &plugin || !other->wanted) continue;
+    if (other->preferred) preferred = false;
+    if (next == nullptr || other->state == State::kReady || next->state != State::kReady) {
+      next = other.get();
+    }
   }
-  return Store(plugin, [&](PluginVersion& p) {
-    p.wanted = wanted;
-    p.preferred = preferred;
-  });
+  std::vector<Edit> edits{{&plugin, [=](PluginVersion& p) {
+                             p.wanted = wanted;
+                             p.preferred = preferred;
+                           }}};
+  if (!wanted && plugin.preferred && next != nullptr) {
+    edits.emplace_back(next, [](PluginVersion& p) { p.preferred = true; });
+  }
+  return Store(edits);
 }
 
 Status Catalog::SetDesired(ModelVersion& model, Desired desired) {
@@ -85,7 +99,7 @@ Status Catalog::SetSwapped(PluginVersion& from, PluginVersion& to) {
     p.previous = false;
   };
   const auto edit_other = [](PluginVersion& p) { p.preferred = p.previous = false; };
-  std::vector<std::pair<PluginVersion*, std::function<void(PluginVersion&)>>> edits;
+  std::vector<Edit> edits;
   for (const auto& [number, record] : plugins_.find(to.manifest.name)->second) {
     if (record.get() == &from) {
       edits.emplace_back(record.get(), edit_from);
@@ -95,15 +109,7 @@ Status Catalog::SetSwapped(PluginVersion& from, PluginVersion& to) {
       edits.emplace_back(record.get(), edit_other);
     }
   }
-  std::vector<state::Change> changes;
-  for (const auto& [record, edit] : edits) {
-    PluginVersion changed = *record;
-    edit(changed);
-    changes.push_back({std::string(kPluginKind), KeyOf(changed), Encode(changed)});
-  }
-  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
-  for (const auto& [record, edit] : edits) edit(*record);
-  return OkStatus();
+  return Store(edits);
 }
 
 const ModelGroup& Catalog::Group(std::string_view name) const {
@@ -153,9 +159,10 @@ Status Catalog::SetPolicy(std::string_view name, const VersionPolicy& policy) {
   return StoreGroup(name, std::move(group));
 }
 
-Status Catalog::CheckPolicy(const ModelVersion& model) const {
+Status Catalog::CheckPolicy(const ModelVersion& model, Competing competing) const {
   const VersionPolicy& policy = Group(model.name).policy;
-  if (policy.Covers(model.version, Competing(models_.find(model.name)->second))) return OkStatus();
+  const auto present = Present(models_.find(model.name)->second, competing);
+  if (policy.Covers(model.version, present)) return OkStatus();
   return FailedPrecondition(
       fmt::format("{} is left out by the model's version policy, which admits {}", Label(model),
                   DescribePolicy(policy)));
@@ -170,6 +177,15 @@ Status Catalog::SetChecksums(ModelVersion& model, const std::vector<FileIdentity
 }
 
 // ------------------------------------------------------------------- restoring
+
+namespace {
+
+Status CheckKey(const state::Record& record, const std::string& key) {
+  if (record.key == key) return OkStatus();
+  return InvalidArgument(fmt::format("it holds {}", Quoted(key)));
+}
+
+}  // namespace
 
 Status Catalog::Restore() {
   MLOS_ASSIGN_OR_RETURN(const std::vector<state::Record> records, store_.Load());
@@ -188,10 +204,12 @@ Status Catalog::Restore(const state::Record& record) {
   if (record.kind == kPluginKind) {
     MLOS_ASSIGN_OR_RETURN(PluginVersion plugin, DecodePlugin(record.value));
     auto kept = std::make_unique<PluginVersion>(std::move(plugin));
+    MLOS_RETURN_IF_ERROR(CheckKey(record, KeyOf(*kept)));
     plugins_[kept->manifest.name].emplace(kept->manifest.semantic_version, std::move(kept));
   } else if (record.kind == kModelKind) {
     MLOS_ASSIGN_OR_RETURN(ModelVersion model, DecodeModel(record.value));
     auto kept = std::make_unique<ModelVersion>(std::move(model));
+    MLOS_RETURN_IF_ERROR(CheckKey(record, KeyOf(*kept)));
     if (kept->desired == Desired::kUnloaded) kept->state = State::kUnloaded;
     Insert(std::move(kept));
   } else if (record.kind == kGroupKind) {

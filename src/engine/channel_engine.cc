@@ -24,6 +24,18 @@ constexpr size_t kMostNamed = 20;
 
 constexpr std::string_view kLate = "the deadline passed before the model answered";
 
+// Of a model that takes no requests; docs/changes.md has the same words.
+std::string_view WhyNot(ModelState state) {
+  switch (state) {
+    case ModelState::kDraining:
+      return "is being unloaded";
+    case ModelState::kFailed:
+      return "has failed";
+    default:
+      return "is unloaded";
+  }
+}
+
 }  // namespace
 
 ChannelEngine::ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
@@ -122,8 +134,8 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
   if (!loadable) {
     const bool gone = route->state == ModelState::kUnloaded || route->state == ModelState::kFailed;
     call.status =
-        Unavailable(fmt::format("model \"{}\" version {} is {}{}{}{}", route->name, route->version,
-                                ModelStateName(route->state), route->reason.empty() ? "" : ": ",
+        Unavailable(fmt::format("model \"{}\" version {} {}{}{}{}", route->name, route->version,
+                                WhyNot(route->state), route->reason.empty() ? "" : ": ",
                                 route->reason, gone ? "; load it to have it serve again" : ""));
     return true;
   }

@@ -26,15 +26,24 @@ Manager::Handover* Manager::HandoverOf(std::string_view plugin) {
   return it == handovers_.end() ? nullptr : &it->second;
 }
 
+Status Manager::HandingOver(std::string_view plugin) {
+  return FailedPrecondition(
+      fmt::format("plugin {} is handing its models over: try again when that is done", plugin));
+}
+
+// True for the versions that the plugin's models go from and to.
+bool Manager::IsInHandover(const PluginVersion& plugin) {
+  const Handover* handover = HandoverOf(plugin.manifest.name);
+  return handover != nullptr &&
+         (plugin.manifest.version == handover->from || plugin.manifest.version == handover->to);
+}
+
 void Manager::SwapPlugin(std::string_view name, std::string_view version, Done done) {
   const auto found = catalog_.FindPlugin(name, version);
   if (!found.ok()) return done(found.status());
   PluginVersion& to = **found;
   PluginVersion* from = catalog_.ActivePlugin(name);
-  if (HandoverOf(name) != nullptr) {
-    return done(FailedPrecondition(
-        fmt::format("plugin {} is handing its models over: try again when that is done", name)));
-  }
+  if (HandoverOf(name) != nullptr) return done(HandingOver(name));
   if (from == &to) return done(OkStatus());
   const catalog::Answer answer = PluginAnswer(Change::kSwapTo, to.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(to)));
@@ -148,7 +157,11 @@ void Manager::Switch(const std::string& plugin) {
   catalog_.ChooseActive(plugin);
   MoveRoutes(handover);
   Log(LogLevel::kInfo, "plugin {}: {} serves instead of {}", plugin, handover.to, handover.from);
-  for (const auto& change : std::exchange(handover.deferred, {})) change();
+  const auto deferred = std::exchange(handover.deferred, {});
+  was_unwanted_.erase(*to);
+  Finish(*to, OkStatus());
+  for (const auto& change : deferred) change();
+  ReconcileModels(plugin);
   Handover* after = HandoverOf(plugin);
   if (after != nullptr && after->draining == 0) EndHandover(plugin);
 }
@@ -162,14 +175,28 @@ void Manager::MoveRoutes(Handover& handover) {
     const Place old{handover.old_host, model->handle};
     if (model->state == State::kReady && model->host == handover.old_host) {
       ++handover.draining;
-      WhenUnused(old, [this, plugin = handover.plugin] {
-        Handover* draining = HandoverOf(plugin);
-        if (draining != nullptr && --draining->draining == 0) EndHandover(plugin);
+      WhenUnused(old, [this, plugin = handover.plugin, number = handover.old_host] {
+        LeaveOldHost(plugin, number);
       });
     }
     model->plugin_version = handover.to;
     Settle(*model, {handover.new_host, moved.handle}, moved.info);
   }
+  // Models that are being unloaded stay, until their last request is answered.
+  for (const auto& [name, versions] : catalog_.models()) {
+    for (const auto& [version, model] : versions) {
+      if (model->host == handover.old_host && model->state == State::kDraining) {
+        ++handover.draining;
+      }
+    }
+  }
+}
+
+// Nothing holds a place in the plugin's old host any more that did.
+void Manager::LeaveOldHost(const std::string& plugin, uint64_t number) {
+  Handover* handover = HandoverOf(plugin);
+  if (handover == nullptr || handover->old_host != number || handover->draining == 0) return;
+  if (--handover->draining == 0) EndHandover(plugin);
 }
 
 void Manager::EndHandover(const std::string& plugin) {
@@ -184,6 +211,7 @@ void Manager::EndHandover(const std::string& plugin) {
       (*from)->state = State::kUnloaded;
       (*from)->host = 0;
       Log(LogLevel::kInfo, "{} is unloaded", Label(**from));
+      Finish(*from, OkStatus());
     }
     handover.done(OkStatus());
     RenewIfBloated(plugin);  // a model may have gone meanwhile
@@ -211,6 +239,7 @@ void Manager::FailHandover(const std::string& plugin, const Status& status) {
       host->second.host->UnloadModel(moved.handle, [](const Status&) {});
     }
   }
+  if (to.ok() && handover.started_new && !handover.same_version()) LoadFailed(**to, status);
   for (const auto& change : handover.deferred) change();
   // The state store's own words stay; a version that did not load is that.
   const bool full = status.code() == StatusCode::kResourceExhausted;

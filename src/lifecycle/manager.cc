@@ -24,6 +24,10 @@ void Manager::Finish(const void* record, const Status& status) {
 uint64_t Manager::LaunchHost(const PluginVersion& plugin,
                              std::function<void(uint64_t, Status)> started) {
   const uint64_t number = next_host_++;
+  if (stopping_) {
+    control_.Post([started, number] { started(number, Unavailable("the daemon is stopping")); });
+    return number;
+  }
   std::vector<std::shared_ptr<backend::ChannelPort>> ports;
   for (engine::ChannelEngine* engine : engines_) {
     StatusOr<std::shared_ptr<engine::HostLane>> lane = engine->OpenLane(number);

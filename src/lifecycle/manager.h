@@ -119,7 +119,7 @@ class Manager {
       std::shared_ptr<const ModelInfo> info;
     };
     std::map<uint64_t, Moved> moved;  // by the model's registration
-    size_t draining = 0;              // places in the old host that requests hold
+    size_t draining = 0;              // places in the old host that are still held
     bool switched = false;
     Done done;
     std::vector<std::function<void()>> deferred;  // changes that wait for the switch
@@ -143,7 +143,9 @@ class Manager {
   void PluginStarted(const std::string& name, const std::string& version, uint64_t number,
                      const Status& status);
   void PluginFailed(catalog::PluginVersion& plugin, const Status& status);
+  void LoadFailed(catalog::PluginVersion& plugin, const Status& status);
   void ReconcileModels(std::string_view plugin);
+  catalog::PluginVersion* AwaitedVersion(std::string_view plugin) const;
 
   // ---- models: models.cc
   void Load(catalog::ModelVersion& model, Done done);
@@ -167,6 +169,9 @@ class Manager {
   void MoveRoutes(Handover& handover);
   void EndHandover(const std::string& plugin);
   void FailHandover(const std::string& plugin, const Status& status);
+  void LeaveOldHost(const std::string& plugin, uint64_t number);
+  static Status HandingOver(std::string_view plugin);
+  bool IsInHandover(const catalog::PluginVersion& plugin);
   Handover* HandoverOf(std::string_view plugin);
 
   // ---- the snapshot: snapshot.cc

@@ -43,15 +43,21 @@ std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
   return out;
 }
 
-StatusOr<std::vector<FileIdentity>> HashUnchanged(const catalog::Artefact& artefact) {
+// What the files are that were registered, with their checksums.
+StatusOr<std::vector<FileIdentity>> HashArtefact(const catalog::Artefact& artefact) {
   std::vector<size_t> changed;
-  MLOS_ASSIGN_OR_RETURN(const std::vector<OwnedFd> fds, catalog::OpenArtefact(artefact, &changed));
-  if (!changed.empty()) return Changed(artefact.files[changed.front()]);
-  std::vector<FileIdentity> now = Identify(fds);
+  MLOS_ASSIGN_OR_RETURN(const auto fds, catalog::OpenArtefact(artefact, &changed));
+  std::vector<FileIdentity> out = Identify(fds);
   for (size_t i = 0; i < fds.size(); ++i) {
-    MLOS_ASSIGN_OR_RETURN(now[i].sha256, catalog::Sha256Of(fds[i].get()));
+    MLOS_ASSIGN_OR_RETURN(out[i].sha256, catalog::Sha256Of(fds[i].get()));
   }
-  return now;
+  const std::vector<FileIdentity> after = Identify(fds);
+  for (size_t i = 0; i < fds.size(); ++i) {
+    // Written to meanwhile: who knows what was read.
+    if (!out[i].SameStat(after[i])) changed.push_back(i);
+  }
+  if (!changed.empty()) return Changed(artefact.files[changed.front()]);
+  return out;
 }
 
 }  // namespace
@@ -64,11 +70,12 @@ void Manager::HashLater(const ModelVersion& model) {
   if (all) return;
   background_.Do(Urgency::kWhenIdle,
                  [this, id = model.id, artefact = model.artefact]() -> Background::Result {
-                   const StatusOr<std::vector<FileIdentity>> now = HashUnchanged(artefact);
-                   return [this, id, now] {
+                   const auto sums = HashArtefact(artefact);
+                   if (!sums.ok()) return [] {};  // a load will say so
+                   return [this, id, sums] {
                      ModelVersion* record = catalog_.FindModel(id);
-                     if (!now.ok() || record == nullptr) return;  // a load will say so
-                     const Status kept = catalog_.SetChecksums(*record, *now);
+                     if (record == nullptr) return;
+                     const Status kept = catalog_.SetChecksums(*record, *sums);
                      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
                    };
                  });
@@ -140,24 +147,20 @@ void Manager::Load(ModelVersion& model, Done done) {
 // True: the version of the model's plugin that is to have it is on its way; the
 // load goes on when it is there, or is known not to come.
 bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
-  const auto it = catalog_.plugins().find(model.plugin);
-  if (it == catalog_.plugins().end()) return false;
-  const bool any = catalog_.ActivePlugin(model.plugin) == nullptr;
-  for (const auto& [version, plugin] : it->second) {
-    if (plugin->state != State::kLoading || !(plugin->preferred || any)) continue;
-    waiters_[plugin.get()].push_back([this, id = model.id, done](const Status& status) {
-      ModelVersion* waiting = catalog_.FindModel(id);
-      if (waiting == nullptr) {
-        done(Unavailable("the model was removed"));
-      } else if (status.ok() || catalog_.ActivePlugin(waiting->plugin) != nullptr) {
-        Load(*waiting, done);
-      } else {
-        done(Unavailable(Message(status)));
-      }
-    });
-    return true;
-  }
-  return false;
+  const PluginVersion* plugin = AwaitedVersion(model.plugin);
+  if (plugin == nullptr) return false;
+  waiters_[plugin].push_back([this, id = model.id, done](const Status& status) {
+    ModelVersion* waiting = catalog_.FindModel(id);
+    if (waiting == nullptr) return done(Unavailable("the model was removed"));
+    if (waiting->desired == Desired::kUnloaded) {
+      return done(FailedPrecondition(Label(*waiting) + " was unloaded while it waited to load"));
+    }
+    const bool other = AwaitedVersion(waiting->plugin) != nullptr ||
+                       catalog_.ActivePlugin(waiting->plugin) != nullptr;
+    if (status.ok() || other) return Load(*waiting, done);
+    done(Unavailable(Message(status)));
+  });
+  return true;
 }
 
 void Manager::StartLoad(ModelVersion& model, uint64_t number) {
@@ -186,13 +189,14 @@ void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
     return;
   }
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(fds));
+  // As they are before they are read: what is written later has another time.
+  const std::vector<FileIdentity> found = Identify(*kept);
   background_.Checksum(Some(*kept, changed), Urgency::kNow,
-                       [this, id = model.id, kept, changed](const Background::Sums& sums) {
+                       [this, id = model.id, kept, changed, found](const Background::Sums& sums) {
                          ModelVersion* record = catalog_.FindModel(id);
                          if (record == nullptr || record->state != State::kLoading) return;
                          if (!sums.ok()) return OnModelLoaded(id, sums.status());
                          std::vector<FileIdentity> now = record->artefact.identities;
-                         const std::vector<FileIdentity> found = Identify(*kept);
                          for (size_t i = 0; i < changed.size(); ++i) {
                            const size_t file = changed[i];
                            if ((*sums)[i] != now[file].sha256) {
@@ -256,8 +260,10 @@ void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done
   }
   const catalog::Answer answer = ModelAnswer(Change::kInfer, model.state);
   if (answer.verdict == Verdict::kRefuse || model.desired == Desired::kUnloaded) {
-    return done(Unavailable(fmt::format("{} is {}{}{}", Label(model), StateName(model.state),
-                                        model.reason.empty() ? "" : ": ", model.reason)));
+    const bool refuse = answer.verdict == Verdict::kRefuse;
+    return done(
+        Unavailable(fmt::format("{} {}{}{}", Label(model), refuse ? answer.text : "is unloaded",
+                                model.reason.empty() ? "" : ": ", model.reason)));
   }
   Load(model, std::move(done));
 }
@@ -276,6 +282,7 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   const catalog::Answer answer = ModelAnswer(Change::kUnload, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   if (Status kept = catalog_.SetDesired(model, Desired::kUnloaded); !kept.ok()) return done(kept);
+  was_desired_.erase(model.id);  // a load that still waits does not go back behind this
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&model].push_back(std::move(done));
@@ -313,6 +320,7 @@ void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
   const std::string reason = model->reason;
   Unsettle(*model, State::kUnloaded, reason);
   Finish(model, OkStatus());
+  LeaveOldHost(plugin, number);
   RenewIfBloated(plugin);
 }
 
@@ -321,8 +329,9 @@ void Manager::ApplyPolicy(std::string_view name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   for (const auto& [version, model] : it->second) {
-    const Status admitted = catalog_.CheckPolicy(*model);
-    if (admitted.ok() || model->state != State::kReady) continue;
+    if (model->state != State::kReady) continue;
+    const Status admitted = catalog_.CheckPolicy(*model, catalog::Competing::kReady);
+    if (admitted.ok()) continue;
     const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
     if (!kept.ok()) {
       Log(LogLevel::kWarning, "{}", Message(kept));

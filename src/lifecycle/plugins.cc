@@ -57,23 +57,24 @@ void Manager::Reconcile() {
 
 void Manager::HashLater(const PluginVersion& plugin) {
   if (!plugin.library.sha256.empty()) return;
-  background_.Do(
-      Urgency::kWhenIdle,
-      [this, path = LibraryPath(plugin), known = plugin.library, name = plugin.manifest.name,
-       version = plugin.manifest.version]() -> Background::Result {
-        FileIdentity now;
-        const StatusOr<OwnedFd> library = OpenLibrary(path, &now);
-        if (!library.ok() || !now.SameStat(known)) return [] {};  // a load will say so
-        const StatusOr<std::string> sum = catalog::Sha256Of(library->get());
-        if (!sum.ok()) return [] {};
-        now.sha256 = *sum;
-        return [this, name, version, now] {
-          const auto found = catalog_.FindPlugin(name, version);
-          if (!found.ok() || !(*found)->library.SameStat(now)) return;
-          const Status kept = catalog_.SetChecksum(**found, now);
-          if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-        };
-      });
+  background_.Do(Urgency::kWhenIdle, [this, copy = plugin]() -> Background::Result {
+    FileIdentity now;
+    const StatusOr<OwnedFd> library = OpenLibrary(LibraryPath(copy), &now);
+    if (!library.ok() || !now.SameStat(copy.library)) return [] {};  // a load will say so
+    const StatusOr<std::string> sum = catalog::Sha256Of(library->get());
+    struct stat after;
+    if (!sum.ok() || fstat(library->get(), &after) != 0 ||
+        !catalog::IdentityOf(after).SameStat(now)) {
+      return [] {};  // written to meanwhile: who knows what was read
+    }
+    now.sha256 = *sum;
+    return [this, now, name = copy.manifest.name, version = copy.manifest.version] {
+      const auto found = catalog_.FindPlugin(name, version);
+      if (!found.ok() || !(*found)->library.SameStat(now)) return;
+      const Status kept = catalog_.SetChecksum(**found, now);
+      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+    };
+  });
 }
 
 void Manager::InstallPlugin(const std::string& path, std::function<void(Installed)> done) {
@@ -116,13 +117,14 @@ void Manager::LoadPlugin(std::string_view name, std::string_view version, Done d
   PluginVersion& plugin = **found;
   const catalog::Answer answer = PluginAnswer(Change::kLoad, plugin.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(plugin)));
+  // Its host died while its models go to another version, or come from one.
+  if (answer.verdict == Verdict::kDo && IsInHandover(plugin)) return done(HandingOver(name));
   const bool was_wanted = plugin.wanted;
   if (Status kept = catalog_.SetWanted(plugin, true); !kept.ok()) return done(kept);
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
   waiters_[&plugin].push_back(std::move(done));
-  if (answer.verdict == Verdict::kJoin) return;
   if (!was_wanted) was_unwanted_.insert(&plugin);
-  StartPlugin(plugin);
+  if (answer.verdict == Verdict::kDo) StartPlugin(plugin);
 }
 
 void Manager::StartPlugin(PluginVersion& plugin) {
@@ -148,8 +150,8 @@ void Manager::PluginStarted(const std::string& name, const std::string& version,
   const auto found = catalog_.FindPlugin(name, version);
   if (!found.ok()) return;
   PluginVersion& plugin = **found;
-  const bool revert = was_unwanted_.erase(&plugin) != 0;
   if (status.ok()) {
+    was_unwanted_.erase(&plugin);
     plugin.state = State::kReady;
     catalog_.ChooseActive(name);
     Log(LogLevel::kInfo, "{} is ready", Label(plugin));
@@ -158,11 +160,17 @@ void Manager::PluginStarted(const std::string& name, const std::string& version,
     ReconcileModels(name);
     return;
   }
-  if (revert) {
+  PluginFailed(plugin, status);
+  LoadFailed(plugin, status);
+}
+
+// A load that failed was no change of what is wanted.
+void Manager::LoadFailed(PluginVersion& plugin, const Status& status) {
+  if (was_unwanted_.erase(&plugin) != 0) {
     const Status kept = catalog_.SetWanted(plugin, false);
     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+    Publish();
   }
-  PluginFailed(plugin, status);
   Finish(&plugin, Unavailable(Message(status)));
 }
 
@@ -172,17 +180,33 @@ void Manager::PluginFailed(PluginVersion& plugin, const Status& status) {
   plugin.host = 0;
   Log(LogLevel::kError, "{} failed: {}", Label(plugin), plugin.reason);
   catalog_.ChooseActive(plugin.manifest.name);
+  Publish();
+  if (catalog_.ActivePlugin(plugin.manifest.name) != nullptr ||
+      AwaitedVersion(plugin.manifest.name) != nullptr) {
+    return;
+  }
   // Models that wait for it will not come, for now.
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->plugin != plugin.manifest.name || model->state != State::kRegistered ||
-          model->desired != Desired::kLoaded || catalog_.ActivePlugin(model->plugin) != nullptr) {
+          model->desired != Desired::kLoaded) {
         continue;
       }
       Unsettle(*model, State::kFailed, plugin.reason);
     }
   }
-  Publish();
+}
+
+// The version that is being loaded and is to have the plugin's models: the
+// preferred one, or any while none is active.  nullptr: none.
+PluginVersion* Manager::AwaitedVersion(std::string_view plugin) const {
+  const auto it = catalog_.plugins().find(plugin);
+  if (it == catalog_.plugins().end()) return nullptr;
+  const bool any = catalog_.ActivePlugin(plugin) == nullptr;
+  for (const auto& [number, version] : it->second) {
+    if (version->state == State::kLoading && (version->preferred || any)) return version.get();
+  }
+  return nullptr;
 }
 
 // Models that should be loaded and are not get their chance, now that a
@@ -203,14 +227,11 @@ void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done
   PluginVersion& plugin = **found;
   const catalog::Answer answer = PluginAnswer(Change::kUnload, plugin.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(plugin)));
-  if (HandoverOf(name) != nullptr) {
-    return done(FailedPrecondition(Label(plugin) +
-                                   " is handing its models over: try again when that is done"));
-  }
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&plugin].push_back(std::move(done));
     return;
   }
+  if (IsInHandover(plugin)) return done(HandingOver(name));
   const size_t models = plugin.state == State::kReady ? catalog_.ModelsOn(plugin) : 0;
   if (models > 0) {
     return done(

@@ -98,6 +98,7 @@ class TestCore {
   }
 
   EventLoop& front() { return front_; }
+  EventLoop& control() { return control_; }
   engine::ChannelEngine& engine() { return *engine_; }
   lifecycle::Manager& manager() { return manager_; }
   catalog::Catalog& catalog() { return catalog_; }

@@ -150,7 +150,7 @@ TEST_P(GoodTest, Passes) {
 
 INSTANTIATE_TEST_SUITE_P(Plugins, GoodTest,
                          ::testing::Values("echo", "slow", "big_output", "chatty", "complete",
-                                           "reallocates"),
+                                           "held", "reallocates"),
                          [](const auto& each) { return std::string(each.param); });
 
 // Nothing is skipped for a plugin that offers everything, so every check ran.
