@@ -11,8 +11,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -104,10 +106,13 @@ class Catalog {
  private:
   StatusOr<std::string> PluginFor(const Artefact& artefact, const std::string& path) const;
   std::vector<std::string> Formats(const std::string& plugin) const;
+  Status Commit(std::span<const state::Change> changes);
   Status Put(std::string_view kind, std::string key, std::string value);
   // Changes the durable part of a record, in the store first.
   Status Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit);
   Status Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit);
+  using PluginEdit = std::pair<PluginVersion*, std::function<void(PluginVersion&)>>;
+  Status StoreAll(const std::vector<PluginEdit>& edits);
   void Insert(std::unique_ptr<ModelVersion> record);
   Status StoreGroup(std::string_view name, ModelGroup group);
   Status Restore(const state::Record& record);

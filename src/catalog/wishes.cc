@@ -26,9 +26,15 @@ std::vector<uint64_t> Competing(const Catalog::ModelVersions& versions) {
 
 }  // namespace
 
+// To whoever asked for a change, a full disk is no limit of theirs.
+Status Catalog::Commit(std::span<const state::Change> changes) {
+  const Status kept = store_.Commit(changes);
+  return kept.code() == StatusCode::kResourceExhausted ? Unavailable(Message(kept)) : kept;
+}
+
 Status Catalog::Put(std::string_view kind, std::string key, std::string value) {
   const state::Change change{std::string(kind), std::move(key), std::move(value)};
-  return store_.Commit({&change, 1});
+  return Commit({&change, 1});
 }
 
 namespace {
@@ -59,16 +65,42 @@ Status Catalog::Store(ModelVersion& model, const std::function<void(ModelVersion
   });
 }
 
-Status Catalog::SetWanted(PluginVersion& plugin, bool wanted) {
-  // The first that is wanted is the one that models are to be loaded into.
-  bool preferred = wanted;
-  for (const auto& [number, other] : plugins_.find(plugin.manifest.name)->second) {
-    if (other.get() != &plugin && other->preferred && other->wanted) preferred = false;
+// All of them or none.
+Status Catalog::StoreAll(const std::vector<PluginEdit>& edits) {
+  std::vector<state::Change> changes;
+  for (const auto& [record, edit] : edits) {
+    PluginVersion changed = *record;
+    edit(changed);
+    std::string text = Encode(changed);
+    if (text == Encode(*record)) continue;
+    changes.push_back({std::string(kPluginKind), KeyOf(changed), std::move(text)});
   }
-  return Store(plugin, [&](PluginVersion& p) {
+  if (!changes.empty()) MLOS_RETURN_IF_ERROR(Commit(changes));
+  for (const auto& [record, edit] : edits) edit(*record);
+  return OkStatus();
+}
+
+// One of those that are wanted is preferred, as long as there are any: the first
+// to be wanted, and when that goes the one that takes its place as the active one.
+Status Catalog::SetWanted(PluginVersion& plugin, bool wanted) {
+  bool taken = false;
+  PluginVersion* heir = nullptr;
+  for (const auto& [number, other] : plugins_.find(plugin.manifest.name)->second) {
+    if (other.get() == &plugin || !other->wanted) continue;
+    taken = taken || other->preferred;
+    if (heir == nullptr || heir->state != State::kReady || other->state == State::kReady) {
+      heir = other.get();
+    }
+  }
+  std::vector<PluginEdit> edits;
+  edits.emplace_back(&plugin, [wanted, taken](PluginVersion& p) {
     p.wanted = wanted;
-    p.preferred = preferred;
+    p.preferred = wanted && !taken;
   });
+  if (!wanted && !taken && heir != nullptr) {
+    edits.emplace_back(heir, [](PluginVersion& p) { p.preferred = true; });
+  }
+  return StoreAll(edits);
 }
 
 Status Catalog::SetDesired(ModelVersion& model, Desired desired) {
@@ -85,7 +117,7 @@ Status Catalog::SetSwapped(PluginVersion& from, PluginVersion& to) {
     p.previous = false;
   };
   const auto edit_other = [](PluginVersion& p) { p.preferred = p.previous = false; };
-  std::vector<std::pair<PluginVersion*, std::function<void(PluginVersion&)>>> edits;
+  std::vector<PluginEdit> edits;
   for (const auto& [number, record] : plugins_.find(to.manifest.name)->second) {
     if (record.get() == &from) {
       edits.emplace_back(record.get(), edit_from);
@@ -95,15 +127,7 @@ Status Catalog::SetSwapped(PluginVersion& from, PluginVersion& to) {
       edits.emplace_back(record.get(), edit_other);
     }
   }
-  std::vector<state::Change> changes;
-  for (const auto& [record, edit] : edits) {
-    PluginVersion changed = *record;
-    edit(changed);
-    changes.push_back({std::string(kPluginKind), KeyOf(changed), Encode(changed)});
-  }
-  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
-  for (const auto& [record, edit] : edits) edit(*record);
-  return OkStatus();
+  return StoreAll(edits);
 }
 
 const ModelGroup& Catalog::Group(std::string_view name) const {

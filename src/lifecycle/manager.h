@@ -142,10 +142,11 @@ class Manager {
                      const Status& status);
   void PluginFailed(catalog::PluginVersion& plugin, const Status& status);
   void ReconcileModels(std::string_view plugin);
+  void FinishPolicies();
 
   // ---- models: models.cc
   void Load(catalog::ModelVersion& model, Done done);
-  void RevertDesired(uint64_t id);
+  Status KeepLoaded(uint64_t id);
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
@@ -167,6 +168,7 @@ class Manager {
   Handover* HandoverOf(std::string_view plugin);
 
   // ---- the snapshot: snapshot.cc
+  void Refresh(std::string_view model);
   void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info);
   void Unsettle(catalog::ModelVersion& model, catalog::State state, std::string reason);
   engine::RoutePin MakeRoute(const catalog::ModelVersion& model) const;
@@ -182,7 +184,6 @@ class Manager {
   Waiters waiters_;  // by record: who waits for its load or unload to end
   // What a load that fails goes back to.
   std::set<const catalog::PluginVersion*> was_unwanted_;
-  std::map<uint64_t, catalog::Desired> was_desired_;
   std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;

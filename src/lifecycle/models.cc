@@ -45,23 +45,31 @@ std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
 
 }  // namespace
 
+// Files are opened when it is their turn: a thousand registrations hold no
+// thousand descriptors.
 void Manager::HashLater(const ModelVersion& model) {
   const auto& known = model.artefact.identities;
   const bool all = std::none_of(known.begin(), known.end(),
                                 [](const FileIdentity& f) { return f.sha256.empty(); });
   if (all) return;
-  std::vector<size_t> changed;
-  StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
-  if (!fds.ok() || !changed.empty()) return;  // a load will say so
-  std::vector<FileIdentity> now = Identify(*fds);
-  background_.Checksum(
-      *std::move(fds), Urgency::kWhenIdle,
-      [this, id = model.id, now = std::move(now)](const Background::Sums& sums) mutable {
-        ModelVersion* record = catalog_.FindModel(id);
-        if (!sums.ok() || record == nullptr) return;
-        for (size_t i = 0; i < now.size(); ++i) now[i].sha256 = (*sums)[i];
-        const Status kept = catalog_.SetChecksums(*record, now);
-        if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+  background_.Do(
+      Urgency::kWhenIdle,
+      [this, id = model.id, artefact = model.artefact]() -> Background::Result {
+        std::vector<size_t> changed;
+        const StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(artefact, &changed);
+        if (!fds.ok() || !changed.empty()) return [] {};  // a load will say so
+        std::vector<FileIdentity> now = Identify(*fds);
+        for (size_t i = 0; i < now.size(); ++i) {
+          StatusOr<std::string> sum = catalog::Sha256Of((*fds)[i].get());
+          if (!sum.ok()) return [] {};
+          now[i].sha256 = *std::move(sum);
+        }
+        return [this, id, now = std::move(now)] {
+          ModelVersion* record = catalog_.FindModel(id);
+          if (record == nullptr) return;
+          const Status kept = catalog_.SetChecksums(*record, now);
+          if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+        };
       });
 }
 
@@ -86,24 +94,21 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   }
   const catalog::Answer answer = ModelAnswer(Change::kLoad, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
-  const Desired before = model.desired;
-  if (Status kept = catalog_.SetDesired(model, Desired::kLoaded); !kept.ok()) return done(kept);
-  was_desired_.emplace(model.id, before);  // that of the first who asks
+  // Kept when it is true: a load that fails, or that the daemon does not live to
+  // see the end of, is no change of what is wanted.
   Load(model, [this, id = model.id, done](const Status& status) {
-    if (!status.ok()) RevertDesired(id);
-    was_desired_.erase(id);
-    done(status);
+    done(status.ok() ? KeepLoaded(id) : status);
   });
 }
 
-// A load that failed was no change of what is wanted.
-void Manager::RevertDesired(uint64_t id) {
+Status Manager::KeepLoaded(uint64_t id) {
   ModelVersion* model = catalog_.FindModel(id);
-  const auto before = was_desired_.find(id);
-  if (model == nullptr || before == was_desired_.end()) return;
-  const Status kept = catalog_.SetDesired(*model, before->second);
-  if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-  Publish(model->name);
+  if (model == nullptr) return Unavailable("the model was removed");
+  const Status kept = catalog_.SetDesired(*model, Desired::kLoaded);
+  if (!kept.ok() && model->desired == Desired::kUnloaded && model->state == State::kReady) {
+    DrainModel(*model, std::string(Message(kept)));
+  }
+  return kept;
 }
 
 void Manager::Load(ModelVersion& model, Done done) {

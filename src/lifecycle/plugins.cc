@@ -49,11 +49,32 @@ void Manager::Reconcile() {
       if (plugin->wanted && plugin->state == State::kRegistered) StartPlugin(*plugin);
     }
   }
+  FinishPolicies();
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) HashLater(*model);
-    Publish(name);
+    Refresh(name);
   }
   Publish();
+}
+
+// A version that the policy left out was to be unloaded when the daemon was
+// ended.
+void Manager::FinishPolicies() {
+  for (const auto& [name, versions] : catalog_.models()) {
+    std::vector<std::pair<catalog::ModelVersion*, Status>> left_out;
+    for (const auto& [version, model] : versions) {
+      if (model->desired != Desired::kLoaded) continue;
+      if (Status admitted = catalog_.CheckPolicy(*model); !admitted.ok()) {
+        left_out.emplace_back(model.get(), std::move(admitted));
+      }
+    }
+    for (const auto& [model, why] : left_out) {
+      const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
+      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+      model->state = State::kUnloaded;
+      model->reason = std::string(Message(why));
+    }
+  }
 }
 
 void Manager::HashLater(const PluginVersion& plugin) {
