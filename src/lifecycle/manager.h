@@ -147,7 +147,9 @@ class Manager {
   // ---- models: models.cc
   void Load(catalog::ModelVersion& model, Done done);
   Status KeepLoaded(uint64_t id);
-  bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
+  catalog::PluginVersion* ComingPlugin(std::string_view name);
+  void LoadAfter(const catalog::PluginVersion& plugin, const catalog::ModelVersion& model,
+                 Done done);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
                   const std::vector<size_t>& changed);

@@ -120,10 +120,12 @@ void Manager::Load(ModelVersion& model, Done done) {
     return;
   }
   if (Status admitted = catalog_.CheckPolicy(model); !admitted.ok()) return done(admitted);
+  if (PluginVersion* coming = ComingPlugin(model.plugin); coming != nullptr) {
+    return LoadAfter(*coming, model, std::move(done));
+  }
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(plugin->host) : hosts_.end();
   if (host == hosts_.end()) {
-    if (WaitForPlugin(model, done)) return;
     return done(FailedPrecondition(
         fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
                     Label(model), model.plugin)));
@@ -133,23 +135,31 @@ void Manager::Load(ModelVersion& model, Done done) {
   StartLoad(model, host->first);
 }
 
-// True: a version of the model's plugin is on its way; the load goes on then.
-bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
-  const auto it = catalog_.plugins().find(model.plugin);
-  if (it == catalog_.plugins().end()) return false;
+// The version on its way that models should wait for: the preferred one, or any
+// while none is loaded.  After a start versions come in any order.
+PluginVersion* Manager::ComingPlugin(std::string_view name) {
+  const auto it = catalog_.plugins().find(name);
+  if (it == catalog_.plugins().end()) return nullptr;
+  PluginVersion* coming = nullptr;
   for (const auto& [version, plugin] : it->second) {
     if (plugin->state != State::kLoading) continue;
-    waiters_[plugin.get()].push_back([this, id = model.id, done](const Status& status) {
-      ModelVersion* waiting = catalog_.FindModel(id);
-      if (!status.ok() || waiting == nullptr) {
-        done(status.ok() ? Unavailable("the model was removed") : Unavailable(Message(status)));
-      } else {
-        Load(*waiting, done);
-      }
-    });
-    return true;
+    if (plugin->wanted && plugin->preferred) return plugin.get();
+    if (coming == nullptr) coming = plugin.get();
   }
-  return false;
+  return catalog_.ActivePlugin(name) == nullptr ? coming : nullptr;
+}
+
+// Where that one fails, another may be there.
+void Manager::LoadAfter(const PluginVersion& plugin, const ModelVersion& model, Done done) {
+  waiters_[&plugin].push_back(
+      [this, id = model.id, done = std::move(done)](const Status& status) {
+        ModelVersion* waiting = catalog_.FindModel(id);
+        if (waiting == nullptr) return done(Unavailable("the model was removed"));
+        if (!status.ok() && catalog_.ActivePlugin(waiting->plugin) == nullptr) {
+          return done(Unavailable(Message(status)));
+        }
+        Load(*waiting, done);
+      });
 }
 
 void Manager::StartLoad(ModelVersion& model, uint64_t number) {

@@ -53,15 +53,17 @@ void Spin(std::chrono::nanoseconds time) {
   }
 }
 
-// Sees the first byte that goes to the state's log after it was made.
-class LogWatch {
+// Sees the first byte that goes to the state's log, or to a package, after it
+// was made.
+class DiskWatch {
  public:
-  explicit LogWatch(const std::string& data_dir) : fd_(inotify_init1(IN_CLOEXEC)) {
-    inotify_add_watch(fd_, (data_dir + "/state.db-wal").c_str(), IN_MODIFY);
+  explicit DiskWatch(const std::string& data_dir) : fd_(inotify_init1(IN_CLOEXEC)) {
+    inotify_add_watch(fd_, data_dir.c_str(), IN_MODIFY);
+    inotify_add_watch(fd_, (data_dir + "/packages").c_str(), IN_CREATE | IN_MOVED_TO);
   }
-  ~LogWatch() { close(fd_); }
-  LogWatch(const LogWatch&) = delete;
-  LogWatch& operator=(const LogWatch&) = delete;
+  ~DiskWatch() { close(fd_); }
+  DiskWatch(const DiskWatch&) = delete;
+  DiskWatch& operator=(const DiskWatch&) = delete;
   void Wait(int limit_ms) const {
     pollfd event{fd_, POLLIN, 0};
     poll(&event, 1, limit_ms);
@@ -102,7 +104,7 @@ class KillTest : public testing::Test {
   void ChangeAndKill();
   void KillWhileItStarts();
   void Kill();
-  void Wait(Change::Kind kind);
+  void Wait(Change::Kind kind, const DiskWatch& disk);
   void Judge(const Change& change, const Reply& reply, const World& before);
 
   // Reads what the two that were under way came to.
@@ -202,13 +204,12 @@ void KillTest::ChangeInPeace(uint64_t count) {
 }
 
 // Until some moment of a change of this kind.
-void KillTest::Wait(Change::Kind kind) {
+void KillTest::Wait(Change::Kind kind, const DiskWatch& disk) {
   const auto typical = typical_us_.find(kind);
   const double us = typical == typical_us_.end() ? 2000 : typical->second;
-  if (Below(3) == 0) {
-    const LogWatch watch(daemon_.data_dir());
-    watch.Wait(static_cast<int>(us / 500) + 1);
-    Spin(std::chrono::microseconds(Below(4) == 0 ? 0 : Below(200)));
+  if (Below(2) == 0) {
+    disk.Wait(static_cast<int>(us / 500) + 1);
+    Spin(std::chrono::microseconds(Below(4) == 0 ? 0 : Below(300)));
   } else {
     Spin(std::chrono::nanoseconds(Below(static_cast<uint64_t>(us * 1300) + 1)));
   }
@@ -228,10 +229,11 @@ void KillTest::ChangeAndKill() {
     ASSERT_TRUE(s.client->Write("GET", "/v2/health/live"));  // connected before it counts
     ASSERT_EQ(200, s.client->Read().status);
   }
+  const DiskWatch disk(daemon_.data_dir());
   for (Sent& s : sent) {
     ASSERT_TRUE(s.client->Write(s.change.method(), s.change.target(), places_.Body(s.change)));
   }
-  Wait(sent.front().change.kind);
+  Wait(sent.front().change.kind, disk);
   Kill();
   for (Sent& s : sent) s.reply = s.client->Read();
   Conclude(sent);
