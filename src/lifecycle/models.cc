@@ -53,8 +53,7 @@ void Manager::HashLater(const ModelVersion& model) {
                                 [](const FileIdentity& f) { return f.sha256.empty(); });
   if (all) return;
   background_.Do(
-      Urgency::kWhenIdle,
-      [this, id = model.id, artefact = model.artefact]() -> Background::Result {
+      Urgency::kWhenIdle, [this, id = model.id, artefact = model.artefact]() -> Background::Result {
         std::vector<size_t> changed;
         const StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(artefact, &changed);
         if (!fds.ok() || !changed.empty()) return [] {};  // a load will say so
@@ -151,15 +150,14 @@ PluginVersion* Manager::ComingPlugin(std::string_view name) {
 
 // Where that one fails, another may be there.
 void Manager::LoadAfter(const PluginVersion& plugin, const ModelVersion& model, Done done) {
-  waiters_[&plugin].push_back(
-      [this, id = model.id, done = std::move(done)](const Status& status) {
-        ModelVersion* waiting = catalog_.FindModel(id);
-        if (waiting == nullptr) return done(Unavailable("the model was removed"));
-        if (!status.ok() && catalog_.ActivePlugin(waiting->plugin) == nullptr) {
-          return done(Unavailable(Message(status)));
-        }
-        Load(*waiting, done);
-      });
+  waiters_[&plugin].push_back([this, id = model.id, done = std::move(done)](const Status& status) {
+    ModelVersion* waiting = catalog_.FindModel(id);
+    if (waiting == nullptr) return done(Unavailable("the model was removed"));
+    if (!status.ok() && catalog_.ActivePlugin(waiting->plugin) == nullptr) {
+      return done(Unavailable(Message(status)));
+    }
+    Load(*waiting, done);
+  });
 }
 
 void Manager::StartLoad(ModelVersion& model, uint64_t number) {

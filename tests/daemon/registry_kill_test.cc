@@ -6,8 +6,8 @@
 //
 //   MLOS_KILLS=1000    how often; the default keeps the test short
 //   MLOS_SEED=N        repeats a run; a failure prints its own
-#include <sys/inotify.h>
 #include <poll.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -294,9 +294,10 @@ TEST_F(KillTest, WhatWasAcknowledgedIsThereAndNothingElse) {
   }
   ExpectWhole();
   daemon_.Stop();
-  std::printf("%d kills, %d changes acknowledged, %d not answered; after the kill a change was "
-              "there %d times and not %d times; longest start %.0f ms\n",
-              kills_, acknowledged_, in_flight_, done_, undone_, longest_ready_ms_);
+  std::printf(
+      "%d kills, %d changes acknowledged, %d not answered; after the kill a change was "
+      "there %d times and not %d times; longest start %.0f ms\n",
+      kills_, acknowledged_, in_flight_, done_, undone_, longest_ready_ms_);
   EXPECT_GT(acknowledged_, kills);
   EXPECT_GT(in_flight_, kills / 8) << "the kills came too late to prove anything";
 }
@@ -304,11 +305,10 @@ TEST_F(KillTest, WhatWasAcknowledgedIsThereAndNothingElse) {
 TEST_F(KillTest, KilledUnderLoadItServesAgain) {
   std::string why;
   ASSERT_TRUE(daemon_.Start(ReadyLimit(), &why)) << why;
-  for (const Change& change :
-       {Change{Change::kRegisterPlugin, "echo", "1.0.0", {}, {}},
-        Change{Change::kLoadPlugin, "echo", "1.0.0", {}, {}},
-        Change{Change::kRegisterModel, "m0", "1", {}, {}},
-        Change{Change::kLoadModel, "m0", "1", {}, {}}}) {
+  for (const Change& change : {Change{Change::kRegisterPlugin, "echo", "1.0.0", {}, {}},
+                               Change{Change::kLoadPlugin, "echo", "1.0.0", {}, {}},
+                               Change{Change::kRegisterModel, "m0", "1", {}, {}},
+                               Change{Change::kLoadModel, "m0", "1", {}, {}}}) {
     const Reply reply =
         daemon_.client().Send(change.method(), change.target(), places_.Body(change));
     ASSERT_LE(reply.status / 100, 2) << Show(reply);

@@ -62,7 +62,7 @@ class Restartable {
 // What the state file, which no daemon uses now, holds; read from a copy by an
 // SQLite of the test's own.
 struct StateCopy {
-  std::string integrity;  // "ok"
+  std::string integrity;                                    // "ok"
   std::vector<std::pair<std::string, std::string>> groups;  // key, value
 };
 StateCopy ReadState(const std::string& data_dir);
