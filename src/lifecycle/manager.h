@@ -191,6 +191,7 @@ class Manager {
   std::map<Place, Drain> drains_;
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
   bool stopping_ = false;
+  bool hold_publishing_ = false;  // whoever set it publishes when it is done
   Background background_;
 };
 

@@ -236,7 +236,7 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
            std::make_shared<const ModelInfo>(*std::move(info)));
     Log(LogLevel::kInfo, "{} is ready", Label(*model));
     Finish(model, OkStatus());
-    ApplyPolicy(name);
+    if (catalog_.Group(name).policy.kind != catalog::VersionPolicy::Kind::kAll) ApplyPolicy(name);
   } else {
     Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), Message(info.status()));
     Unsettle(*model, State::kFailed, std::string(Message(info.status())));

@@ -207,6 +207,7 @@ void Manager::PluginFailed(PluginVersion& plugin, const Status& status) {
 // Models that should be loaded and are not get their chance, now that a
 // version of their plugin is there.
 void Manager::ReconcileModels(std::string_view plugin) {
+  hold_publishing_ = true;  // one snapshot for all that begin to load
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
@@ -214,6 +215,8 @@ void Manager::ReconcileModels(std::string_view plugin) {
       Load(*model, [](const Status&) {});  // the model's reason says what failed
     }
   }
+  hold_publishing_ = false;
+  Publish();
 }
 
 void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done done) {

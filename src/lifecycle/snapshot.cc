@@ -101,6 +101,7 @@ void Manager::Refresh(std::string_view name) {
 
 // Only what has changed was made anew: a table is names and pointers.
 void Manager::Publish() {
+  if (hold_publishing_) return;
   table_.ready = Ready();
   const auto table = std::make_shared<const engine::RoutingTable>(table_);
   for (engine::ChannelEngine* engine : engines_) engine->Publish(table);
