@@ -312,7 +312,7 @@ Status Catalog::RemovePlugin(std::string_view name, std::string_view version) {
   MLOS_ASSIGN_OR_RETURN(const PluginVersion* record, FindPlugin(name, version));
   MLOS_RETURN_IF_ERROR(Refusal(PluginAnswer(Change::kRemove, record->state), Label(*record)));
   const state::Change change{std::string(kPluginKind), KeyOf(*record), std::nullopt};
-  MLOS_RETURN_IF_ERROR(store_.Commit({&change, 1}));
+  MLOS_RETURN_IF_ERROR(Commit({&change, 1}));
   const auto it = plugins_.find(name);
   it->second.erase(record->manifest.semantic_version);
   if (it->second.empty()) plugins_.erase(it);
@@ -332,7 +332,7 @@ Status Catalog::RemoveModel(std::string_view name, std::string_view version) {
     changes.push_back({std::string(kGroupKind), std::string(name), std::nullopt});
     if (!last) changes.back().value = Encode(group);
   }
-  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
+  MLOS_RETURN_IF_ERROR(Commit(changes));
   if (const auto known = groups_.find(name); known != groups_.end()) {
     known->second = std::move(group);
     if (last) groups_.erase(known);

@@ -11,8 +11,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -110,6 +112,7 @@ class Catalog {
  private:
   StatusOr<std::string> PluginFor(const Artefact& artefact, const std::string& path) const;
   std::vector<std::string> Formats(const std::string& plugin) const;
+  Status Commit(std::span<const state::Change> changes);
   Status Put(std::string_view kind, std::string key, std::string value);
   // Changes the durable part of a record, in the store first.
   Status Store(PluginVersion& plugin, const std::function<void(PluginVersion&)>& edit);

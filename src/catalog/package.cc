@@ -24,9 +24,7 @@ constexpr uint64_t kMaxPackageBytes = uint64_t{8} << 30;
 constexpr size_t kMaxPackageFiles = 10'000;
 
 Status FileError(const std::error_code& error, std::string_view what) {
-  return MakeStatus(error == std::errc::no_space_on_device ? StatusCode::kResourceExhausted
-                                                           : StatusCode::kUnavailable,
-                    fmt::format("{}: {}", what, error.message()));
+  return Unavailable(fmt::format("{}: {}", what, error.message()));
 }
 
 // Every file of the package by its name in it.  Links and special files are
@@ -57,8 +55,8 @@ StatusOr<std::map<std::string, fs::path>> ListPackage(const std::string& source)
 
 Status Sync(const fs::path& path, int flags) {
   const OwnedFd fd(open(path.c_str(), flags | O_CLOEXEC));
-  if (!fd || fsync(fd.get()) != 0) return ErrnoStatus("an installed file cannot be written");
-  return OkStatus();
+  if (fd && fsync(fd.get()) == 0) return OkStatus();
+  return FileError({errno, std::generic_category()}, "the package cannot be installed");
 }
 
 Status CopyFiles(const std::map<std::string, fs::path>& files, const fs::path& to) {
@@ -85,7 +83,7 @@ StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files,
   }
   const OwnedFd fd(open(scratch.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
   if (!fd || write(fd.get(), list.data(), list.size()) != static_cast<ssize_t>(list.size())) {
-    return ErrnoStatus("the package cannot be installed");
+    return FileError({errno, std::generic_category()}, "the package cannot be installed");
   }
   return Sha256Of(fd.get());
 }
@@ -107,7 +105,9 @@ StatusOr<std::string> InstallPackage(const std::string& source, const std::strin
   const fs::path target = fs::path(root) / sum;
   if (fs::exists(target, error)) return target.string();
   std::string scratch = (fs::path(root) / ".new-XXXXXX").string();
-  if (mkdtemp(scratch.data()) == nullptr) return ErrnoStatus("the package cannot be installed");
+  if (mkdtemp(scratch.data()) == nullptr) {
+    return FileError({errno, std::generic_category()}, "the package cannot be installed");
+  }
   Status status = CopyFiles(files, scratch);
   if (status.ok()) {
     fs::rename(scratch, target, error);

@@ -28,9 +28,15 @@ std::vector<uint64_t> Present(const Catalog::ModelVersions& versions, Competing 
 
 }  // namespace
 
+// To whoever asked for a change, a full disk is no limit of theirs.
+Status Catalog::Commit(std::span<const state::Change> changes) {
+  const Status kept = store_.Commit(changes);
+  return kept.code() == StatusCode::kResourceExhausted ? Unavailable(Message(kept)) : kept;
+}
+
 Status Catalog::Put(std::string_view kind, std::string key, std::string value) {
   const state::Change change{std::string(kind), std::move(key), std::move(value)};
-  return store_.Commit({&change, 1});
+  return Commit({&change, 1});
 }
 
 // Changes copies, keeps those, then changes the records.
@@ -44,7 +50,7 @@ Status Catalog::Store(const std::vector<Edit>& edits) {
     changes.push_back({std::string(kPluginKind), KeyOf(changed), std::move(text)});
   }
   if (changes.empty()) return OkStatus();
-  MLOS_RETURN_IF_ERROR(store_.Commit(changes));
+  MLOS_RETURN_IF_ERROR(Commit(changes));
   for (const auto& [record, edit] : edits) edit(*record);
   return OkStatus();
 }

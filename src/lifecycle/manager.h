@@ -146,10 +146,11 @@ class Manager {
   void LoadFailed(catalog::PluginVersion& plugin, const Status& status);
   void ReconcileModels(std::string_view plugin);
   catalog::PluginVersion* AwaitedVersion(std::string_view plugin) const;
+  void FinishPolicies();
 
   // ---- models: models.cc
   void Load(catalog::ModelVersion& model, Done done);
-  void RevertDesired(uint64_t id);
+  Status KeepLoaded(uint64_t id);
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
@@ -175,6 +176,7 @@ class Manager {
   Handover* HandoverOf(std::string_view plugin);
 
   // ---- the snapshot: snapshot.cc
+  void Refresh(std::string_view model);
   void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info);
   void Unsettle(catalog::ModelVersion& model, catalog::State state, std::string reason);
   engine::RoutePin MakeRoute(const catalog::ModelVersion& model) const;
@@ -190,12 +192,12 @@ class Manager {
   Waiters waiters_;  // by record: who waits for its load or unload to end
   // What a load that fails goes back to.
   std::set<const catalog::PluginVersion*> was_unwanted_;
-  std::map<uint64_t, catalog::Desired> was_desired_;
   std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
   bool stopping_ = false;
+  bool hold_publishing_ = false;  // whoever set it publishes when it is done
   Background background_;
 };
 

@@ -102,24 +102,21 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   }
   const catalog::Answer answer = ModelAnswer(Change::kLoad, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
-  const Desired before = model.desired;
-  if (Status kept = catalog_.SetDesired(model, Desired::kLoaded); !kept.ok()) return done(kept);
-  was_desired_.emplace(model.id, before);  // that of the first who asks
+  // Kept when it is true: a load that fails, or that the daemon does not live to
+  // see the end of, is no change of what is wanted.
   Load(model, [this, id = model.id, done](const Status& status) {
-    if (!status.ok()) RevertDesired(id);
-    was_desired_.erase(id);
-    done(status);
+    done(status.ok() ? KeepLoaded(id) : status);
   });
 }
 
-// A load that failed was no change of what is wanted.
-void Manager::RevertDesired(uint64_t id) {
+Status Manager::KeepLoaded(uint64_t id) {
   ModelVersion* model = catalog_.FindModel(id);
-  const auto before = was_desired_.find(id);
-  if (model == nullptr || before == was_desired_.end()) return;
-  const Status kept = catalog_.SetDesired(*model, before->second);
-  if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-  Publish(model->name);
+  if (model == nullptr) return Unavailable("the model was removed");
+  const Status kept = catalog_.SetDesired(*model, Desired::kLoaded);
+  if (!kept.ok() && model->desired == Desired::kUnloaded && model->state == State::kReady) {
+    DrainModel(*model, std::string(Message(kept)));
+  }
+  return kept;
 }
 
 void Manager::Load(ModelVersion& model, Done done) {
@@ -149,10 +146,11 @@ void Manager::Load(ModelVersion& model, Done done) {
 bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
   const PluginVersion* plugin = AwaitedVersion(model.plugin);
   if (plugin == nullptr) return false;
-  waiters_[plugin].push_back([this, id = model.id, done](const Status& status) {
+  waiters_[plugin].push_back([this, id = model.id, unloads = model.unloads,
+                              done](const Status& status) {
     ModelVersion* waiting = catalog_.FindModel(id);
     if (waiting == nullptr) return done(Unavailable("the model was removed"));
-    if (waiting->desired == Desired::kUnloaded) {
+    if (waiting->unloads != unloads) {
       return done(FailedPrecondition(Label(*waiting) + " was unloaded while it waited to load"));
     }
     const bool other = AwaitedVersion(waiting->plugin) != nullptr ||
@@ -240,7 +238,7 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
            std::make_shared<const ModelInfo>(*std::move(info)));
     Log(LogLevel::kInfo, "{} is ready", Label(*model));
     Finish(model, OkStatus());
-    ApplyPolicy(name);
+    if (catalog_.Group(name).policy.kind != catalog::VersionPolicy::Kind::kAll) ApplyPolicy(name);
   } else {
     Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), Message(info.status()));
     Unsettle(*model, State::kFailed, std::string(Message(info.status())));
@@ -282,7 +280,7 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   const catalog::Answer answer = ModelAnswer(Change::kUnload, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   if (Status kept = catalog_.SetDesired(model, Desired::kUnloaded); !kept.ok()) return done(kept);
-  was_desired_.erase(model.id);  // a load that still waits does not go back behind this
+  ++model.unloads;
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&model].push_back(std::move(done));
@@ -317,6 +315,7 @@ void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
   if (!status.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(status));
   Log(LogLevel::kInfo, "{} is unloaded", Label(*model));
   const std::string plugin = model->plugin;
+  const uint64_t number = model->host;
   const std::string reason = model->reason;
   Unsettle(*model, State::kUnloaded, reason);
   Finish(model, OkStatus());

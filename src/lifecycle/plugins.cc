@@ -48,11 +48,32 @@ void Manager::Reconcile() {
       if (plugin->wanted && plugin->state == State::kRegistered) StartPlugin(*plugin);
     }
   }
+  FinishPolicies();
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) HashLater(*model);
-    Publish(name);
+    Refresh(name);
   }
   Publish();
+}
+
+// A version that the policy left out was to be unloaded when the daemon was
+// ended.
+void Manager::FinishPolicies() {
+  for (const auto& [name, versions] : catalog_.models()) {
+    std::vector<std::pair<catalog::ModelVersion*, Status>> left_out;
+    for (const auto& [version, model] : versions) {
+      if (model->desired != Desired::kLoaded) continue;
+      if (Status admitted = catalog_.CheckPolicy(*model); !admitted.ok()) {
+        left_out.emplace_back(model.get(), std::move(admitted));
+      }
+    }
+    for (const auto& [model, why] : left_out) {
+      const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
+      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+      model->state = State::kUnloaded;
+      model->reason = std::string(Message(why));
+    }
+  }
 }
 
 void Manager::HashLater(const PluginVersion& plugin) {
@@ -202,16 +223,19 @@ void Manager::PluginFailed(PluginVersion& plugin, const Status& status) {
 PluginVersion* Manager::AwaitedVersion(std::string_view plugin) const {
   const auto it = catalog_.plugins().find(plugin);
   if (it == catalog_.plugins().end()) return nullptr;
-  const bool any = catalog_.ActivePlugin(plugin) == nullptr;
+  PluginVersion* any = nullptr;
   for (const auto& [number, version] : it->second) {
-    if (version->state == State::kLoading && (version->preferred || any)) return version.get();
+    if (version->state != State::kLoading) continue;
+    if (version->preferred) return version.get();
+    any = version.get();
   }
-  return nullptr;
+  return catalog_.ActivePlugin(plugin) == nullptr ? any : nullptr;
 }
 
 // Models that should be loaded and are not get their chance, now that a
 // version of their plugin is there.
 void Manager::ReconcileModels(std::string_view plugin) {
+  hold_publishing_ = true;  // one snapshot for all that begin to load
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
@@ -219,6 +243,8 @@ void Manager::ReconcileModels(std::string_view plugin) {
       Load(*model, [](const Status&) {});  // the model's reason says what failed
     }
   }
+  hold_publishing_ = false;
+  Publish();
 }
 
 void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done done) {

@@ -81,6 +81,11 @@ engine::RoutePin Manager::MakeRoute(const ModelVersion& m) const {
 }
 
 void Manager::Publish(std::string_view name) {
+  Refresh(name);
+  Publish();
+}
+
+void Manager::Refresh(std::string_view name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) {
     if (const auto gone = table_.models.find(name); gone != table_.models.end()) {
@@ -92,11 +97,11 @@ void Manager::Publish(std::string_view name) {
     versions->labels = catalog_.Group(name).labels;
     table_.models[it->first] = std::move(versions);
   }
-  Publish();
 }
 
 // Only what has changed was made anew: a table is names and pointers.
 void Manager::Publish() {
+  if (hold_publishing_) return;
   table_.ready = Ready();
   const auto table = std::make_shared<const engine::RoutingTable>(table_);
   for (engine::ChannelEngine* engine : engines_) engine->Publish(table);
