@@ -121,7 +121,7 @@ TEST_F(ChangedFilesTest, ASwapToAChangedPluginChangesNothing) {
   const std::string library = held_.Package() + "/libheld.so";
   fs::resize_file(library, fs::file_size(library) + 1);
   const Outcome out = Await(held_.Swap("1.0.0"));
-  EXPECT_EQ(StatusCode::kFailedPrecondition, out.status.code());
+  EXPECT_EQ(StatusCode::kUnavailable, out.status.code());
   EXPECT_THAT(Text(out), HasSubstr("its library has changed"));
   EXPECT_EQ("0.5.0", held_.ActiveVersion());
   EXPECT_TRUE(Await(held_.Infer()).status.ok());
