@@ -4,13 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#include "state/memory_store.h"
+#include "catalog/catalog_test_support.h"
 
 namespace mlos::catalog {
 namespace {
@@ -20,24 +15,12 @@ using testing::HasSubstr;
 
 class CatalogTest : public testing::Test {
  protected:
-  CatalogTest() {
-    char name[] = "/tmp/mlos-catalog-XXXXXX";
-    root_ = mkdtemp(name);
-  }
-  ~CatalogTest() override { fs::remove_all(root_); }
-
   std::string Write(const std::string& path, const std::string& text = "x") {
-    fs::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-    return root_ / path;
+    return files_.Write(path, text);
   }
   std::string Package(const std::string& name, const std::string& version,
                       const std::string& formats = "onnx") {
-    const std::string directory = "plugins/" + name + "-" + version;
-    Write(directory + "/lib.so");
-    Write(directory + "/plugin.yaml", "name: " + name + "\nversion: " + version +
-                                          "\nlibrary: lib.so\nformats: [" + formats + "]\n");
-    return root_ / directory;
+    return files_.Package(name, version, formats);
   }
   ModelSpec Spec(const std::string& name, const std::string& path) {
     ModelSpec spec;
@@ -46,7 +29,8 @@ class CatalogTest : public testing::Test {
     return spec;
   }
 
-  fs::path root_;
+  TestFiles files_;
+  const fs::path& root_ = files_.root();
   state::MemoryStore store_;
   Catalog catalog_{store_};
 };

@@ -208,6 +208,7 @@ StatusOr<ModelVersion> DecodeModel(std::string_view text) {
   in.Number("desired", &desired);
   if (desired < 0 || desired >= static_cast<int>(std::size(kDesired))) in.Wrong("desired");
   if (!IsValidName(m.name)) in.Wrong("name");
+  if (m.version == 0) in.Wrong("version");
   MLOS_RETURN_IF_ERROR(in.Finish());
   m.desired = kDesired[desired];
   return m;
@@ -225,7 +226,7 @@ StatusOr<ModelGroup> DecodeGroup(std::string_view text) {
   for (const auto& member : labels) {
     boost::system::error_code error;
     const auto version = member.value().to_number<uint64_t>(error);
-    if (error) return Damaged("a label names no version");
+    if (error || version == 0) return Damaged("a label names no version");
     group.labels.emplace(std::string(member.key()), version);
   }
   StatusOr<VersionPolicy> read = ParseVersionPolicy(policy);

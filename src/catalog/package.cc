@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ StatusOr<std::map<std::string, fs::path>> ListPackage(const std::string& source)
   std::error_code error;
   for (fs::recursive_directory_iterator it(source, error), end; !error && it != end;
        it.increment(error)) {
-    const std::string name = fs::relative(it->path(), source, error).string();
+    const std::string name = it->path().lexically_relative(source).string();
     if (it->is_symlink() || (!it->is_directory() && !it->is_regular_file())) {
       return InvalidArgument(fmt::format(
           "the package's {} is a link or no plain file: it cannot be installed", Quoted(name)));
@@ -60,20 +61,24 @@ Status Sync(const fs::path& path, int flags) {
 }
 
 Status CopyFiles(const std::map<std::string, fs::path>& files, const fs::path& to) {
+  std::set<fs::path> directories{to};
   for (const auto& [name, path] : files) {
     std::error_code error;
     const fs::path target = to / name;
     fs::create_directories(target.parent_path(), error);
+    for (fs::path d = target.parent_path(); d != to; d = d.parent_path()) directories.insert(d);
     fs::copy_file(path, target, error);
     if (error) return FileError(error, "the package cannot be installed");
     MLOS_RETURN_IF_ERROR(Sync(target, O_RDONLY));
   }
-  return Sync(to, O_RDONLY | O_DIRECTORY);
+  for (const fs::path& directory : directories) {
+    MLOS_RETURN_IF_ERROR(Sync(directory, O_RDONLY | O_DIRECTORY));
+  }
+  return OkStatus();
 }
 
 // One checksum of all names and contents.
-StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files,
-                                 const fs::path& scratch) {
+StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files) {
   std::string list;
   for (const auto& [name, path] : files) {
     const OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -81,7 +86,7 @@ StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files,
     MLOS_ASSIGN_OR_RETURN(const std::string sum, Sha256Of(fd.get()));
     list.append(sum).append(" ").append(name).append("\n");
   }
-  const OwnedFd fd(open(scratch.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+  const OwnedFd fd(memfd_create("package", MFD_CLOEXEC));
   if (!fd || write(fd.get(), list.data(), list.size()) != static_cast<ssize_t>(list.size())) {
     return FileError({errno, std::generic_category()}, "the package cannot be installed");
   }
@@ -101,7 +106,7 @@ StatusOr<std::string> InstallPackage(const std::string& source, const std::strin
   fs::create_directories(root, error);
   if (error) return FileError(error, "the package cannot be installed");
   MLOS_ASSIGN_OR_RETURN(const auto files, ListPackage(source));
-  MLOS_ASSIGN_OR_RETURN(const std::string sum, ContentSum(files, root));
+  MLOS_ASSIGN_OR_RETURN(const std::string sum, ContentSum(files));
   const fs::path target = fs::path(root) / sum;
   if (fs::exists(target, error)) return target.string();
   std::string scratch = (fs::path(root) / ".new-XXXXXX").string();

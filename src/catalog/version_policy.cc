@@ -74,7 +74,7 @@ StatusOr<VersionPolicy> ParseVersionPolicy(const json::value& value) {
 json::object VersionPolicyObject(const VersionPolicy& policy) {
   switch (policy.kind) {
     case VersionPolicy::Kind::kLatest:
-      return {{"latest", {{"num_versions", policy.latest}}}};
+      return {{"latest", {{"num_versions", static_cast<int64_t>(policy.latest)}}}};
     case VersionPolicy::Kind::kSpecific: {
       json::array versions;
       for (const uint64_t version : policy.versions) {
