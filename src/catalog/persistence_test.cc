@@ -94,7 +94,7 @@ TEST_F(PersistenceTest, EveryChangeIsKeptWholeOrNotMade) {
   for (const auto& each : changes) {
     const std::string before = Durable(catalog_);
     store_.FailWith(ResourceExhausted("no space is left"));
-    EXPECT_EQ(StatusCode::kResourceExhausted, each.change().code()) << each.name;
+    EXPECT_EQ(StatusCode::kUnavailable, each.change().code()) << each.name;
     EXPECT_EQ(before, Durable(catalog_)) << each.name;
     store_.FailWith(OkStatus());
     EXPECT_EQ(before, AfterRestart()) << each.name;
