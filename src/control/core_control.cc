@@ -36,7 +36,8 @@ std::string HintFor(const Operation& op, const Status& status) {
     case StatusCode::kFailedPrecondition:
       return "see its state: " + ListOf(op);
     case StatusCode::kUnavailable:
-      return "the object's \"reason\" says what failed; mend it and load again";
+      return row.can_wait() ? "the object's \"reason\" says what failed; mend it and load again"
+                            : "nothing has changed; mend what the message names and try again";
     case StatusCode::kInvalidArgument:
       return operations::RequestText(row) + ": " + std::string(row.help);
     default:

@@ -153,7 +153,8 @@ constexpr StatusRow kStatuses[] = {
     {409, "ALREADY_EXISTS", "It exists with other content"},
     {429, "RESOURCE_EXHAUSTED", "Over a limit; Retry-After says when to come again"},
     {500, "INTERNAL", "A fault of the daemon"},
-    {503, "UNAVAILABLE", "A plugin or model could not be loaded, or its host failed"},
+    {503, "UNAVAILABLE",
+     "A plugin or model could not be loaded, its host failed, or the disk did not keep the change"},
     {504, "DEADLINE_EXCEEDED", "It took longer than it may"},
 };
 
@@ -175,7 +176,6 @@ bool CanAnswer(const OperationRow& row, const StatusRow& status) {
     case 201:
       return row.creates;
     case 202:
-    case 503:
     case 504:
       return row.can_wait();
     case 400:
@@ -183,6 +183,7 @@ bool CanAnswer(const OperationRow& row, const StatusRow& status) {
     case 404:
       return row.http_path.find('{') != std::string_view::npos || row.takes_body();
     case 409:
+    case 503:
       return row.permission.verb != Verb::kRead;
     default:
       return true;
