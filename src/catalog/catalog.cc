@@ -43,10 +43,9 @@ bool SameManifest(const Manifest& a, const Manifest& b) {
 // differs, the content is for a load to compare.
 bool SameFiles(const Artefact& a, const Artefact& b) {
   return a.main_file == b.main_file && a.files == b.files &&
-         std::equal(a.identities.begin(), a.identities.end(), b.identities.begin(),
-                    b.identities.end(), [](const FileIdentity& x, const FileIdentity& y) {
-                      return x.bytes == y.bytes;
-                    });
+         std::equal(
+             a.identities.begin(), a.identities.end(), b.identities.begin(), b.identities.end(),
+             [](const FileIdentity& x, const FileIdentity& y) { return x.bytes == y.bytes; });
 }
 
 // What could not be read again must not be kept: the next start would end there.

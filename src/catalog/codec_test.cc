@@ -146,8 +146,8 @@ TEST(CodecTest, AGroupIsWhatItWas) {
     group.policy.kind = *rc::gen::element(Kind::kAll, Kind::kLatest, Kind::kSpecific);
     if (group.policy.kind == Kind::kLatest) group.policy.latest = *rc::gen::inRange(1, 1000);
     if (group.policy.kind == Kind::kSpecific) {
-      group.policy.versions = *rc::gen::container<std::set<uint64_t>>(
-          rc::gen::inRange<uint64_t>(1, INT64_MAX));
+      group.policy.versions =
+          *rc::gen::container<std::set<uint64_t>>(rc::gen::inRange<uint64_t>(1, INT64_MAX));
     }
     const auto read = DecodeGroup(Encode(group));
     RC_ASSERT(read.ok());

@@ -79,9 +79,7 @@ TEST_F(PersistenceTest, EveryChangeIsKeptWholeOrNotMade) {
          return catalog_.SetPolicy("m", {.kind = VersionPolicy::Kind::kSpecific, .versions = {2}});
        }},
       {"SetChecksum",
-       [&] {
-         return catalog_.SetChecksum(one(), {.bytes = 1, .modified_ns = 2, .sha256 = "ff"});
-       }},
+       [&] { return catalog_.SetChecksum(one(), {.bytes = 1, .modified_ns = 2, .sha256 = "ff"}); }},
       {"SetChecksums",
        [&] {
          return catalog_.SetChecksums(model(), {{.bytes = 1, .modified_ns = 2, .sha256 = "ff"}});

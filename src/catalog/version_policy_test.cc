@@ -20,7 +20,7 @@ TEST(VersionPolicyTest, SaysWhichVersionsMayServe) {
   struct {
     uint64_t version;
     bool two, some;
-  } const cases[] = {{1, false, true}, {3, true, false},  {7, true, false},
+  } const cases[] = {{1, false, true},  {3, true, false}, {7, true, false},
                      {2, false, false}, {5, true, false}, {9, true, true}};
   for (const auto& c : cases) {
     EXPECT_TRUE(all.Covers(c.version, present)) << c.version;
@@ -32,9 +32,9 @@ TEST(VersionPolicyTest, SaysWhichVersionsMayServe) {
 }
 
 TEST(VersionPolicyTest, IsWhatItWasAsAnObject) {
-  for (const char* text : {R"({"all":{}})", R"({"latest":{"num_versions":2}})",
-                           R"({"specific":{"versions":[1,3]}})",
-                           R"({"specific":{"versions":[9223372036854775807]}})"}) {
+  for (const char* text :
+       {R"({"all":{}})", R"({"latest":{"num_versions":2}})", R"({"specific":{"versions":[1,3]}})",
+        R"({"specific":{"versions":[9223372036854775807]}})"}) {
     const VersionPolicy policy = Parse(text);
     EXPECT_EQ(boost::json::parse(text), boost::json::value(VersionPolicyObject(policy)));
     EXPECT_EQ(policy, *ParseVersionPolicy(VersionPolicyObject(policy)));
@@ -62,8 +62,7 @@ TEST(VersionPolicyTest, RefusesEverythingElse) {
         << text;
   }
   boost::json::array many(1001, 1);
-  EXPECT_FALSE(
-      ParseVersionPolicy(boost::json::object{{"specific", {{"versions", many}}}}).ok());
+  EXPECT_FALSE(ParseVersionPolicy(boost::json::object{{"specific", {{"versions", many}}}}).ok());
 }
 
 }  // namespace

@@ -41,8 +41,9 @@ class ChangedFilesTest : public testing::Test {
     }
   }
   std::string Sum() {
-    return held_.core().OnControl(
-        [&] { return (*held_.core().catalog().FindModel("m", "1"))->artefact.identities[0].sha256; });
+    return held_.core().OnControl([&] {
+      return (*held_.core().catalog().FindModel("m", "1"))->artefact.identities[0].sha256;
+    });
   }
   void ExpectChanged(const Outcome& out, const std::string& what) {
     EXPECT_EQ(StatusCode::kUnavailable, out.status.code());

@@ -353,9 +353,8 @@ TEST_F(ChangesTest, WhatThePolicyAdmitsGoesOnlyWhenTheNewVersionIsThere) {
                         .body = {{"version_policy", {{"latest", {{"num_versions", 1}}}}}}});
   };
   const auto label = [&](const std::string& text) {
-    return held_.Apply({.kind = K::kLabelModel,
-                        .name = "m",
-                        .body = {{"label", text}, {"version", "1"}}});
+    return held_.Apply(
+        {.kind = K::kLabelModel, .name = "m", .body = {{"label", text}, {"version", "1"}}});
   };
   EXPECT_EQ(StatusCode::kOk, Code(policy()));
   held_.Hold("load");
