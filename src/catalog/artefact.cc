@@ -183,7 +183,7 @@ FileIdentity IdentityOf(const struct stat& st) {
   return id;
 }
 
-StatusOr<std::string> Sha256Of(int fd) {
+StatusOr<std::string> Sha256Of(int fd, const Stop& stop) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
@@ -191,6 +191,7 @@ StatusOr<std::string> Sha256Of(int fd) {
   }
   std::vector<char> block(kHashBlock);
   for (off_t at = 0;;) {
+    if (stop) return Cancelled("the daemon is being stopped");
     const ssize_t n = pread(fd, block.data(), block.size(), at);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoStatus("a file cannot be read");

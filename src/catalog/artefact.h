@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,8 +34,9 @@ struct FileIdentity {
 
 FileIdentity IdentityOf(const struct stat& st);
 // Of an open file: its checksum, read from its beginning to its end; the
-// position of the descriptor stays where it is.
-StatusOr<std::string> Sha256Of(int fd);
+// position of the descriptor stays where it is.  CANCELLED once `stop` is set.
+using Stop = std::atomic<bool>;
+StatusOr<std::string> Sha256Of(int fd, const Stop& stop);
 
 constexpr size_t kMaxArtefactFiles = 200;
 constexpr int kMaxArtefactDepth = 8;

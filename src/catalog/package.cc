@@ -37,11 +37,13 @@ StatusOr<std::map<std::string, fs::path>> ListPackage(const std::string& source)
   for (fs::recursive_directory_iterator it(source, error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = it->path().lexically_relative(source).string();
-    if (it->is_symlink() || (!it->is_directory() && !it->is_regular_file())) {
+    const fs::file_status status = it->symlink_status(error);
+    if (error) break;
+    if (!fs::is_directory(status) && !fs::is_regular_file(status)) {
       return InvalidArgument(fmt::format(
           "the package's {} is a link or no plain file: it cannot be installed", Quoted(name)));
     }
-    if (it->is_directory()) continue;
+    if (fs::is_directory(status)) continue;
     files.emplace(name, it->path());
     bytes += it->file_size(error);
     if (files.size() > kMaxPackageFiles || bytes > kMaxPackageBytes) {
@@ -60,13 +62,15 @@ Status Sync(const fs::path& path, int flags) {
   return FileError({errno, std::generic_category()}, "the package cannot be installed");
 }
 
-Status CopyFiles(const std::map<std::string, fs::path>& files, const fs::path& to) {
+Status CopyFiles(const std::map<std::string, fs::path>& files, const fs::path& to,
+                 const Stop& stop) {
   std::set<fs::path> directories{to};
   for (const auto& [name, path] : files) {
     std::error_code error;
     const fs::path target = to / name;
     fs::create_directories(target.parent_path(), error);
     for (fs::path d = target.parent_path(); d != to; d = d.parent_path()) directories.insert(d);
+    if (stop) return Cancelled("the daemon is being stopped");
     fs::copy_file(path, target, error);
     if (error) return FileError(error, "the package cannot be installed");
     MLOS_RETURN_IF_ERROR(Sync(target, O_RDONLY));
@@ -78,24 +82,42 @@ Status CopyFiles(const std::map<std::string, fs::path>& files, const fs::path& t
 }
 
 // One checksum of all names and contents.
-StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files) {
+StatusOr<std::string> ContentSum(const std::map<std::string, fs::path>& files, const Stop& stop) {
   std::string list;
   for (const auto& [name, path] : files) {
     const OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) return ErrnoStatus("the package cannot be read");
-    MLOS_ASSIGN_OR_RETURN(const std::string sum, Sha256Of(fd.get()));
+    MLOS_ASSIGN_OR_RETURN(const std::string sum, Sha256Of(fd.get(), stop));
     list.append(sum).append(" ").append(name).append("\n");
   }
   const OwnedFd fd(memfd_create("package", MFD_CLOEXEC));
   if (!fd || write(fd.get(), list.data(), list.size()) != static_cast<ssize_t>(list.size())) {
     return FileError({errno, std::generic_category()}, "the package cannot be installed");
   }
-  return Sha256Of(fd.get());
+  return Sha256Of(fd.get(), stop);
+}
+
+// Fills `scratch` and gives it the name of what is in it; returns its path.
+StatusOr<std::string> MoveCopy(const std::map<std::string, fs::path>& files,
+                               const fs::path& scratch, const fs::path& root, const Stop& stop) {
+  MLOS_RETURN_IF_ERROR(CopyFiles(files, scratch, stop));
+  // Of the copy: the original may be written to meanwhile.
+  MLOS_ASSIGN_OR_RETURN(const auto copies, ListPackage(scratch));
+  MLOS_ASSIGN_OR_RETURN(const std::string sum, ContentSum(copies, stop));
+  const fs::path target = root / sum;
+  std::error_code error;
+  if (fs::exists(target, error)) return target.string();
+  fs::rename(scratch, target, error);
+  if (error) return FileError(error, "the package cannot be installed");
+  MLOS_RETURN_IF_ERROR(Sync(root, O_RDONLY | O_DIRECTORY));
+  MLOS_RETURN_IF_ERROR(Sync(root.parent_path(), O_RDONLY | O_DIRECTORY));
+  return target.string();
 }
 
 }  // namespace
 
-StatusOr<std::string> InstallPackage(const std::string& source, const std::string& root) {
+StatusOr<std::string> InstallPackage(const std::string& source, const std::string& root,
+                                     const Stop& stop) {
   if (source.empty() || source[0] != '/') {
     return InvalidArgument(
         fmt::format("\"path\" must be the absolute path of a plugin package (a directory), not {}",
@@ -106,31 +128,20 @@ StatusOr<std::string> InstallPackage(const std::string& source, const std::strin
   fs::create_directories(root, error);
   if (error) return FileError(error, "the package cannot be installed");
   MLOS_ASSIGN_OR_RETURN(const auto files, ListPackage(source));
-  MLOS_ASSIGN_OR_RETURN(const std::string sum, ContentSum(files));
-  const fs::path target = fs::path(root) / sum;
-  if (fs::exists(target, error)) return target.string();
   std::string scratch = (fs::path(root) / ".new-XXXXXX").string();
   if (mkdtemp(scratch.data()) == nullptr) {
     return FileError({errno, std::generic_category()}, "the package cannot be installed");
   }
-  Status status = CopyFiles(files, scratch);
-  if (status.ok()) {
-    fs::rename(scratch, target, error);
-    if (error) status = FileError(error, "the package cannot be installed");
-  }
-  if (status.ok()) status = Sync(root, O_RDONLY | O_DIRECTORY);
-  if (!status.ok()) {
-    fs::remove_all(scratch, error);
-    return status;
-  }
-  return target.string();
+  StatusOr<std::string> target = MoveCopy(files, scratch, root, stop);
+  fs::remove_all(scratch, error);  // where it was not moved
+  return target;
 }
 
 void SweepPackages(const std::string& root, const std::set<std::string>& used) {
   std::error_code error;
   std::vector<fs::path> unused;
   for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    if (used.count(it->path().string()) == 0) unused.push_back(it->path());
+    if (used.count(it->path().filename().string()) == 0) unused.push_back(it->path());
   }
   for (const fs::path& path : unused) fs::remove_all(path, error);
 }

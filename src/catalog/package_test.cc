@@ -12,6 +12,8 @@
 namespace mlos::catalog {
 namespace {
 
+const std::atomic<bool> kGoOn{false};
+
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
@@ -30,7 +32,7 @@ class PackageTest : public testing::Test {
 TEST_F(PackageTest, ACopyIsWholeAndHasNothingToDoWithItsOriginal) {
   const std::string source = files_.Package("ort", "1.0.0");
   files_.Write("plugins/ort-1.0.0/data/deep/table.bin", "data");
-  const auto copy = InstallPackage(source, Root());
+  const auto copy = InstallPackage(source, Root(), kGoOn);
   ASSERT_TRUE(copy.ok()) << copy.status();
   fs::remove_all(source);
   EXPECT_EQ("x", Read(fs::path(*copy) / "lib.so"));
@@ -41,17 +43,17 @@ TEST_F(PackageTest, ACopyIsWholeAndHasNothingToDoWithItsOriginal) {
 
 TEST_F(PackageTest, TheSameContentIsThereOnce) {
   const std::string source = files_.Package("ort", "1.0.0");
-  const auto first = InstallPackage(source, Root());
+  const auto first = InstallPackage(source, Root(), kGoOn);
   fs::copy(source, files_.root() / "elsewhere", fs::copy_options::recursive);
-  const auto second = InstallPackage(files_.root() / "elsewhere", Root());
+  const auto second = InstallPackage(files_.root() / "elsewhere", Root(), kGoOn);
   ASSERT_TRUE(first.ok() && second.ok());
   EXPECT_EQ(*first, *second);
   EXPECT_EQ(1u, Count());
   files_.Write("elsewhere/lib.so", "y");
-  EXPECT_NE(*first, *InstallPackage(files_.root() / "elsewhere", Root()));
+  EXPECT_NE(*first, *InstallPackage(files_.root() / "elsewhere", Root(), kGoOn));
   fs::rename(files_.root() / "elsewhere/lib.so", files_.root() / "elsewhere/data");
   files_.Write("elsewhere/lib.so", "y");
-  EXPECT_TRUE(InstallPackage(files_.root() / "elsewhere", Root()).ok());
+  EXPECT_TRUE(InstallPackage(files_.root() / "elsewhere", Root(), kGoOn).ok());
   EXPECT_EQ(3u, Count());  // other names are other content
 }
 
@@ -59,7 +61,7 @@ TEST_F(PackageTest, LinksAndSpecialFilesAreRefusedAndLeaveNothing) {
   const std::string source = files_.Package("ort", "1.0.0");
   const fs::path odd = fs::path(source) / "odd";
   const auto refused = [&] {
-    const Status status = InstallPackage(source, Root()).status();
+    const Status status = InstallPackage(source, Root(), kGoOn).status();
     EXPECT_EQ(StatusCode::kInvalidArgument, status.code());
     EXPECT_THAT(std::string(Message(status)), HasSubstr("odd"));
     fs::remove(odd);
@@ -71,24 +73,27 @@ TEST_F(PackageTest, LinksAndSpecialFilesAreRefusedAndLeaveNothing) {
   refused();
   ASSERT_EQ(0, mkfifo(odd.c_str(), 0600));
   refused();
-  EXPECT_TRUE(InstallPackage(source, Root()).ok());
+  EXPECT_TRUE(InstallPackage(source, Root(), kGoOn).ok());
 }
 
 TEST_F(PackageTest, APathMustBeThatOfAPackage) {
-  EXPECT_EQ(StatusCode::kInvalidArgument, InstallPackage("relative", Root()).status().code());
-  EXPECT_EQ(StatusCode::kInvalidArgument, InstallPackage("", Root()).status().code());
-  EXPECT_EQ(StatusCode::kNotFound, InstallPackage("/nowhere/at/all", Root()).status().code());
+  EXPECT_EQ(StatusCode::kInvalidArgument,
+            InstallPackage("relative", Root(), kGoOn).status().code());
+  EXPECT_EQ(StatusCode::kInvalidArgument, InstallPackage("", Root(), kGoOn).status().code());
+  EXPECT_EQ(StatusCode::kNotFound,
+            InstallPackage("/nowhere/at/all", Root(), kGoOn).status().code());
   files_.Write("installed-is-a-file");
   EXPECT_FALSE(
-      InstallPackage(files_.Package("ort", "1.0.0"), files_.root() / "installed-is-a-file").ok());
+      InstallPackage(files_.Package("ort", "1.0.0"), files_.root() / "installed-is-a-file", kGoOn)
+          .ok());
 }
 
 TEST_F(PackageTest, SweepingLeavesWhatIsUsed) {
-  const auto used = InstallPackage(files_.Package("a", "1.0.0"), Root());
-  const auto unused = InstallPackage(files_.Package("b", "1.0.0"), Root());
+  const auto used = InstallPackage(files_.Package("a", "1.0.0"), Root(), kGoOn);
+  const auto unused = InstallPackage(files_.Package("b", "1.0.0"), Root(), kGoOn);
   ASSERT_TRUE(used.ok() && unused.ok());
   files_.Write("installed/.new-unfinished/lib.so");
-  SweepPackages(Root(), {*used});
+  SweepPackages(Root(), {std::filesystem::path(*used).filename()});
   EXPECT_TRUE(fs::exists(fs::path(*used) / "lib.so"));
   EXPECT_EQ(1u, Count());
   SweepPackages(files_.root() / "nowhere", {});

@@ -204,7 +204,11 @@ Outcome CoreControl::Remove(const Operation& op) {
   const Status status = plugin ? catalog_.RemovePlugin(op.name, op.version)
                                : catalog_.RemoveModel(op.name, op.version);
   if (!status.ok()) return Fail(op, status);
-  if (!plugin) manager_.Publish(op.name);
+  if (plugin) {
+    manager_.Publish();
+  } else {
+    manager_.Publish(op.name);
+  }
   return before;
 }
 

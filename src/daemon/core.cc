@@ -107,7 +107,13 @@ Status Core::Start() {
 void Core::SweepPackages() {
   std::set<std::string> used;
   for (const auto& [name, versions] : catalog_.plugins()) {
-    for (const auto& [number, plugin] : versions) used.insert(plugin->directory);
+    for (const auto& [number, plugin] : versions) {
+      // By its checksum: the data directory may have been moved, or be reached by another path.
+      if (plugin->source.empty()) continue;
+      const auto sum = std::filesystem::path(plugin->directory).filename();
+      plugin->directory = std::filesystem::path(PackageDir(settings_.Text(Id::kDataDir))) / sum;
+      used.insert(sum);
+    }
   }
   catalog::SweepPackages(PackageDir(settings_.Text(Id::kDataDir)), used);
 }

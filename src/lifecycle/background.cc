@@ -14,10 +14,10 @@ namespace {
 
 constexpr int kNice = 10;
 
-Background::Sums Hash(const std::vector<OwnedFd>& files) {
+Background::Sums Hash(const std::vector<OwnedFd>& files, const std::atomic<bool>& stop) {
   std::vector<std::string> out;
   for (const OwnedFd& file : files) {
-    MLOS_ASSIGN_OR_RETURN(std::string sum, catalog::Sha256Of(file.get()));
+    MLOS_ASSIGN_OR_RETURN(std::string sum, catalog::Sha256Of(file.get(), stop));
     out.push_back(std::move(sum));
   }
   return out;
@@ -36,7 +36,7 @@ Background::~Background() {
   thread_.join();
 }
 
-void Background::Do(Urgency urgency, std::function<Result()> work) {
+void Background::Do(Urgency urgency, Work work) {
   {
     MutexLock lock(mutex_);
     if (urgency == Urgency::kNow) {
@@ -51,15 +51,15 @@ void Background::Do(Urgency urgency, std::function<Result()> work) {
 void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
                           std::function<void(Sums)> done) {
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(files));
-  Do(urgency, [kept, done = std::move(done)]() -> Result {
-    return [sums = Hash(*kept), done] { done(sums); };
+  Do(urgency, [kept, done = std::move(done)](const std::atomic<bool>& stop) -> Result {
+    return [sums = Hash(*kept, stop), done] { done(sums); };
   });
 }
 
 void Background::Run() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
   for (;;) {
-    std::function<Result()> work;
+    Work work;
     {
       MutexLock lock(mutex_);
       while (jobs_.empty() && !ending_) wake_.Wait(mutex_);
@@ -67,7 +67,7 @@ void Background::Run() {
       work = std::move(jobs_.front());
       jobs_.pop_front();
     }
-    control_.Post(work());
+    control_.Post(work(ending_));
   }
 }
 

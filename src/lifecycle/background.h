@@ -7,6 +7,7 @@
 // drops what was not begun, with its life.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <string>
@@ -29,9 +30,11 @@ class Background {
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // `work` runs on the thread; what it returns runs on the control loop.
+  // `work` runs on the thread; what it returns runs on the control loop.  Work
+  // that takes long looks at its argument, and gives up once that is set.
   using Result = std::function<void()>;
-  void Do(Urgency urgency, std::function<Result()> work);
+  using Work = std::function<Result(const std::atomic<bool>& stop)>;
+  void Do(Urgency urgency, Work work);
 
   // The checksums of the files, in their order.
   using Sums = StatusOr<std::vector<std::string>>;
@@ -43,8 +46,8 @@ class Background {
   EventLoop& control_;
   Mutex mutex_;
   CondVar wake_;
-  std::deque<std::function<Result()>> jobs_ MLOS_GUARDED_BY(mutex_);
-  bool ending_ MLOS_GUARDED_BY(mutex_) = false;
+  std::deque<Work> jobs_ MLOS_GUARDED_BY(mutex_);
+  std::atomic<bool> ending_{false};
   std::thread thread_;
 };
 

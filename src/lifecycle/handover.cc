@@ -43,6 +43,11 @@ void Manager::SwapPlugin(std::string_view name, std::string_view version, Done d
   if (!found.ok()) return done(found.status());
   PluginVersion& to = **found;
   PluginVersion* from = catalog_.ActivePlugin(name);
+  if (AfterRenewal(name, [this, n = std::string(name), v = std::string(version), done] {
+        SwapPlugin(n, v, done);
+      })) {
+    return;
+  }
   if (HandoverOf(name) != nullptr) return done(HandingOver(name));
   if (from == &to) return done(OkStatus());
   const catalog::Answer answer = PluginAnswer(Change::kSwapTo, to.state);
@@ -59,6 +64,15 @@ void Manager::SwapPlugin(std::string_view name, std::string_view version, Done d
   handover.old_host = from->host;
   handover.done = std::move(done);
   Begin(std::move(handover), to);
+}
+
+// True: the plugin's process is being renewed, which nobody asked for and must
+// be in nobody's way; the change is made when that is done.
+bool Manager::AfterRenewal(std::string_view plugin, std::function<void()> change) {
+  Handover* handover = HandoverOf(plugin);
+  if (handover == nullptr || !handover->same_version()) return false;
+  handover->afterwards.push_back(std::move(change));
+  return true;
 }
 
 void Manager::RenewIfBloated(const std::string& plugin) {
@@ -112,6 +126,9 @@ void Manager::Begin(Handover handover, PluginVersion& to) {
 void Manager::MoveNext(const std::string& plugin) {
   Handover* handover = HandoverOf(plugin);
   if (handover == nullptr || handover->switched || handover->new_host == 0) return;
+  for (const auto& [id, moved] : handover->moved) {
+    if (moved.info == nullptr) return;  // one at a time: its answer comes back here
+  }
   const auto from = hosts_.find(handover->old_host);
   const auto to = hosts_.find(handover->new_host);
   if (to == hosts_.end() || to->second.host->state() == backend::HostState::kStarting) return;
@@ -169,9 +186,17 @@ void Manager::Switch(const std::string& plugin) {
 // Requests that begin from now on go to the new host; those that hold an old
 // place are waited for.
 void Manager::MoveRoutes(Handover& handover) {
+  const PublishOnce all_at_once(*this);
   for (const auto& [id, moved] : handover.moved) {
     ModelVersion* model = catalog_.FindModel(id);
-    if (model == nullptr) continue;
+    if (model == nullptr || (model->state != State::kReady && model->state != State::kFailed)) {
+      // It was taken away meanwhile, and stays so.
+      const auto host = hosts_.find(handover.new_host);
+      if (host != hosts_.end()) {
+        host->second.host->UnloadModel(moved.handle, [](const Status&) {});
+      }
+      continue;
+    }
     const Place old{handover.old_host, model->handle};
     if (model->state == State::kReady && model->host == handover.old_host) {
       ++handover.draining;
@@ -213,7 +238,11 @@ void Manager::EndHandover(const std::string& plugin) {
       Log(LogLevel::kInfo, "{} is unloaded", Label(**from));
       Finish(*from, OkStatus());
     }
-    handover.done(OkStatus());
+    const auto to = catalog_.FindPlugin(plugin, handover.to);
+    const bool serves = to.ok() && (*to)->state == State::kReady;
+    handover.done(serves ? OkStatus()
+                         : Unavailable(to.ok() ? (*to)->reason : "the version was removed"));
+    for (const auto& change : handover.afterwards) change();
     RenewIfBloated(plugin);  // a model may have gone meanwhile
   });
 }
@@ -241,6 +270,7 @@ void Manager::FailHandover(const std::string& plugin, const Status& status) {
   }
   if (to.ok() && handover.started_new && !handover.same_version()) LoadFailed(**to, status);
   for (const auto& change : handover.deferred) change();
+  for (const auto& change : handover.afterwards) change();
   // The state store's own words stay; a version that did not load is that.
   const bool full = status.code() == StatusCode::kResourceExhausted;
   handover.done(full ? status : Unavailable(Message(status)));

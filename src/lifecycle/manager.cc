@@ -103,6 +103,16 @@ void Manager::OnHostFailed(uint64_t number, const Status& status) {
 }
 
 void Manager::OnModelLost(uint64_t number, uint32_t handle, const Status& status) {
+  for (const auto& [plugin, handover] : handovers_) {
+    if (handover.new_host == number && !handover.switched) {
+      return control_.Post([this, plugin = plugin, number, status] {  // not from inside its call
+        const Handover* still = HandoverOf(plugin);
+        if (still != nullptr && still->new_host == number && !still->switched) {
+          FailHandover(plugin, status);
+        }
+      });
+    }
+  }
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->host != number || model->handle != handle || model->state != State::kReady) {

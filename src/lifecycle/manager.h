@@ -122,8 +122,25 @@ class Manager {
     size_t draining = 0;              // places in the old host that are still held
     bool switched = false;
     Done done;
-    std::vector<std::function<void()>> deferred;  // changes that wait for the switch
+    std::vector<std::function<void()>> deferred;    // changes that wait for the switch
+    std::vector<std::function<void()>> afterwards;  // those that wait for the end
     bool same_version() const { return from == to; }
+  };
+  // While one lives nothing is published; at its end everything is, at once.
+  class PublishOnce {
+   public:
+    explicit PublishOnce(Manager& manager)
+        : manager_(manager), outer_(std::exchange(manager.hold_publishing_, true)) {}
+    ~PublishOnce() {
+      manager_.hold_publishing_ = outer_;
+      if (!outer_) manager_.Publish();
+    }
+    PublishOnce(const PublishOnce&) = delete;
+    PublishOnce& operator=(const PublishOnce&) = delete;
+
+   private:
+    Manager& manager_;
+    const bool outer_;
   };
   using Waiters = std::map<const void*, std::vector<Done>>;
 
@@ -162,6 +179,7 @@ class Manager {
   bool Defer(std::string_view plugin, std::function<void()> change);
 
   // ---- handing over: handover.cc
+  bool AfterRenewal(std::string_view plugin, std::function<void()> change);
   void RenewIfBloated(const std::string& plugin);
   void RenewHost(const catalog::PluginVersion& plugin);
   void Begin(Handover handover, catalog::PluginVersion& to);
@@ -197,7 +215,7 @@ class Manager {
   std::map<Place, Drain> drains_;
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
   bool stopping_ = false;
-  bool hold_publishing_ = false;  // whoever set it publishes when it is done
+  bool hold_publishing_ = false;  // a PublishOnce lives
   Background background_;
 };
 

@@ -44,12 +44,13 @@ std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
 }
 
 // What the files are that were registered, with their checksums.
-StatusOr<std::vector<FileIdentity>> HashArtefact(const catalog::Artefact& artefact) {
+StatusOr<std::vector<FileIdentity>> HashArtefact(const catalog::Artefact& artefact,
+                                                 const std::atomic<bool>& stop) {
   std::vector<size_t> changed;
   MLOS_ASSIGN_OR_RETURN(const auto fds, catalog::OpenArtefact(artefact, &changed));
   std::vector<FileIdentity> out = Identify(fds);
   for (size_t i = 0; i < fds.size(); ++i) {
-    MLOS_ASSIGN_OR_RETURN(out[i].sha256, catalog::Sha256Of(fds[i].get()));
+    MLOS_ASSIGN_OR_RETURN(out[i].sha256, catalog::Sha256Of(fds[i].get(), stop));
   }
   const std::vector<FileIdentity> after = Identify(fds);
   for (size_t i = 0; i < fds.size(); ++i) {
@@ -69,8 +70,9 @@ void Manager::HashLater(const ModelVersion& model) {
                                 [](const FileIdentity& f) { return f.sha256.empty(); });
   if (all) return;
   background_.Do(Urgency::kWhenIdle,
-                 [this, id = model.id, artefact = model.artefact]() -> Background::Result {
-                   const auto sums = HashArtefact(artefact);
+                 [this, id = model.id,
+                  artefact = model.artefact](const std::atomic<bool>& stop) -> Background::Result {
+                   const auto sums = HashArtefact(artefact, stop);
                    if (!sums.ok()) return [] {};  // a load will say so
                    return [this, id, sums] {
                      ModelVersion* record = catalog_.FindModel(id);
@@ -113,6 +115,7 @@ Status Manager::KeepLoaded(uint64_t id) {
   ModelVersion* model = catalog_.FindModel(id);
   if (model == nullptr) return Unavailable("the model was removed");
   const Status kept = catalog_.SetDesired(*model, Desired::kLoaded);
+  if (!kept.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(kept));
   if (!kept.ok() && model->desired == Desired::kUnloaded && model->state == State::kReady) {
     DrainModel(*model, std::string(Message(kept)));
   }
@@ -257,7 +260,8 @@ void Manager::EnsureLoaded(std::string_view name, std::string_view version, Done
     return;
   }
   const catalog::Answer answer = ModelAnswer(Change::kInfer, model.state);
-  if (answer.verdict == Verdict::kRefuse || model.desired == Desired::kUnloaded) {
+  const bool unloaded = model.desired == Desired::kUnloaded && model.state != State::kLoading;
+  if (answer.verdict == Verdict::kRefuse || unloaded) {
     const bool refuse = answer.verdict == Verdict::kRefuse;
     return done(
         Unavailable(fmt::format("{} {}{}{}", Label(model), refuse ? answer.text : "is unloaded",

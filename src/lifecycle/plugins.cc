@@ -78,24 +78,26 @@ void Manager::FinishPolicies() {
 
 void Manager::HashLater(const PluginVersion& plugin) {
   if (!plugin.library.sha256.empty()) return;
-  background_.Do(Urgency::kWhenIdle, [this, copy = plugin]() -> Background::Result {
-    FileIdentity now;
-    const StatusOr<OwnedFd> library = OpenLibrary(LibraryPath(copy), &now);
-    if (!library.ok() || !now.SameStat(copy.library)) return [] {};  // a load will say so
-    const StatusOr<std::string> sum = catalog::Sha256Of(library->get());
-    struct stat after;
-    if (!sum.ok() || fstat(library->get(), &after) != 0 ||
-        !catalog::IdentityOf(after).SameStat(now)) {
-      return [] {};  // written to meanwhile: who knows what was read
-    }
-    now.sha256 = *sum;
-    return [this, now, name = copy.manifest.name, version = copy.manifest.version] {
-      const auto found = catalog_.FindPlugin(name, version);
-      if (!found.ok() || !(*found)->library.SameStat(now)) return;
-      const Status kept = catalog_.SetChecksum(**found, now);
-      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-    };
-  });
+  background_.Do(Urgency::kWhenIdle,
+                 [this, copy = plugin](const std::atomic<bool>& stop) -> Background::Result {
+                   FileIdentity now;
+                   const StatusOr<OwnedFd> library = OpenLibrary(LibraryPath(copy), &now);
+                   if (!library.ok() || !now.SameStat(copy.library))
+                     return [] {};  // a load will say so
+                   const StatusOr<std::string> sum = catalog::Sha256Of(library->get(), stop);
+                   struct stat after;
+                   if (!sum.ok() || fstat(library->get(), &after) != 0 ||
+                       !catalog::IdentityOf(after).SameStat(now)) {
+                     return [] {};  // written to meanwhile: who knows what was read
+                   }
+                   now.sha256 = *sum;
+                   return [this, now, name = copy.manifest.name, version = copy.manifest.version] {
+                     const auto found = catalog_.FindPlugin(name, version);
+                     if (!found.ok() || !(*found)->library.SameStat(now)) return;
+                     const Status kept = catalog_.SetChecksum(**found, now);
+                     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                   };
+                 });
 }
 
 void Manager::InstallPlugin(const std::string& path, std::function<void(Installed)> done) {
@@ -104,8 +106,9 @@ void Manager::InstallPlugin(const std::string& path, std::function<void(Installe
   }
   background_.Do(
       Urgency::kNow,
-      [this, path, root = options_.package_dir, done = std::move(done)]() -> Background::Result {
-        return [this, path, done, copy = catalog::InstallPackage(path, root)] {
+      [this, path, root = options_.package_dir,
+       done = std::move(done)](const std::atomic<bool>& stop) -> Background::Result {
+        return [this, path, done, copy = catalog::InstallPackage(path, root, stop)] {
           done(copy.ok() ? catalog_.RegisterPlugin(*copy, path) : Installed(copy.status()));
         };
       });
@@ -128,7 +131,10 @@ void Manager::CheckLibrary(PluginVersion& plugin, Done checked) {
                          if (sums->front() != plugin.library.sha256)
                            return checked(Changed(plugin));
                          now.sha256 = sums->front();
-                         checked(catalog_.SetChecksum(plugin, now));
+                         // That its new time could not be kept does not make it another.
+                         const Status kept = catalog_.SetChecksum(plugin, now);
+                         if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                         checked(OkStatus());
                        });
 }
 
@@ -235,7 +241,7 @@ PluginVersion* Manager::AwaitedVersion(std::string_view plugin) const {
 // Models that should be loaded and are not get their chance, now that a
 // version of their plugin is there.
 void Manager::ReconcileModels(std::string_view plugin) {
-  hold_publishing_ = true;  // one snapshot for all that begin to load
+  const PublishOnce all_that_begin_to_load(*this);
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
@@ -243,8 +249,6 @@ void Manager::ReconcileModels(std::string_view plugin) {
       Load(*model, [](const Status&) {});  // the model's reason says what failed
     }
   }
-  hold_publishing_ = false;
-  Publish();
 }
 
 void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done done) {
@@ -255,6 +259,11 @@ void Manager::UnloadPlugin(std::string_view name, std::string_view version, Done
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(plugin)));
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&plugin].push_back(std::move(done));
+    return;
+  }
+  if (AfterRenewal(name, [this, n = std::string(name), v = std::string(version), done] {
+        UnloadPlugin(n, v, done);
+      })) {
     return;
   }
   if (IsInHandover(plugin)) return done(HandingOver(name));
