@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "base/log_text.h"
 
 namespace mlos {
 namespace {
@@ -37,67 +38,33 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
-// A value that a reader would split, or that is quoted already.
-bool NeedsQuotes(std::string_view value) {
-  return value.find_first_of(" \"=\\") != std::string_view::npos;
-}
-
-// What EscapeForLog gives, as the inside of a quoted string.
-void AppendQuoted(std::string_view text, std::string* out) {
-  *out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') *out += '\\';
-    *out += c;
-  }
-  *out += '"';
-}
-
-std::string FormatTime(LogFormat format, int64_t time_ms) {
+std::string UtcTime(int64_t time_ms) {
   const time_t seconds = time_ms / 1000;
-  const auto millis = static_cast<int>(time_ms % 1000);
   tm parts{};
+  ::gmtime_r(&seconds, &parts);
   char text[64];
-  if (format == LogFormat::kJson) {
-    ::gmtime_r(&seconds, &parts);
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    return fmt::format("{}.{:03}Z", text, millis);
-  }
-  ::localtime_r(&seconds, &parts);
-  char zone[16];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::strftime(zone, sizeof zone, "%z", &parts);
-  return fmt::format("{}.{:03}{}", text, millis, zone);
+  return fmt::format("{}.{:03}Z", text, static_cast<int>(time_ms % 1000));
 }
 
 // Of texts that are escaped already.
 std::string Compose(LogFormat format, int64_t time_ms, LogLevel level, std::string_view text,
                     std::span<const LogField> fields) {
-  const std::string time = FormatTime(format, time_ms);
   const std::string_view name = LogLevelName(level);
   std::string out;
   if (format == LogFormat::kText) {
-    out = fmt::format("{} {} {}", time, name, text);
-    for (const LogField& field : fields) {
-      if (field.value.empty()) continue;
-      out += ' ';
-      out += field.name;
-      out += '=';
-      if (NeedsQuotes(field.value)) {
-        AppendQuoted(field.value, &out);
-      } else {
-        out += field.value;
-      }
-    }
+    out = fmt::format("{} {} {}", LogTextTime(time_ms), name, text);
+    AppendLogFields(fields, &out);
     return out;
   }
-  out = fmt::format(R"({{"time":"{}","level":"{}","message":)", time, name);
-  AppendQuoted(text, &out);
+  out = fmt::format(R"({{"time":"{}","level":"{}","message":)", UtcTime(time_ms), name);
+  AppendLogQuoted(text, &out);
   for (const LogField& field : fields) {
     if (field.value.empty()) continue;
     out += ',';
-    AppendQuoted(field.name, &out);
+    AppendLogQuoted(field.name, &out);
     out += ':';
-    AppendQuoted(field.value, &out);
+    AppendLogQuoted(field.value, &out);
   }
   out += '}';
   return out;
@@ -105,7 +72,7 @@ std::string Compose(LogFormat format, int64_t time_ms, LogLevel level, std::stri
 
 }  // namespace
 
-std::string LogTime(int64_t time_ms) { return FormatTime(LogFormat::kJson, time_ms); }
+std::string LogTime(int64_t time_ms) { return UtcTime(time_ms); }
 
 std::string_view LogLevelName(LogLevel level) { return kLevelNames[static_cast<size_t>(level)]; }
 

@@ -101,7 +101,8 @@ Parsed ParseRest(const Command& command, std::vector<std::string> rest) {
   }
   for (const Flag& flag : command.flags) {
     if (flag.placeholder.empty()) {
-      app.add_flag(flag.name, switches[flag.name]);
+      const std::string letter = flag.letter == '\0' ? "" : std::string{'-', flag.letter} + ",";
+      app.add_flag(letter + flag.name, switches[flag.name]);
     } else if (flag.repeats) {
       app.add_option(flag.name, parsed.invocation.inputs)->allow_extra_args(false);
     } else {

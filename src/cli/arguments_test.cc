@@ -72,6 +72,22 @@ TEST(ArgumentsTest, ArgumentsAndFlagsBecomeRequests) {
   EXPECT_THAT(Sends({"plugin", "register", "some/where"}), HasSubstr("{\"path\":\"/"));
 }
 
+TEST(ArgumentsTest, LogsAreTheDaemonsOrThoseOfAPlugin) {
+  EXPECT_EQ(Sends({"logs"}), "GET /api/v1/logs ");
+  EXPECT_EQ(Sends({"logs", "-f", "--tail", "0", "--level", "warning"}),
+            "GET /api/v1/logs?tail=0&level=warning ");
+  EXPECT_EQ(Sends({"logs", "p", "--after", "7"}, "1.2.0"),
+            "GET /api/v1/plugins/p/versions/1.2.0/logs?after=7 ");
+  EXPECT_EQ(Sends({"logs", "p", "1.0.0"}, "1.2.0"), "GET /api/v1/plugins/p/versions/1.0.0/logs ");
+  EXPECT_THAT(Sends({"logs", "--tail", "-1"}), HasSubstr("\"tail\" must be an integer"));
+  for (const char* flag : {"-f", "--follow"}) {
+    EXPECT_TRUE(Parse({"logs", flag}).invocation.Has("--follow")) << flag;
+  }
+  EXPECT_FALSE(Parse({"logs"}).invocation.Has("--follow"));
+  EXPECT_THAT(Parse({"logs", "--help"}).text, HasSubstr("-f, --follow"));
+  EXPECT_THAT(*CompletionScript(All(), "fish"), HasSubstr(" -s f -l follow "));
+}
+
 TEST(ArgumentsTest, ValuesOfTheWrongTypeAreNotSent) {
   EXPECT_THAT(Sends({"model", "register", "m", "/x", "--version", "one"}),
               HasSubstr("\"version\" must be an integer"));

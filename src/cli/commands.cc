@@ -12,6 +12,9 @@ using operations::OperationRow;
 
 constexpr std::string_view kHighest =
     "Without VERSION: the highest that is registered; mlos says which.";
+constexpr std::string_view kActive =
+    "Without VERSION: the one that models run on, else the highest that is registered; mlos says "
+    "which.";
 constexpr std::string_view kOnly =
     "Without VERSION: the only one that is registered; where there are more, name one.";
 
@@ -45,7 +48,8 @@ void AddRow(const OperationRow& row, Command* command) {
     if (bracketed) {
       word = word.substr(1, word.size() - 2);
       const bool removes = row.http_method == "DELETE";
-      command->notes.emplace_back(removes ? kOnly : kHighest);
+      const bool plugin = row.permission.resource == operations::Resource::kPlugins;
+      command->notes.emplace_back(removes ? kOnly : plugin ? kActive : kHighest);
     }
     // What only the longer of two rows has may be left out.
     const bool optional = bracketed || command->rows.size() > 1;
@@ -81,6 +85,21 @@ void AddOperations(std::vector<Command>* commands) {
       if (operations::CommandWords(row->cli) == words) AddRow(*row, &command);
     }
   }
+}
+
+// Lines of a log can be read as they come.
+void AddFollow(Command* command) {
+  command->action = Action::kLogs;
+  Flag follow{"--follow", "", "Go on with what is logged from now on, until interrupted"};
+  follow.letter = 'f';
+  command->flags.push_back(std::move(follow));
+  command->notes.emplace_back(
+      "Times are local. --follow looks twice a second, and ends with status 3 when the daemon goes "
+      "away; with -o json it prints one body on each line, where there is something new.");
+  command->notes.emplace_back(
+      "Lines are numbered: where some were dropped before they could be read, mlos says so on "
+      "standard error.");
+  command->examples.emplace_back("mlos logs --follow --tail 0");
 }
 
 Command Infer() {
@@ -176,6 +195,11 @@ std::string FlagPlaceholder(const operations::Field& field) {
   return UpperCase(field.name);
 }
 
+std::string Flag::Form() const {
+  std::string form = letter == '\0' ? name : std::string{'-', letter} + ", " + name;
+  return placeholder.empty() ? form : form + " " + placeholder;
+}
+
 std::string Command::Usage() const {
   std::string out = "mlos " + words;
   for (const Argument& argument : arguments) {
@@ -191,6 +215,9 @@ std::string Command::Usage() const {
 std::vector<Command> Commands() {
   std::vector<Command> commands;
   AddOperations(&commands);
+  for (Command& command : commands) {
+    if (command.rows.front()->answers == operations::ObjectKind::kLogLines) AddFollow(&command);
+  }
   commands.push_back(Infer());
   commands.push_back(Top());
   commands.push_back(Serve());

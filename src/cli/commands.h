@@ -13,7 +13,7 @@
 
 namespace mlos::cli {
 
-enum class Action { kOperation, kInfer, kTop, kServe, kConfig, kCompletion, kManual };
+enum class Action { kOperation, kLogs, kInfer, kTop, kServe, kConfig, kCompletion, kManual };
 
 // Everything behind these is for mlosd.
 constexpr bool IsForDaemon(Action action) {
@@ -31,6 +31,10 @@ struct Flag {
   std::string help;
   bool required = false;
   bool repeats = false;
+  char letter = '\0';  // "-f", if it has one
+
+  // "-f, --follow", "--version VERSION"
+  std::string Form() const;
 };
 
 struct Command {

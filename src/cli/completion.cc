@@ -168,8 +168,10 @@ std::string Fish(const std::vector<Command>& commands) {
       seen += "; and __fish_seen_subcommand_from " + second;
     }
     for (const Flag& flag : command.flags) {
-      out += fmt::format("complete -c mlos -n '{}' -l {}{} -d '{}'\n", seen, flag.name.substr(2),
-                         flag.placeholder.empty() ? "" : " -r", Quoted(flag.help));
+      const std::string letter = flag.letter == '\0' ? "" : std::string(" -s ") + flag.letter;
+      out += fmt::format("complete -c mlos -n '{}'{} -l {}{} -d '{}'\n", seen, letter,
+                         flag.name.substr(2), flag.placeholder.empty() ? "" : " -r",
+                         Quoted(flag.help));
     }
     if (command.action == Action::kCompletion) {
       out += "complete -c mlos -n '" + seen + "' -a 'bash zsh fish'\n";

@@ -62,7 +62,8 @@ std::vector<Column> ColumnsOf(ObjectKind kind) {
               {"reason", "REASON"}};
     case ObjectKind::kModels:
       return {{"name", "NAME"},     {"version", "VERSION", kRight},   {"state", "STATE"},
-              {"plugin", "PLUGIN"}, {"plugin_version", "ON VERSION"}, {"reason", "REASON"}};
+              {"plugin", "PLUGIN"}, {"plugin_version", "ON VERSION"}, {"labels", "LABELS"},
+              {"reason", "REASON"}};
     case ObjectKind::kHosts:
       return {{"plugin", "PLUGIN"},
               {"version", "VERSION"},

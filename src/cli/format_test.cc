@@ -85,6 +85,18 @@ TEST(FormatTest, Lists) {
             "id  on\n1   yes\n");
 }
 
+TEST(FormatTest, LabelsAreAColumnWhereThereAreSome) {
+  EXPECT_EQ(Format(OperationKind::kGetModel,
+                   R"({"models":[{"name":"m","version":"1","state":"ready","labels":[]},
+                                 {"name":"m","version":"2","state":"ready",
+                                  "labels":["canary","stable"]}]})"),
+            "NAME  VERSION  STATE  LABELS\n"
+            "m           1  ready\n"
+            "m           2  ready  canary, stable\n");
+  EXPECT_THAT(Format(OperationKind::kGetModel, R"({"models":[{"name":"m","labels":[]}]})"),
+              Not(HasSubstr("LABELS")));
+}
+
 TEST(FormatTest, Objects) {
   EXPECT_EQ(Format(OperationKind::kGetStatus, R"({"version":"1","uptime_s":3725,"ready":true,
                                                  "new":["a","b"]})"),

@@ -52,17 +52,13 @@ std::string Listing(const Pairs& pairs) {
   return out;
 }
 
-std::string FlagForm(const Flag& flag) {
-  return flag.placeholder.empty() ? flag.name : flag.name + " " + flag.placeholder;
-}
-
 Pairs FlagPairs(const std::vector<Flag>& flags) {
   Pairs pairs;
   for (const Flag& flag : flags) {
     std::string help = flag.help;
     if (flag.required) help += " (must be given)";
     if (flag.repeats) help += " (may be repeated)";
-    pairs.emplace_back(FlagForm(flag), help);
+    pairs.emplace_back(flag.Form(), help);
   }
   return pairs;
 }

@@ -32,10 +32,6 @@ std::string Item(std::string_view name, std::string_view text) {
   return ".TP\n\\fB" + Roff(name) + "\\fR\n" + Roff(text) + "\n";
 }
 
-std::string FlagForm(const Flag& flag) {
-  return flag.placeholder.empty() ? flag.name : flag.name + " " + flag.placeholder;
-}
-
 // In a cell of a table: a bar would end it.
 std::string Cell(std::string_view text) {
   std::string out;
@@ -135,13 +131,13 @@ std::string ManualPage(const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     out += ".SS " + Roff(command.Usage()) + "\n" + Roff(command.help + ".") + "\n";
     for (const std::string& note : command.notes) out += ".PP\n" + Roff(note) + "\n";
-    for (const Flag& flag : command.flags) out += Item(FlagForm(flag), flag.help);
+    for (const Flag& flag : command.flags) out += Item(flag.Form(), flag.help);
     out += ".PP\n.nf\n";
     for (const std::string& example : command.examples) out += ".RS\n" + Roff(example) + "\n.RE\n";
     out += ".fi\n";
   }
   out += ".SH FLAGS\n";
-  for (const Flag& flag : CommonFlags()) out += Item(FlagForm(flag), flag.help);
+  for (const Flag& flag : CommonFlags()) out += Item(flag.Form(), flag.help);
   out += ".SH ENVIRONMENT\n";
   for (const Variable& variable : Variables()) out += Item(variable.name, variable.help);
   out += ".SH EXIT STATUS\n";
@@ -159,7 +155,7 @@ std::string ManualMarkdown(const std::vector<Command>& commands) {
       "`mlos COMMAND --help` says what stands here; `mlos manual` prints it for "
       "man(1).\n\n## Everywhere\n\n| flag | what |\n|---|---|\n";
   for (const Flag& flag : CommonFlags()) {
-    out += "| " + Code(FlagForm(flag)) + " | " + Cell(flag.help) + " |\n";
+    out += "| " + Code(flag.Form()) + " | " + Cell(flag.help) + " |\n";
   }
   out += "\n| environment | what |\n|---|---|\n";
   for (const Variable& v : Variables()) out += "| " + Code(v.name) + " | " + Cell(v.help) + " |\n";
@@ -178,7 +174,7 @@ std::string ManualMarkdown(const std::vector<Command>& commands) {
     }
     if (!command.flags.empty()) out += "\n| flag | what |\n|---|---|\n";
     for (const Flag& flag : command.flags) {
-      out += "| " + Code(FlagForm(flag)) + " | " + Cell(flag.help) + " |\n";
+      out += "| " + Code(flag.Form()) + " | " + Cell(flag.help) + " |\n";
     }
     out += "\nFor example:\n\n";
     for (const std::string& example : command.examples) out += "    " + example + "\n";

@@ -24,8 +24,6 @@ using operations::Row;
 
 namespace {
 
-void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
 void PrintError(const std::string& label, Colour colour, const std::string& text) {
   const std::string shown = WantsColour(fileno(stderr)) ? Coloured(label, colour) : label;
   std::fprintf(stderr, "%s%s\n", shown.c_str(), EscapeLines(text).c_str());
@@ -37,26 +35,33 @@ std::string StringIn(const json::value& value, const char* key) {
                                                   : std::string();
 }
 
-json::value Parse(const std::string& text) {
-  json::error_code error;
-  json::value value = json::parse(text, error);
-  return error ? json::value() : value;
+bool IsTrue(const json::value& value, const char* key) {
+  const json::value* member = value.is_object() ? value.get_object().if_contains(key) : nullptr;
+  return member != nullptr && member->is_bool() && member->get_bool();
 }
 
-// The names, or for one name the versions, in an answer that lists objects.
-std::vector<std::string> ListOf(const Answer& answer, const char* list, const char* member) {
-  std::vector<std::string> out;
-  const json::value body = Parse(answer.body);
+// The objects in an answer that lists them.
+json::array ListOf(const json::value& body, const char* list) {
   const json::value* array = body.is_object() ? body.get_object().if_contains(list) : nullptr;
-  if (array == nullptr || !array->is_array()) return out;
-  for (const json::value& object : array->get_array()) out.push_back(StringIn(object, member));
-  return out;
+  return array != nullptr && array->is_array() ? array->get_array() : json::array();
 }
 
 uint64_t NumberOf(const std::string& text) {
   uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
+}
+
+// What an operation means that is told no version, and why: of plugins the one
+// that models run on, else the highest.  Plugins come in the order of versions.
+std::pair<std::string, std::string_view> MeantVersion(const json::array& versions, bool plugin) {
+  std::string meant;
+  for (const json::value& object : versions) {
+    const std::string version = StringIn(object, "version");
+    if (plugin && IsTrue(object, "active")) return {version, "active one"};
+    if (plugin || meant.empty() || NumberOf(version) > NumberOf(meant)) meant = version;
+  }
+  return {meant, "highest"};
 }
 
 }  // namespace
@@ -70,6 +75,8 @@ int Runner::Run(const Invocation& invocation) {
   error_name_ = invocation.Value("NAME");
   command_ = invocation.command->words;
   switch (invocation.command->action) {
+    case Action::kLogs:
+      return RunLogs(invocation);
     case Action::kInfer:
       return RunInfer(invocation);
     case Action::kTop:
@@ -123,20 +130,17 @@ bool Runner::FindVersion(const OperationRow& row, const std::string& name, std::
     *exit = Explain(request, &row, *answer);
     return false;
   }
-  const std::vector<std::string> versions =
-      ListOf(*answer, plugin ? "plugins" : "models", "version");
-  for (const std::string& v : versions) {
-    if (version->empty() || NumberOf(v) > NumberOf(*version)) *version = v;
-  }
+  const json::array versions = ListOf(Parse(answer->body), plugin ? "plugins" : "models");
+  const auto [meant, why] = MeantVersion(versions, plugin);
+  *version = meant;
   if (versions.size() > 1 && row.http_method == "DELETE") {
     std::string all;
-    for (const std::string& v : versions) all += (all.empty() ? "" : ", ") + v;
+    for (const json::value& v : versions) all += (all.empty() ? "" : ", ") + StringIn(v, "version");
     *exit = Usage(fmt::format("{} has the versions {}: say which to remove", Quoted(name), all));
     return false;
   }
   if (versions.size() > 1 && !json_) {
-    PrintError("note: ", Colour::kFaint,
-               fmt::format("version {}, the highest of {}", *version, versions.size()));
+    Note(fmt::format("version {}, the {} of {}", meant, why, versions.size()));
   }
   return true;
 }
@@ -245,7 +249,10 @@ int Runner::Explain(const Request& request, const OperationRow* row, const Answe
 std::string Runner::Suggest(const std::string& kind, const std::string& name) {
   const StatusOr<Answer> answer = client_.Send({"GET", "/api/v1/" + kind, {}, -1});
   if (!answer.ok() || answer->status != 200) return {};
-  const std::vector<std::string> names = ListOf(*answer, kind.c_str(), "name");
+  std::vector<std::string> names;
+  for (const json::value& object : ListOf(Parse(answer->body), kind.c_str())) {
+    names.push_back(StringIn(object, "name"));
+  }
   const std::vector<std::string_view> views(names.begin(), names.end());
   const std::string_view near = NearMiss(name, views);
   if (near.empty() || near == name) return {};
@@ -266,6 +273,16 @@ int Runner::Unreachable(const Status& status) {
              "unix:///PATH");
   return kUnreachable;
 }
+
+json::value Runner::Parse(const std::string& text) {
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+void Runner::Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void Runner::Note(const std::string& text) { PrintError("note: ", Colour::kFaint, text); }
 
 void Runner::PrintBody(const std::string& body) {
   // A terminal does what the bytes say; a file or a program gets them as they came.

@@ -22,6 +22,7 @@ class Runner {
 
  private:
   int RunOperation(const Invocation& invocation);
+  int RunLogs(const Invocation& invocation);  // runner_logs.cc
   int RunInfer(const Invocation& invocation);
   int RunTop(const Invocation& invocation);
 
@@ -35,6 +36,9 @@ class Runner {
   // The command with the name that was probably meant; may be empty.
   std::string Suggest(const std::string& kind, const std::string& name);
   void PrintBody(const std::string& body);
+  static void Print(const std::string& text);
+  static void Note(const std::string& text);                 // on standard error
+  static boost::json::value Parse(const std::string& text);  // null: it is no JSON
 
   Client& client_;
   const bool json_;
