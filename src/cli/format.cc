@@ -94,10 +94,13 @@ std::string FormatList(ObjectKind kind, std::string_view what, const json::array
   std::vector<Column> columns = ColumnsOf(kind);
   std::vector<std::string> headings;  // of what has no columns of its own
   if (columns.empty()) {
-    for (const auto& member : list.front().get_object()) {
-      headings.emplace_back(member.key().data(), member.key().size());
+    const json::object& first = list.front().get_object();
+    headings.reserve(first.size());
+    for (const auto& member : first) {
+      const std::string_view key(member.key().data(), member.key().size());
+      headings.push_back(Escape(key));
+      columns.push_back({key, headings.back()});
     }
-    for (const std::string& heading : headings) columns.push_back({heading, heading});
   }
   std::vector<Table::Column> heads;
   heads.reserve(columns.size());

@@ -221,7 +221,8 @@ int Runner::RunTop(const Invocation& invocation) {
 int Runner::Explain(const Request& request, const OperationRow* row, const Answer& answer) {
   const int exit = answer.status == 404 ? kNotFound : kRefused;
   if (json_) {
-    std::fwrite(answer.body.data(), 1, answer.body.size(), stderr);
+    const bool seen = isatty(fileno(stderr)) != 0;  // by a terminal, which obeys what it is sent
+    std::fputs((seen ? EscapeLines(answer.body) + "\n" : answer.body).c_str(), stderr);
     return exit;
   }
   const json::value body = Parse(answer.body);
