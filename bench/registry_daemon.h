@@ -62,16 +62,17 @@ class Mlosd {
     std::filesystem::remove(addresses());
     const uint64_t begin = NowNanos();
     process_ = std::make_unique<test::DaemonProcess>(
-        std::vector<std::string>{"--auth", "off", "--http-address", "127.0.0.1:0", "--http-address",
-                                 "unix:" + directory_ + "/socket", "--data-dir",
-                                 directory_ + "/data", "--print-addresses", addresses()},
+        std::vector<std::string>{"--auth", "off", "--metrics-address", "off", "--http-address",
+                                 "127.0.0.1:0", "--http-address", "unix:" + directory_ + "/socket",
+                                 "--data-dir", directory_ + "/data", "--print-addresses",
+                                 addresses()},
         directory_ + "/log");
     local = std::make_unique<test::HttpClient>("unix:" + directory_ + "/socket");
-    Require(test::WaitUntil([&] {
-              return std::filesystem::exists(addresses()) &&
-                     local->Send("GET", "/v2/health/ready").status == 200;
-            }),
-            "mlosd does not start:\n" + process_->log());
+    const bool ready = test::WaitUntil([&] {
+      return std::filesystem::exists(addresses()) &&
+             local->Send("GET", "/v2/health/ready").status == 200;
+    });
+    Require(ready, "mlosd does not start:\n" + process_->log());
     const double took = static_cast<double>(NowNanos() - begin) / 1e6;
     const std::string text = test::ReadWhole(addresses());
     const size_t at = text.find("127.0.0.1:");
