@@ -28,13 +28,17 @@
 
 #include "base/clock.h"
 #include "base/owned_fd.h"
-#include "daemon_process.h"
-#include "http_client.h"
+#include "registry_daemon.h"
 
 namespace {
 
 using mlos::NowNanos;
-using mlos::test::DaemonProcess;
+using mlos::bench::Median;
+using mlos::bench::Micros;
+using mlos::bench::Mlosd;
+using mlos::bench::PinProcess;
+using mlos::bench::Quantile;
+using mlos::bench::Require;
 using mlos::test::HttpClient;
 using mlos::test::Reply;
 
@@ -44,94 +48,6 @@ constexpr int kModels = 1000;
 constexpr int kPairs = 60;
 constexpr int kBlock = 200;  // requests
 constexpr char kInfer[] = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
-
-void Require(bool done, const std::string& what) {
-  if (done) return;
-  std::fprintf(stderr, "registry_bench: %s\n", what.c_str());
-  std::exit(1);
-}
-
-double Quantile(std::vector<double> values, double at) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(at * static_cast<double>(values.size() - 1))];
-}
-double Median(const std::vector<double>& values) { return Quantile(values, 0.5); }
-
-double Micros(const std::function<void()>& run) {
-  const uint64_t begin = NowNanos();
-  run();
-  return static_cast<double>(NowNanos() - begin) / 1e3;
-}
-
-void PinProcess(pid_t pid, int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  std::error_code error;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
-    sched_setaffinity(std::atoi(task.path().filename().c_str()), sizeof set, &set);
-  }
-}
-
-// A daemon on a data directory of its own that outlives it.
-class Mlosd {
- public:
-  explicit Mlosd(std::string directory) : directory_(std::move(directory)) {
-    std::filesystem::create_directories(directory_);
-    StartMillis();
-  }
-  double StartMillis() {
-    std::filesystem::remove(addresses());
-    const uint64_t begin = NowNanos();
-    process_ = std::make_unique<DaemonProcess>(
-        std::vector<std::string>{"--auth", "off", "--http-address", "127.0.0.1:0", "--http-address",
-                                 "unix:" + directory_ + "/socket", "--data-dir",
-                                 directory_ + "/data", "--print-addresses", addresses()},
-        directory_ + "/log");
-    local = std::make_unique<HttpClient>("unix:" + directory_ + "/socket");
-    Require(mlos::test::WaitUntil([&] {
-              return std::filesystem::exists(addresses()) &&
-                     local->Send("GET", "/v2/health/ready").status == 200;
-            }),
-            "mlosd does not start:\n" + process_->log());
-    const double took = static_cast<double>(NowNanos() - begin) / 1e6;
-    const std::string text = mlos::test::ReadWhole(addresses());
-    const size_t at = text.find("127.0.0.1:");
-    tcp = std::make_unique<HttpClient>(text.substr(at, text.find('"', at) - at));
-    return took;
-  }
-  void Kill() {
-    process_->Signal(SIGKILL);
-    process_->WaitExit();
-  }
-  // The daemon and its hosts, every thread: where they run decides what a
-  // request costs, and is not what is compared.
-  void PinTo(int cpu) {
-    PinProcess(process_->pid(), cpu);
-    const std::string hosts = Must("GET", "/api/v1/hosts").body;
-    constexpr std::string_view kPid = "\"pid\":";
-    for (size_t at = hosts.find(kPid); at != std::string::npos; at = hosts.find(kPid, at + 1)) {
-      PinProcess(std::atoi(hosts.c_str() + at + kPid.size()), cpu);
-    }
-  }
-  double RssMiB() const {
-    return static_cast<double>(mlos::test::RssBytes(process_->pid())) / (1 << 20);
-  }
-  Reply Must(std::string_view method, const std::string& target, const std::string& body = {}) {
-    Reply reply = local->Send(method, target, body);
-    Require(reply.status / 100 == 2, target + ": " + reply.body);
-    return reply;
-  }
-
-  std::unique_ptr<HttpClient> tcp;
-  std::unique_ptr<HttpClient> local;
-
- private:
-  std::string addresses() const { return directory_ + "/addresses"; }
-  const std::string directory_;
-  std::unique_ptr<DaemonProcess> process_;
-};
 
 std::string PluginBody() { return std::string(R"({"path":")") + MLOS_BENCH_PLUGIN + "\"}"; }
 std::string ModelBody(const std::string& name) {

@@ -28,6 +28,7 @@ void Restartable::Launch() {
   fs::remove(dir_ / "addresses", ignored);
   std::vector<std::string> args{"--auth",     "off",     "--http-address",    "127.0.0.1:0",
                                 "--data-dir", data_dir_, "--print-addresses", dir_ / "addresses"};
+  args.insert(args.end(), {"--metrics-address", "127.0.0.1:0"});
   args.insert(args.end(), more_args_.begin(), more_args_.end());
   launched_ = steady_clock::now();
   process_ = std::make_unique<DaemonProcess>(args, dir_ / "log", environment_);
