@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,6 +101,10 @@ class Catalog {
   // What the files are, once that is known.
   Status SetChecksum(PluginVersion& plugin, const FileIdentity& library);
   Status SetChecksums(ModelVersion& model, const std::vector<FileIdentity>& files);
+  // The same, kept by the next SaveChecksums: after many registrations one
+  // commit keeps all.  What is lost with the process is computed again.
+  void NoteChecksums(ModelVersion& model, const std::vector<FileIdentity>& files);
+  Status SaveChecksums();
 
   // The preferred loaded version is active, else the highest loaded one.
   void ChooseActive(std::string_view name);
@@ -128,6 +133,7 @@ class Catalog {
   std::map<std::string, ModelVersions, std::less<>> models_;
   std::map<uint64_t, ModelVersion*> by_id_;
   std::map<std::string, ModelGroup, std::less<>> groups_;
+  std::set<uint64_t> unsaved_;  // models with checksums that are not in the store yet
   uint64_t next_id_ = 1;
 };
 

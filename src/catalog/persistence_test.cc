@@ -104,6 +104,20 @@ TEST_F(PersistenceTest, EveryChangeIsKeptWholeOrNotMade) {
   EXPECT_EQ(0u, catalog_.models().count("m"));
 }
 
+TEST_F(PersistenceTest, ChecksumsThatWereNotedAreKeptTogether) {
+  for (const uint64_t version : {1, 2}) {
+    const auto model = catalog_.RegisterModel(Spec("sums", version));
+    ASSERT_TRUE(model.ok()) << model.status();
+    FileIdentity file = model->record->artefact.identities[0];
+    file.sha256 = "ff";
+    catalog_.NoteChecksums(*model->record, {file});
+  }
+  ASSERT_TRUE(catalog_.RemoveModel("sums", "1").ok());  // and is not brought back
+  EXPECT_NE(Durable(catalog_), AfterRestart());
+  EXPECT_TRUE(catalog_.SaveChecksums().ok());
+  EXPECT_EQ(Durable(catalog_), AfterRestart());
+}
+
 TEST_F(PersistenceTest, WhatChangesNothingNeedsNoStore) {
   ASSERT_TRUE(catalog_.SetWanted(one(), true).ok());
   store_.FailWith(Unavailable("the disk is gone"));

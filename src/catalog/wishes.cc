@@ -182,6 +182,21 @@ Status Catalog::SetChecksums(ModelVersion& model, const std::vector<FileIdentity
   return Store(model, [&](ModelVersion& m) { m.artefact.identities = files; });
 }
 
+void Catalog::NoteChecksums(ModelVersion& model, const std::vector<FileIdentity>& files) {
+  model.artefact.identities = files;
+  unsaved_.insert(model.id);
+}
+
+Status Catalog::SaveChecksums() {
+  std::vector<state::Change> changes;
+  for (const uint64_t id : std::exchange(unsaved_, {})) {
+    const ModelVersion* model = FindModel(id);
+    if (model == nullptr) continue;
+    changes.push_back({std::string(kModelKind), KeyOf(*model), Encode(*model)});
+  }
+  return changes.empty() ? OkStatus() : Commit(changes);
+}
+
 // ------------------------------------------------------------------- restoring
 
 namespace {

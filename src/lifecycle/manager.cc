@@ -11,7 +11,11 @@ using catalog::PluginVersion;
 using catalog::State;
 
 Manager::Manager(EventLoop& control, catalog::Catalog& catalog, ManagerOptions options)
-    : control_(control), catalog_(catalog), options_(std::move(options)), background_(control) {}
+    : control_(control),
+      catalog_(catalog),
+      options_(std::move(options)),
+      save_timer_(control.io()),
+      background_(control) {}
 
 void Manager::Finish(const void* record, const Status& status) {
   const auto it = waiters_.find(record);

@@ -166,6 +166,7 @@ class Manager {
   void FinishPolicies();
 
   // ---- models: models.cc
+  void SaveChecksumsSoon();
   void Load(catalog::ModelVersion& model, Done done);
   Status KeepLoaded(uint64_t id);
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
@@ -214,6 +215,8 @@ class Manager {
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
+  boost::asio::steady_timer save_timer_;
+  bool saving_soon_ = false;
   bool stopping_ = false;
   bool hold_publishing_ = false;  // a PublishOnce lives
   Background background_;

@@ -19,6 +19,9 @@ using catalog::Verdict;
 
 namespace {
 
+// Checksums come in a row when many models are registered; one commit keeps them.
+constexpr auto kSaveDelay = std::chrono::milliseconds(250);
+
 // Duplicates of those that `which` names.
 std::vector<OwnedFd> Some(const std::vector<OwnedFd>& fds, const std::vector<size_t>& which) {
   std::vector<OwnedFd> out;
@@ -77,10 +80,21 @@ void Manager::HashLater(const ModelVersion& model) {
                    return [this, id, sums] {
                      ModelVersion* record = catalog_.FindModel(id);
                      if (record == nullptr) return;
-                     const Status kept = catalog_.SetChecksums(*record, *sums);
-                     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+                     catalog_.NoteChecksums(*record, *sums);
+                     SaveChecksumsSoon();
                    };
                  });
+}
+
+void Manager::SaveChecksumsSoon() {
+  if (std::exchange(saving_soon_, true)) return;
+  save_timer_.expires_after(kSaveDelay);
+  save_timer_.async_wait([this](const boost::system::error_code& error) {
+    saving_soon_ = false;
+    if (error) return;
+    const Status kept = catalog_.SaveChecksums();
+    if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+  });
 }
 
 // True: the change waits until the plugin's models have changed hosts.
