@@ -228,6 +228,10 @@ void PluginHost::Serve() {
   Step(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
        [](PluginHost& self, const boost::json::object&) {
          self.state_ = HostState::kReady;
+         if (self.restarts_ > 0) {
+           Log(LogLevel::kInfo, "{}: a new host serves, with {} model{}", self.Label(),
+               self.models_.size(), self.models_.size() == 1 ? "" : "s");
+         }
          if (self.spec_.watch != nullptr) {
            self.spec_.watch->loads.plugin_ok.Record(NowNanos() - self.started_ns_);
          }

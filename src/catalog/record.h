@@ -57,6 +57,7 @@ struct ModelVersion {
   State state = State::kRegistered;
   std::string reason;
   uint64_t unloads = 0;  // how often it was told to unload: what began before that is past
+  bool left_out = false;  // it was unloaded by the version policy, and nobody else
   // While loading, ready or draining:
   std::string plugin_version;
   uint64_t host = 0;

@@ -189,12 +189,14 @@ void Catalog::NoteChecksums(ModelVersion& model, const std::vector<FileIdentity>
 
 Status Catalog::SaveChecksums() {
   std::vector<state::Change> changes;
-  for (const uint64_t id : std::exchange(unsaved_, {})) {
+  for (const uint64_t id : unsaved_) {
     const ModelVersion* model = FindModel(id);
     if (model == nullptr) continue;
     changes.push_back({std::string(kModelKind), KeyOf(*model), Encode(*model)});
   }
-  return changes.empty() ? OkStatus() : Commit(changes);
+  if (!changes.empty()) MLOS_RETURN_IF_ERROR(Commit(changes));
+  unsaved_.clear();
+  return OkStatus();
 }
 
 // ------------------------------------------------------------------- restoring

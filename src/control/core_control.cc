@@ -34,7 +34,10 @@ std::string HintFor(const Operation& op, const Status& status) {
     case StatusCode::kAlreadyExists:
       return "register it under another version, or remove the registered one; see " + ListOf(op);
     case StatusCode::kFailedPrecondition:
-      return "see its state: " + ListOf(op);
+      return op.kind == K::kLoadModel
+                 ? "see the state of its plugin: " +
+                       operations::RequestText(operations::Row(K::kListPlugins))
+                 : "see its state: " + ListOf(op);
     case StatusCode::kUnavailable:
       return row.can_wait() ? "the object's \"reason\" says what failed; mend it and load again"
                             : "nothing has changed; mend what the message names and try again";

@@ -237,6 +237,7 @@ void Core::OnStopSignal(int number) {
   stop_began_ns_ = NowNanos();
   Log(LogLevel::kInfo, "signal {}: finishing what runs, then stopping", number);
   notifier_.Stopping("Finishing what runs");
+  manager_.NoteStopping();
   const auto grace = settings_.Duration(Id::kDrainGrace);
   if (grace.count() == 0) return Drain();
   front_loop_.Post([this] { http_->Leave(); });

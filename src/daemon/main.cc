@@ -4,6 +4,9 @@
 // 3 another daemon has the data directory.
 #include <unistd.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "daemon/configuration.h"
@@ -35,11 +38,19 @@ int Run(mlos::options::Inputs inputs, const mlos::options::Settings& settings) {
     const bool taken = lock.status().code() == mlos::StatusCode::kAlreadyExists;
     return Refuse(taken ? 3 : 1, mlos::Message(lock.status()));
   }
+  if (access(settings.Text(Id::kPluginHost).c_str(), X_OK) != 0) {
+    const mlos::Status why = mlos::ErrnoStatus("--plugin-host " + settings.Text(Id::kPluginHost));
+    return Refuse(1, mlos::Message(why));
+  }
   auto store = mlos::state::SqliteStore::Open(settings.Text(Id::kDataDir) + "/state.db");
   if (!store.ok()) {
     const bool taken = store.status().code() == mlos::StatusCode::kAlreadyExists;
     return Refuse(taken ? 3 : 1, mlos::Message(store.status()));
   }
+  // One more signal, while the end goes on, must not make it another end: this
+  // keeps the handlers when the core gives up its own.
+  static boost::asio::io_context no_loop;
+  static const boost::asio::signal_set kept(no_loop, SIGINT, SIGTERM);
   mlos::daemon::Core core(std::move(inputs), settings, *std::move(store));
   const mlos::Status started = core.Start();
   if (!started.ok()) return Refuse(1, mlos::Message(started));

@@ -257,7 +257,7 @@ void ChannelEngine::OnConsumerLost(HostLane& lane) {
   if (count == 0) return;
   Log(LogLevel::kWarning,
       {{"plugin", route->plugin}, {"version", route->plugin_version}, {"request_ids", names}},
-      "{} requests were in the plugin host that ended", count);
+      "the plugin host that ended had {} request{}", count, count == 1 ? "" : "s");
 }
 
 // --------------------------------------------------------------------- submit

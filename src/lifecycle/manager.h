@@ -82,8 +82,9 @@ class Manager {
   // After StopAll: does not wait for what they still do.
   void KillHosts();
 
-  // Everything that should be loaded is.
+  // Everything that should be loaded is, and the daemon is not being stopped.
   bool Ready() const;
+  void NoteStopping() { stopping_soon_ = true; }
 
   struct HostRow {
     uint64_t number;  // as in routes and lanes
@@ -175,6 +176,7 @@ class Manager {
                   const std::vector<size_t>& changed);
   void SendLoad(catalog::ModelVersion& model, std::vector<OwnedFd> fds);
   void OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info);
+  void Readmit(catalog::ModelVersion& model);
   void DrainModel(catalog::ModelVersion& model, const std::string& reason);
   void OnModelUnloaded(uint64_t id, const Status& status);
   bool Defer(std::string_view plugin, std::function<void()> change);
@@ -217,6 +219,7 @@ class Manager {
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
   boost::asio::steady_timer save_timer_;
   bool saving_soon_ = false;
+  bool stopping_soon_ = false;
   bool stopping_ = false;
   bool hold_publishing_ = false;  // a PublishOnce lives
   Background background_;

@@ -299,6 +299,7 @@ void Manager::UnloadModel(std::string_view name, std::string_view version, Done 
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   if (Status kept = catalog_.SetDesired(model, Desired::kUnloaded); !kept.ok()) return done(kept);
   ++model.unloads;
+  model.left_out = false;
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
   if (answer.verdict == Verdict::kJoin) {
     waiters_[&model].push_back(std::move(done));
@@ -346,6 +347,9 @@ void Manager::ApplyPolicy(std::string_view name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   for (const auto& [version, model] : it->second) {
+    if (model->state == State::kUnloaded && model->left_out && catalog_.CheckPolicy(*model).ok()) {
+      Readmit(*model);
+    }
     if (model->state != State::kReady) continue;
     const Status admitted = catalog_.CheckPolicy(*model, catalog::Competing::kReady);
     if (admitted.ok()) continue;
@@ -354,9 +358,19 @@ void Manager::ApplyPolicy(std::string_view name) {
       Log(LogLevel::kWarning, "{}", Message(kept));
       continue;
     }
+    model->left_out = true;
     DrainModel(*model, std::string(Message(admitted)));
   }
   Publish(name);
+}
+
+// What a policy had left out may serve again: its next request loads it.
+void Manager::Readmit(ModelVersion& model) {
+  const Status kept = catalog_.SetDesired(model, Desired::kOnDemand);
+  if (!kept.ok()) return Log(LogLevel::kWarning, "{}", Message(kept));
+  model.left_out = false;
+  model.state = State::kRegistered;
+  model.reason.clear();
 }
 
 }  // namespace mlos::lifecycle

@@ -47,6 +47,7 @@ void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const Mod
 void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
   model.state = state;
   model.reason = std::move(reason);
+  model.plugin_version.clear();
   model.host = 0;
   model.handle = 0;
   model.info.reset();
@@ -108,6 +109,7 @@ void Manager::Publish() {
 }
 
 bool Manager::Ready() const {
+  if (stopping_soon_) return false;
   for (const auto& [name, versions] : catalog_.plugins()) {
     for (const auto& [number, plugin] : versions) {
       if (plugin->wanted && plugin->state != State::kReady) return false;

@@ -105,6 +105,7 @@ TEST(ExpositionTest, AcceptChoosesTheFormat) {
 // The parser that the tests lean on does find faults.
 TEST(ExpositionParserTest, FindsFaults) {
   const std::string head = "# HELP a_total h\n# TYPE a_total counter\n";
+  // NOLINTBEGIN(performance-inefficient-string-concatenation, bugprone-suspicious-missing-comma)
   for (const std::string& bad : std::vector<std::string>{
            "", head + "a_total 1", head, "a_total 1\n", head + "a_total x\n",
            head + "a_total{b=\"1\" 1\n", head + "a_total{b=\"1\",b=\"2\"} 1\n",
@@ -115,6 +116,7 @@ TEST(ExpositionParserTest, FindsFaults) {
            "h_sum 1\nh_count 1\n",
            "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n",
            "# HELP h x\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 1\n"}) {
+    // NOLINTEND(performance-inefficient-string-concatenation, bugprone-suspicious-missing-comma)
     EXPECT_FALSE(ParsedExposition::Parse(bad, Format::kPrometheus).faults.empty()) << bad;
   }
   EXPECT_THAT(ParsedExposition::Parse(head + "a_total 1\n", Format::kPrometheus).faults, IsEmpty());

@@ -89,7 +89,7 @@ TEST_F(ReportTest, SumsTheLoops) {
   Report report = NewReport();
   for (const Format format : {Format::kPrometheus, Format::kOpenMetrics}) {
     const auto p = Write(report, format);
-    const auto value = [&](const char* name, std::map<std::string, std::string> labels) {
+    const auto value = [&](const char* name, const std::map<std::string, std::string>& labels) {
       return p.Value(name, labels);
     };
     EXPECT_EQ(7, value("mlos_requests_total", {{"model", "a"}, {"version", "1"}, {"code", "OK"}}));

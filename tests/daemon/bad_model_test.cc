@@ -82,6 +82,10 @@ TEST_F(BadModelTest, AFileThatIsGoneOrHasChangedByTheTimeItIsLoaded) {
   const TempDir dir;
   WriteWhole(dir / "m.affine", "scale 1\noffset 0\n");
   ASSERT_EQ(201, daemon().RegisterModel("gone", dir / "m.affine").status);
+  // Once its checksum is known, a file with that content is the same file.
+  ASSERT_TRUE(WaitUntil([] {
+    return At(daemon().Get("/api/v1/models/gone/versions/1"), "/files/0/sha256") != "null";
+  }));
   ASSERT_EQ(0, unlink((dir / "m.affine").c_str()));
   EXPECT_REFUSED(503, "m.affine", daemon().ModelAction("gone", "load"));
   // Mended, it loads.

@@ -129,6 +129,15 @@ TEST(ReloadTest, TakesWhatItMayAndNamesTheRest) {
 constexpr char kEchoBody[] =
     R"({"inputs":[{"name":"X","datatype":"INT64","shape":[1],"data":[1]}]})";
 
+// Requests that the daemon has begun with.
+int InFlight(Daemon& daemon, const std::string& model) {
+  const std::string page =
+      std::string(HttpClient(daemon.metrics_address()).Send("GET", "/metrics").body);
+  const size_t line = page.find("mlos_requests_in_flight{model=\"" + model + "\"");
+  const size_t value = line == std::string::npos ? line : page.find("} ", line);
+  return value == std::string::npos ? 0 : std::atoi(page.c_str() + value + 2);
+}
+
 TEST(DrainTest, NotReadyFirstWhileItStillAnswers) {
   Daemon daemon({"--drain-grace", "10m"});
   daemon.Forget();
@@ -183,7 +192,7 @@ TEST(DrainTest, ASecondSignalDoesNotWaitForABusyHost) {
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-hang_in_execute/infer",
                          R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
+  ASSERT_TRUE(WaitUntil([&] { return InFlight(daemon, "m-hang_in_execute") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil(
       [&] { return daemon.process().log().find("finishing what runs") != std::string::npos; }));
@@ -201,7 +210,7 @@ TEST(DrainTest, TheDrainTimeoutIsTheEndOfABusyHostToo) {
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-hang_in_execute/infer",
                          R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
+  ASSERT_TRUE(WaitUntil([&] { return InFlight(daemon, "m-hang_in_execute") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_EQ(0, daemon.process().WaitExit(seconds(5)).value_or(-1)) << daemon.process().log();
   EXPECT_THAT(daemon.process().log(), HasSubstr("requests still run after 100ms"));

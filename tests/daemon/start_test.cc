@@ -45,6 +45,7 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
       {with({"--http-address", "127.0.0.1:99999"}), 2, {"127.0.0.1:99999", "HOST:PORT"}},
       {with({"--http-address", "127.0.0.1:"}), 2, {"127.0.0.1:", "HOST:PORT"}},
       {with({"--http-address", "unix:" + dir.path() + "/file"}), 1, {"file"}},
+      {with({"--plugin-host", "/no/such/program"}), 1, {"--plugin-host", "/no/such/program"}},
       {with({"--log-format", "xml"}), 2, {"--log-format", "xml"}},
       {with({"--metrics-address", "0.0.0.0:0"}), 2, {"--metrics-address: 0.0.0.0:0", "loopback"}},
       {with({"--metrics-address", "nonsense"}), 2, {"--metrics-address: nonsense", "HOST:PORT"}},

@@ -46,6 +46,47 @@ TEST(ModelVersionsTest, TheHighestReadyOneIsTheDefault) {
   EXPECT_EQ("1", answered_by("", {1, 2}));
 }
 
+TEST(ModelVersionsTest, ALabelStandsForAVersion) {
+  Daemon daemon;
+  daemon.BringTestModel("echo");
+  ASSERT_EQ(201, daemon
+                     .RegisterModel("m-echo", SourcePath("tests/plugins/model.test"),
+                                    R"(,"plugin":"echo","version":2)")
+                     .status);
+  const auto label = [&](const std::string& body) {
+    return daemon.Post("/api/v1/models/m-echo/labels", body);
+  };
+  ASSERT_EQ(200, label(R"({"label":"stable","version":1})").status);
+  const std::string infer = "/v2/models/m-echo/versions/stable/infer";
+  EXPECT_EQ("1", At(daemon.Post(infer, kOnX), "/model_version"));
+  ASSERT_EQ(200, label(R"({"label":"stable","version":"2"})").status);
+  EXPECT_EQ("2", At(daemon.Post(infer, kOnX), "/model_version"));
+  EXPECT_STATUS(200, daemon.Get("/v2/models/m-echo/versions/stable/ready"));
+  ASSERT_EQ(200, label(R"({"label":"stable"})").status);
+  EXPECT_REFUSED(404, "stable", daemon.Post(infer, kOnX));
+}
+
+TEST(ModelVersionsTest, APolicyThatIsLiftedLetsTheOthersServeAgain) {
+  Daemon daemon;
+  daemon.BringTestModel("echo");
+  ASSERT_EQ(201, daemon
+                     .RegisterModel("m-echo", SourcePath("tests/plugins/model.test"),
+                                    R"(,"plugin":"echo","version":2)")
+                     .status);
+  ASSERT_EQ(200, daemon.ModelAction("m-echo", "load", "2").status);
+  const auto policy = [&](const std::string& text) {
+    return daemon.Post("/api/v1/models/m-echo/policy", R"({"version_policy":)" + text + "}");
+  };
+  ASSERT_EQ(200, policy(R"({"latest":{"num_versions":1}})").status);
+  const std::string infer = "/v2/models/m-echo/versions/1/infer";
+  ASSERT_TRUE(WaitUntil(
+      [&] { return At(daemon.Get("/api/v1/models/m-echo/versions/1"), "/state") == "unloaded"; }));
+  EXPECT_REFUSED(503, "version policy", daemon.Post(infer, kOnX));
+  ASSERT_EQ(200, policy(R"({"all":{}})").status);
+  EXPECT_EQ("1", At(daemon.Post(infer, kOnX), "/model_version"));
+  EXPECT_EQ("", At(daemon.Get("/api/v1/models/m-echo/versions/1"), "/reason"));
+}
+
 TEST(PluginVersionsTest, ACopyWithAnotherVersionIsLoadedBesideTheFirst) {
   Daemon daemon;
   daemon.BringDigits();

@@ -200,7 +200,10 @@ bool HeldCore::Wanted(const std::string& version) {
 }
 
 std::vector<state::Record> HeldCore::Stored() {
-  return core_.OnControl([&] { return *core_.store().Load(); });
+  return core_.OnControl([&] {
+    (void)core_.catalog().SaveChecksums();  // as happens now and then
+    return *core_.store().Load();
+  });
 }
 
 std::vector<state::Record> HeldCore::Known() {

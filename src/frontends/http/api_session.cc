@@ -193,7 +193,7 @@ class ApiSession final : public Session {
          {"target", target_},
          {"status", status}},
         "{} {} answered {} after {} µs{}{}", MethodName(method_), route, status,
-        since_ns == 0 ? 0 : (now - since_ns) / kNanosPerMicro, failed ? ": " : "",
+        since_ns == 0 ? 0 : (now - since_ns) / kNanosPerMicro, response.failure.empty() ? "" : ": ",
         response.failure);
   }
 
@@ -241,7 +241,9 @@ class ApiSession final : public Session {
     if (refused_) {
       ShuttingDown(response);
     } else if (route_.target == Target::kUnknownPath) {
-      Fail(response, 404, NotFound("Not Found"), "GET /v2 and /api/v1/status answer");
+      Fail(response, 404, NotFound("Not Found"),
+           "GET /api/v1/openapi.json lists every route; one version of an object is at "
+           "…/NAME/versions/VERSION");
     } else if (route_.target == Target::kMethodNotAllowed) {
       Fail(response, 405,
            MakeStatus(StatusCode::kUnimplemented, "this path takes " + route_.allow));

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/name.h"
 #include "operations/body.h"
 
 namespace mlos::http {
@@ -37,9 +38,14 @@ int Hex(char c) {
   return -1;
 }
 
-// The protocol's versions are decimal; 007 and 7 are the same.
+// The protocol's versions are decimal; 007 and 7 are the same.  A name is a
+// label of ours.
 bool NormalizeVersion(std::string_view text, std::string* out) {
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  if (text.find_first_not_of("0123456789") != std::string_view::npos) {
+    out->assign(text);
+    return IsValidName(text);
+  }
+  if (text.empty()) return false;
   const size_t zeros = text.find_first_not_of('0');
   out->assign(zeros == std::string_view::npos ? "0" : text.substr(zeros));
   return true;
