@@ -22,6 +22,7 @@ TEST(StateTest, ThePageHasTheTables) {
   ASSERT_NE(std::string::npos, begin);
   ASSERT_NE(std::string::npos, end);
   ASSERT_LT(begin, end);
+  // One thread.  NOLINTNEXTLINE(concurrency-mt-unsafe)
   if (std::getenv("MLOS_WRITE_DOCS") != nullptr) {
     std::ofstream(kPage) << page.substr(0, begin) << DescribeChanges() << page.substr(end);
     GTEST_SKIP() << "the page was written";

@@ -73,10 +73,10 @@ class Manager {
 
   // After a model was registered or removed, or its labels or policy changed:
   // its part of the snapshot is made anew, and the snapshot published.
-  void Publish(std::string_view model);
+  void Publish(std::string_view name);
   void Publish();  // readiness alone has changed
   // Versions that the policy leaves out are unloaded.
-  void ApplyPolicy(std::string_view model);
+  void ApplyPolicy(std::string_view name);
   // Stops every host; `done` when all have ended.
   void StopAll(const std::function<void()>& done);
   // After StopAll: does not wait for what they still do.
@@ -156,7 +156,7 @@ class Manager {
   void OnUnused(Place place);
 
   // ---- plugins: plugins.cc
-  void CheckLibrary(catalog::PluginVersion& plugin, Done checked);
+  void CheckLibrary(catalog::PluginVersion& plugin, const Done& checked);
   void StartPlugin(catalog::PluginVersion& plugin);
   void PluginStarted(const std::string& name, const std::string& version, uint64_t number,
                      const Status& status);
@@ -197,7 +197,7 @@ class Manager {
   Handover* HandoverOf(std::string_view plugin);
 
   // ---- the snapshot: snapshot.cc
-  void Refresh(std::string_view model);
+  void Refresh(std::string_view name);
   void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info);
   void Unsettle(catalog::ModelVersion& model, catalog::State state, std::string reason);
   engine::RoutePin MakeRoute(const catalog::ModelVersion& model) const;

@@ -25,6 +25,7 @@ constexpr auto kSaveDelay = std::chrono::milliseconds(250);
 // Duplicates of those that `which` names.
 std::vector<OwnedFd> Some(const std::vector<OwnedFd>& fds, const std::vector<size_t>& which) {
   std::vector<OwnedFd> out;
+  out.reserve(which.size());
   for (const size_t i : which) out.emplace_back(fcntl(fds[i].get(), F_DUPFD_CLOEXEC, 0));
   return out;
 }
@@ -120,7 +121,7 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   // Kept when it is true: a load that fails, or that the daemon does not live to
   // see the end of, is no change of what is wanted.
-  Load(model, [this, id = model.id, done](const Status& status) {
+  Load(model, [this, id = model.id, done = std::move(done)](const Status& status) {
     done(status.ok() ? KeepLoaded(id) : status);
   });
 }
@@ -128,7 +129,7 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
 Status Manager::KeepLoaded(uint64_t id) {
   ModelVersion* model = catalog_.FindModel(id);
   if (model == nullptr) return Unavailable("the model was removed");
-  const Status kept = catalog_.SetDesired(*model, Desired::kLoaded);
+  Status kept = catalog_.SetDesired(*model, Desired::kLoaded);
   if (!kept.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(kept));
   if (!kept.ok() && model->desired == Desired::kUnloaded && model->state == State::kReady) {
     DrainModel(*model, std::string(Message(kept)));

@@ -116,7 +116,7 @@ void Manager::InstallPlugin(const std::string& path, std::function<void(Installe
 
 // The library is what was registered: by its size and time, or else by its
 // checksum.
-void Manager::CheckLibrary(PluginVersion& plugin, Done checked) {
+void Manager::CheckLibrary(PluginVersion& plugin, const Done& checked) {
   FileIdentity now;
   StatusOr<OwnedFd> library = OpenLibrary(LibraryPath(plugin), &now);
   if (!library.ok()) return checked(Annotate(library.status(), Label(plugin)));

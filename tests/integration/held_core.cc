@@ -81,7 +81,7 @@ void HeldCore::GoOn(const std::string& version) {
 std::future<Outcome> HeldCore::Apply(control::Operation operation) {
   const auto promise = std::make_shared<std::promise<Outcome>>();
   std::future<Outcome> outcome = promise->get_future();
-  control_.Apply(std::move(operation), [promise](Outcome out) { promise->set_value(out); });
+  control_.Apply(std::move(operation), [promise](const Outcome& out) { promise->set_value(out); });
   return outcome;
 }
 

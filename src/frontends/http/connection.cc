@@ -364,7 +364,10 @@ void Connection::Close() {
 }
 
 void Connection::Drain() {
-  if (phase_ == Phase::kHead && !head_seen_ && begin_ == end_) Close();
+  if (phase_ != Phase::kHead || head_seen_ || begin_ != end_) return;
+  // What has arrived and was not looked at yet is a request like any other.
+  boost::system::error_code error;
+  if (socket_.available(error) == 0 || error) Close();
 }
 
 void Connection::Sweep(uint64_t now_ns) {

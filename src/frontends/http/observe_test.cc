@@ -19,7 +19,6 @@ namespace {
 
 using metrics::RouteClass;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr std::string_view kInfer =
     R"({"inputs":[{"name":"in","datatype":"FP32","shape":[1],"data":[7]}]})";
