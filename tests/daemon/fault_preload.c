@@ -18,6 +18,7 @@
 static struct fault_page* page;
 
 __attribute__((constructor)) static void MapPage(void) {
+  /* There is one thread yet.  NOLINTNEXTLINE(concurrency-mt-unsafe) */
   const char* path = getenv("MLOS_FAULT_PAGE");
   const int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
   if (fd < 0) return;

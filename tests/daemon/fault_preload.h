@@ -10,8 +10,10 @@
 
 #include <stdint.h>
 
+/* C's manner.  NOLINTNEXTLINE(readability-identifier-naming) */
 enum fault_kind { FAULT_NONE, FAULT_FULL, FAULT_WRITE, FAULT_SYNC };
 
+/* NOLINTNEXTLINE(readability-identifier-naming) */
 struct fault_page {
   volatile uint32_t kind;
   volatile int32_t passes;        /* so many such calls succeed before they fail */
