@@ -104,6 +104,7 @@ TEST(LogRingTest, IsBoundedInBytes) {
 TEST(LogRingTest, WritersAndReadersMayBeMany) {
   LogRing ring(50, 1 << 20);
   std::vector<std::thread> writers;
+  writers.reserve(3);
   for (int w = 0; w < 3; ++w) {
     writers.emplace_back([&] {
       for (int i = 0; i < 1'000; ++i) ring.Add(kTime, LogLevel::kInfo, "line");
