@@ -47,6 +47,7 @@ TEST(MetricsTest, CountsAreExactWhileClientsCallAndScrapersLook) {
   daemon.BringTestModel("echo");
   std::atomic<int> answered{0};
   std::vector<std::thread> clients;
+  clients.reserve(kClients);
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&] {
       HttpClient client(daemon.address());

@@ -30,7 +30,7 @@ constexpr char kEchoBody[] =
     R"({"inputs":[{"name":"X","datatype":"FP32","shape":[3],"data":[1,2,3]}]})";
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
+  const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread yet
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
@@ -318,6 +318,7 @@ TEST_F(KillTest, KilledUnderLoadItServesAgain) {
     std::atomic<int> answered{0};
     std::atomic<int> wrong{0};
     std::vector<std::thread> load;
+    load.reserve(4);
     for (int i = 0; i < 4; ++i) {
       load.emplace_back([&, client = HttpClient(daemon_.address())]() mutable {
         for (;;) {
