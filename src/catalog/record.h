@@ -56,7 +56,7 @@ struct ModelVersion {
   uint64_t id = 0;  // of the registration: never used again
   State state = State::kRegistered;
   std::string reason;
-  uint64_t unloads = 0;  // how often it was told to unload: what began before that is past
+  uint64_t unloads = 0;   // how often it was told to unload: what began before that is past
   bool left_out = false;  // it was unloaded by the version policy, and nobody else
   // While loading, ready or draining:
   std::string plugin_version;
