@@ -16,6 +16,7 @@
 #include "catalog/version_policy.h"
 #include "manifest/manifest.h"
 #include "tensor/model_info.h"
+#include "tensor/model_settings.h"
 
 namespace mlos::catalog {
 
@@ -63,6 +64,7 @@ struct ModelVersion {
   uint64_t host = 0;
   uint32_t handle = 0;
   std::shared_ptr<const ModelInfo> info;
+  std::shared_ptr<const ModelSettings> settings;
 };
 
 // What is said of all versions of a model at once.

@@ -15,6 +15,7 @@
 
 #include "base/event_loop.h"
 #include "tensor/model_info.h"
+#include "tensor/model_settings.h"
 
 namespace mlos::engine {
 
@@ -51,6 +52,7 @@ struct ModelRoute {
 
   // Where state is kReady:
   std::shared_ptr<const ModelInfo> info;
+  std::shared_ptr<const ModelSettings> settings;  // null only in tests
   uint64_t host = 0;    // number of the plugin host; each loop has a lane to it
   uint32_t handle = 0;  // the model's number in that host
   std::shared_ptr<const Lease> lease;

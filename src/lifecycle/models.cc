@@ -184,6 +184,8 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   model.reason.clear();
   model.host = number;
   model.handle = hosts_.at(number).next_handle++;
+  model.settings = std::make_shared<const ModelSettings>(
+      ModelSettings{.config = boost::json::serialize(model.config), .labels = {}});
   Publish(model.name);
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
@@ -237,7 +239,7 @@ void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
   files.load.handle = model.handle;
   files.load.name = model.name;
   files.load.version = std::to_string(model.version);
-  files.load.config = boost::json::serialize(model.config);
+  files.load.config = model.settings->config;
   files.load.main_file = model.artefact.main_file;
   files.load.files = model.artefact.files;
   files.fds = std::move(fds);

@@ -51,6 +51,7 @@ void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
   model.host = 0;
   model.handle = 0;
   model.info.reset();
+  model.settings.reset();
   leases_.erase(model.id);
   Publish(model.name);
 }
@@ -74,6 +75,7 @@ engine::RoutePin Manager::MakeRoute(const ModelVersion& m) const {
     }
   } else if (m.state == State::kReady) {
     route->info = m.info;
+    route->settings = m.settings;
     route->host = m.host;
     route->handle = m.handle;
     route->lease = leases_.at(m.id);
