@@ -4,10 +4,10 @@
 #include <fmt/core.h>
 
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <functional>
 
+#include "base/json.h"
 #include "base/name.h"
 
 namespace mlos::catalog {
@@ -100,9 +100,10 @@ void ReadFile(Reader* in, FileIdentity* file) {
 }
 
 StatusOr<json::value> Parse(std::string_view text) {
-  boost::system::error_code error;
-  json::value value = json::parse({text.data(), text.size()}, error);
-  if (error) return Damaged("the record is not JSON");
+  StatusOr<json::value> value = ParseJson(text);
+  if (!value.ok()) {
+    return Damaged(fmt::format("the record is not JSON: {}", Message(value.status())));
+  }
   return value;
 }
 

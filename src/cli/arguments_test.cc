@@ -91,7 +91,9 @@ TEST(ArgumentsTest, LogsAreTheDaemonsOrThoseOfAPlugin) {
 TEST(ArgumentsTest, ValuesOfTheWrongTypeAreNotSent) {
   EXPECT_THAT(Sends({"model", "register", "m", "/x", "--version", "one"}),
               HasSubstr("\"version\" must be an integer"));
-  EXPECT_THAT(Sends({"model", "register", "m", "/x", "--config", "{"}), HasSubstr("an object"));
+  EXPECT_THAT(Sends({"model", "register", "m", "/x", "--config", "{"}),
+              HasSubstr("--config: it is not valid JSON"));
+  EXPECT_THAT(Sends({"model", "register", "m", "/x", "--config", "[]"}), HasSubstr("an object"));
   EXPECT_THAT(Sends({"model", "register", "m", "/x", "--config", "@/no/such"}),
               HasSubstr("No such file"));
 }

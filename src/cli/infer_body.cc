@@ -7,12 +7,13 @@
 #include <bit>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <set>
 
+#include "base/json.h"
 #include "base/name.h"
 #include "base/near_miss.h"
 #include "cli/npy.h"
@@ -108,13 +109,24 @@ void TakeShapeOfModel(const Declared& declared, uint64_t count, std::vector<int6
   *shape = guess;
 }
 
+// The number where it is a float; else of the two floats beside it the one with
+// an odd last bit, which is never half way between two numbers of 16 bits: what
+// is rounded from it is what the number itself would be rounded to.
+float NarrowToOdd(double number) {
+  const auto narrow = static_cast<float>(number);
+  const auto bits = std::bit_cast<uint32_t>(narrow);
+  const auto wide = static_cast<double>(narrow);
+  if (wide == number || (bits & 1U) != 0 || !std::isfinite(narrow)) return narrow;
+  return std::bit_cast<float>(std::abs(number) > std::abs(wide) ? bits + 1 : bits - 1);
+}
+
 // FP16 and BF16 have no JSON form on the wire.
 Status EncodeHalves(Datatype datatype, Sent* sent) {
   for (const json::value& value : sent->data) {
     json::error_code error;
     const double number = value.to_number<double>(error);
     if (error) return InvalidArgument("an element is no number");
-    const auto narrow = static_cast<float>(number);
+    const float narrow = NarrowToOdd(number);
     const uint16_t bits = datatype == Datatype::kFp16 ? HalfOf(narrow) : BrainOf(narrow);
     sent->binary.push_back(static_cast<char>(bits & 0xffU));
     sent->binary.push_back(static_cast<char>(bits >> 8U));
@@ -125,16 +137,15 @@ Status EncodeHalves(Datatype datatype, Sent* sent) {
 }
 
 StatusOr<Sent> FromJson(std::string_view text, const Declared& declared) {
-  json::error_code error;
-  const json::value value = json::parse(json::string_view(text.data(), text.size()), error);
-  if (error) {
+  const StatusOr<json::value> value = ParseJson(text);
+  if (!value.ok()) {
     return InvalidArgument("it is neither JSON nor @FILE.npy: " + Quoted(text, 40) +
                            (declared.datatype == Datatype::kBytes
                                 ? "; a string is written with its quotes, as in '\"text\"'"
-                                : ""));
+                                : fmt::format(" ({})", Message(value.status()))));
   }
   Sent sent;
-  MLOS_RETURN_IF_ERROR(Flatten(value, 0, &sent.shape, &sent.data));
+  MLOS_RETURN_IF_ERROR(Flatten(*value, 0, &sent.shape, &sent.data));
   TakeShapeOfModel(declared, sent.data.size(), &sent.shape);
   if (declared.datatype == Datatype::kFp16 || declared.datatype == Datatype::kBf16) {
     MLOS_RETURN_IF_ERROR(EncodeHalves(declared.datatype, &sent));

@@ -93,6 +93,21 @@ TEST(InferBodyTest, ArraysFromFiles) {
   EXPECT_THAT(TextOf({std::string("X=@") + path}), HasSubstr("No such file"));
 }
 
+TEST(InferBodyTest, HalvesAreRoundedOnce) {
+  // 1 + 2^-11 is half way between two halves, and goes to the even one; a hair
+  // more does not, although no float is nearer.
+  const auto body = Build({"H=[1.00048828125,1.000488281250001]"});
+  ASSERT_TRUE(body.ok()) << body.status();
+  EXPECT_THAT(body->text, testing::EndsWith(std::string("\x00\x3c\x01\x3c", 4)));
+}
+
+TEST(InferBodyTest, NumbersAreSentAsTheyWereGiven) {
+  EXPECT_THAT(TextOf({"X=[[0.1,123456789012345678e-25]]"}),
+              HasSubstr("[1E-1,1.2345678901234567E-8]"));
+  EXPECT_THAT(TextOf({"N=9007199254740993"}), HasSubstr("[9007199254740993]"));
+  EXPECT_THAT(TextOf({"X=[1e400,1]"}), HasSubstr("'1e400' is larger than a double can be"));
+}
+
 TEST(InferBodyTest, WhatDoesNotFitIsRefusedByName) {
   EXPECT_THAT(TextOf({"x=1"}),
               HasSubstr("no input 'x' (did you mean 'X'?); it has: X FP32 [-1,2]"));

@@ -35,13 +35,18 @@ std::string Absolute(const std::string& path) {
   return out;
 }
 
+StatusOr<json::value> Named(const Field& field, StatusOr<json::value> value) {
+  if (value.ok()) return value;
+  return Annotate(value.status(), FlagName(field));
+}
+
 StatusOr<json::value> ValueOf(const Field& field, const std::string& text) {
   if (field.type == operations::Type::kPath) return json::value(Absolute(text));
   if (field.type == operations::Type::kObject && !text.empty() && text[0] == '@') {
     MLOS_ASSIGN_OR_RETURN(const std::string file, ReadFile(text.substr(1)));
-    return operations::ReadParameter(field.type, file);
+    return Named(field, operations::ReadParameter(field.type, file));
   }
-  return operations::ReadParameter(field.type, text);
+  return Named(field, operations::ReadParameter(field.type, text));
 }
 
 std::string QueryText(const json::value& value) {

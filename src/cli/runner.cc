@@ -4,10 +4,10 @@
 #include <fmt/core.h>
 #include <poll.h>
 
-#include <boost/json/parse.hpp>
 #include <charconv>
 #include <cstdio>
 
+#include "base/json.h"
 #include "base/name.h"
 #include "base/near_miss.h"
 #include "cli/infer_body.h"
@@ -276,9 +276,8 @@ int Runner::Unreachable(const Status& status) {
 }
 
 json::value Runner::Parse(const std::string& text) {
-  json::error_code error;
-  json::value value = json::parse(text, error);
-  return error ? json::value() : value;
+  StatusOr<json::value> value = ParseJson(text);
+  return value.ok() ? *std::move(value) : json::value();
 }
 
 void Runner::Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }

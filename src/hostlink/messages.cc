@@ -3,11 +3,11 @@
 
 #include <fmt/core.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 #include <set>
 
+#include "base/json.h"
 #include "tensor/message.h"
 
 namespace mlos::hostlink {
@@ -149,10 +149,11 @@ Status DecodeTensors(const json::array& array, std::vector<TensorInfo>* out) {
 }  // namespace
 
 StatusOr<json::object> ParsePayload(std::string_view payload) {
-  boost::system::error_code error;
-  json::value value = json::parse(json::string_view(payload.data(), payload.size()), error);
-  if (error || !value.is_object()) return InvalidArgument("a control message is not a JSON object");
-  return std::move(value.get_object());
+  StatusOr<json::value> value = ParseJson(payload);
+  if (!value.ok() || !value->is_object()) {
+    return InvalidArgument("a control message is not a JSON object");
+  }
+  return std::move(value->get_object());
 }
 
 Frame EncodeHello() { return Make(kHello, {{"protocol", kProtocol}}); }

@@ -3,11 +3,11 @@
 
 #include <fmt/core.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <vector>
 
+#include "base/json.h"
 #include "base/name.h"
 #include "base/near_miss.h"
 
@@ -75,7 +75,7 @@ Status CheckMembers(const OperationRow& row, const json::object& members) {
   return OkStatus();
 }
 
-json::value ReadParameter(Type type, std::string_view text) {
+StatusOr<json::value> ReadParameter(Type type, std::string_view text) {
   if (type == Type::kBoolean && (text == "true" || text == "1")) return true;
   if (type == Type::kBoolean && (text == "false" || text == "0")) return false;
   if (type == Type::kInteger) {
@@ -85,9 +85,13 @@ json::value ReadParameter(Type type, std::string_view text) {
     if (error == std::errc() && at == end) return number;
   }
   if (type == Type::kObject) {
-    json::error_code error;
-    json::value value = json::parse(json::string_view(text.data(), text.size()), error);
-    if (!error) return value;
+    StatusOr<json::value> value = ParseJson(text);
+    if (value.ok()) return value;
+    // What is meant as an object is told what is wrong inside.
+    const size_t first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && text[first] == '{') {
+      return Annotate(value.status(), "it is not valid JSON");
+    }
   }
   return json::string(text.data(), text.size());
 }

@@ -18,7 +18,8 @@ Status CheckMembers(const OperationRow& row, const boost::json::object& members)
 
 // A parameter of a query or of a command line in the type of its field, for
 // CheckMembers; text that is none of that type stays a string, and is refused
-// there in its own words.
-boost::json::value ReadParameter(Type type, std::string_view text);
+// there in its own words.  INVALID_ARGUMENT: it would be an object, but for a
+// fault inside.
+StatusOr<boost::json::value> ReadParameter(Type type, std::string_view text);
 
 }  // namespace mlos::operations

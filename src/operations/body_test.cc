@@ -41,15 +41,25 @@ TEST(BodyTest, VersionsAreIntegersOrTheirText) {
 }
 
 TEST(BodyTest, ParametersTakeTheTypeOfTheirField) {
-  EXPECT_EQ(ReadParameter(Type::kInteger, "12"), boost::json::value(12u));
-  EXPECT_EQ(ReadParameter(Type::kInteger, "12x"), boost::json::value("12x"));
-  EXPECT_EQ(ReadParameter(Type::kInteger, "-1"), boost::json::value("-1"));
-  EXPECT_EQ(ReadParameter(Type::kBoolean, "true"), boost::json::value(true));
-  EXPECT_EQ(ReadParameter(Type::kBoolean, "0"), boost::json::value(false));
-  EXPECT_EQ(ReadParameter(Type::kBoolean, "maybe"), boost::json::value("maybe"));
-  EXPECT_EQ(ReadParameter(Type::kString, "true"), boost::json::value("true"));
-  EXPECT_TRUE(ReadParameter(Type::kObject, R"({"a":1})").is_object());
-  EXPECT_TRUE(ReadParameter(Type::kObject, "{").is_string());
+  EXPECT_EQ(*ReadParameter(Type::kInteger, "12"), boost::json::value(12u));
+  EXPECT_EQ(*ReadParameter(Type::kInteger, "12x"), boost::json::value("12x"));
+  EXPECT_EQ(*ReadParameter(Type::kInteger, "-1"), boost::json::value("-1"));
+  EXPECT_EQ(*ReadParameter(Type::kBoolean, "true"), boost::json::value(true));
+  EXPECT_EQ(*ReadParameter(Type::kBoolean, "0"), boost::json::value(false));
+  EXPECT_EQ(*ReadParameter(Type::kBoolean, "maybe"), boost::json::value("maybe"));
+  EXPECT_EQ(*ReadParameter(Type::kString, "true"), boost::json::value("true"));
+  EXPECT_TRUE(ReadParameter(Type::kObject, R"({"a":1})")->is_object());
+  EXPECT_TRUE(ReadParameter(Type::kObject, "a.json")->is_string());
+}
+
+TEST(BodyTest, AnObjectWithAFaultInsideIsToldWhichItIs) {
+  const auto refused = [](const char* text) {
+    const auto value = ReadParameter(Type::kObject, text);
+    return value.ok() ? std::string() : std::string(Message(value.status()));
+  };
+  EXPECT_THAT(refused("{"), HasSubstr("not valid JSON: it ends too early"));
+  EXPECT_THAT(refused(" {\"a\":1e400}"), HasSubstr("'1e400' is larger than a double can be"));
+  EXPECT_THAT(refused(R"({"a":1,"a":2})"), HasSubstr("'a' is given twice"));
 }
 
 }  // namespace

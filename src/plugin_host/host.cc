@@ -5,11 +5,11 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/process_memory.h"
 
 namespace mlos::plugin_host {
@@ -139,10 +139,10 @@ Status Host::OnStart(const Frame& frame) {
       return;
     }
     plugin_ = *std::move(plugin);
-    boost::system::error_code error;
-    boost::json::value properties = boost::json::parse(plugin_->Properties(), error);
-    if (error || !properties.is_object()) properties = boost::json::object();
-    Reply(id, OkStatus(), {{"properties", std::move(properties)}});
+    StatusOr<boost::json::value> properties = ParseJson(plugin_->Properties());
+    boost::json::object object;
+    if (properties.ok() && properties->is_object()) object = std::move(properties->get_object());
+    Reply(id, OkStatus(), {{"properties", std::move(object)}});
   });
   return OkStatus();
 }

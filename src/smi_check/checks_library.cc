@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/json.h"
 #include "base/name.h"
 #include "smi_check/checks.h"
 
@@ -31,9 +32,8 @@ Status CheckProperties(Session& session, const void* extension, std::string* not
   MLOS_RETURN_IF_ERROR(
       session.Guard("properties", [&] { text = properties->properties(session.instance()); }));
   if (text == nullptr) return Fail(SMI_EXT_PROPERTIES " returned NULL");
-  boost::json::error_code error;
-  const boost::json::value value = boost::json::parse(text, error);
-  if (error || !value.is_object()) {
+  const StatusOr<boost::json::value> value = ParseJson(text);
+  if (!value.ok() || !value->is_object()) {
     return Fail(fmt::format("{} returned {}, which is not a JSON object", SMI_EXT_PROPERTIES,
                             Quoted(text)));
   }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 
+#include "base/json.h"
 #include "base/name.h"
 #include "smi_check/checks.h"
 
@@ -160,12 +161,13 @@ CheckResult CheckOddConfig(const Subject& subject, Phase& phase) {
   Session session(subject, phase);
   MLOS_RETURN_IF_ERROR(session.Begin());
   // A member that nobody knows must be ignored.
-  boost::json::error_code error;
-  boost::json::value config = boost::json::parse(subject.config, error);
-  if (error || !config.is_object()) return Fail("the configuration given is not a JSON object");
-  config.as_object()["no_such_member"] = {{"a", {1, 2, nullptr}}, {"b", "\\\"}"}};
+  StatusOr<boost::json::value> config = ParseJson(subject.config);
+  if (!config.ok() || !config->is_object()) {
+    return Fail("the configuration given is not a JSON object");
+  }
+  config->get_object()["no_such_member"] = {{"a", {1, 2, nullptr}}, {"b", "\\\"}"}};
   MLOS_ASSIGN_OR_RETURN(const Session::Load load,
-                        session.LoadModel(*subject.model, boost::json::serialize(config)));
+                        session.LoadModel(*subject.model, boost::json::serialize(*config)));
   if (!load.answer.ok()) {
     return Fail("load refused a configuration with an unknown member, which is to be ignored: " +
                 load.answer.ToString());

@@ -41,6 +41,9 @@ TEST_F(BadManagementTest, Json) {
     Expect(target, "null", 400, {"object"});
     Expect(target, std::string(1000, '['), 400, {"JSON"});
     Expect(target, "{}", 400, {"must be given"});
+    Expect(target, R"({"path":"/x","metadata":{"x":[1e400]}})", 400,
+           {"not valid JSON", "'1e400' is larger than a double can be"});
+    Expect(target, R"({"path":"/x","path":"/y"})", 400, {"'path' is given twice"});
     Expect(target, "{\"path\":\"\xff\"}", 400, {"JSON"});
     Expect(target, "{\"path\":\"" + std::string(2 << 20, 'x') + "\"}", 413, {"1048576"});
   }

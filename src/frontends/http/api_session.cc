@@ -4,11 +4,11 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <optional>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/infer_handler.h"
 #include "frontends/http/json_text.h"
@@ -365,13 +365,10 @@ class ApiSession final : public Session {
       if (route_.operation->takes_body()) return InvalidArgument("the body is empty");
       return OkStatus();
     }
-    boost::json::parse_options options;
-    options.max_depth = kMaxManagementDepth;
-    boost::json::error_code error;
-    boost::json::value value = boost::json::parse({body.data, body.size}, error, {}, options);
-    if (error) return InvalidArgument("the body is not valid JSON: " + error.message());
-    if (!value.is_object()) return InvalidArgument("the body is not a JSON object");
-    *object = std::move(value.as_object());
+    StatusOr<boost::json::value> value = ParseJson({body.data, body.size}, kMaxManagementDepth);
+    if (!value.ok()) return Annotate(value.status(), "the body is not valid JSON");
+    if (!value->is_object()) return InvalidArgument("the body is not a JSON object");
+    *object = std::move(value->get_object());
     return OkStatus();
   }
 

@@ -162,8 +162,12 @@ Status ReadQuery(const operations::OperationRow& row, std::string_view query,
       return InvalidArgument("parameter '" + std::string(field->name) +
                              "' is not percent-encoded text");
     }
+    StatusOr<boost::json::value> value = operations::ReadParameter(field->type, text);
+    if (!value.ok()) {
+      return Annotate(value.status(), "parameter '" + std::string(field->name) + "'");
+    }
     (*members)[boost::json::string_view(field->name.data(), field->name.size())] =
-        operations::ReadParameter(field->type, text);
+        *std::move(value);
   }
   return OkStatus();
 }
