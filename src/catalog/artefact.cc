@@ -47,6 +47,53 @@ bool PlainFileName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
+// A hard link is the file itself, whoever made it.  Who may write into the
+// model's directory could have the daemon read for him what he may not read:
+// the file then belongs to somebody else than the directory does.
+Status CheckLink(const struct stat& file, const struct stat& directory, std::string_view name) {
+  if (file.st_nlink <= 1 || file.st_uid == directory.st_uid) return OkStatus();
+  return InvalidArgument(fmt::format(
+      "the model's file {} is a hard link to a file of another owner than its directory has: "
+      "copy the file instead",
+      Quoted(name)));
+}
+
+// The same for a file somewhere below `root`.
+Status CheckLinkBeneath(int root, const struct stat& file, const std::string& name) {
+  if (file.st_nlink <= 1) return OkStatus();
+  const size_t slash = name.rfind('/');
+  const OwnedFd directory = OpenBeneath(
+      root, slash == std::string::npos ? "." : name.substr(0, slash), O_PATH | O_DIRECTORY);
+  struct stat itself;
+  if (!directory || fstat(directory.get(), &itself) != 0) {
+    return ErrnoStatus(fmt::format("the directory of {} cannot be opened", Quoted(name)));
+  }
+  return CheckLink(file, itself, name);
+}
+
+// Looks before it opens: opening a device does something, and what must not be
+// read is not even opened.
+StatusOr<OwnedFd> OpenPlain(int root, const std::string& file, struct stat* st) {
+  const OwnedFd look = OpenBeneath(root, file, O_PATH);
+  struct stat seen;
+  if (!look || fstat(look.get(), &seen) != 0) {
+    return ErrnoStatus(fmt::format("the model's file {} cannot be opened", Quoted(file)));
+  }
+  if (!S_ISREG(seen.st_mode)) {
+    return InvalidArgument(fmt::format("the model's file {} is not a plain file", Quoted(file)));
+  }
+  MLOS_RETURN_IF_ERROR(CheckLinkBeneath(root, seen, file));
+  OwnedFd fd = OpenBeneath(root, file, O_RDONLY | O_NONBLOCK);
+  if (!fd || fstat(fd.get(), st) != 0) {
+    return ErrnoStatus(fmt::format("the model's file {} cannot be opened", Quoted(file)));
+  }
+  if (st->st_dev != seen.st_dev || st->st_ino != seen.st_ino) {
+    return Unavailable(
+        fmt::format("the model's file {} was replaced while it was opened", Quoted(file)));
+  }
+  return fd;
+}
+
 using Found = std::map<std::string, FileIdentity>;
 
 Status ListFiles(int directory, const std::string& prefix, int depth, Found* found) {
@@ -56,8 +103,9 @@ Status ListFiles(int directory, const std::string& prefix, int depth, Found* fou
   }
   const int copy = fcntl(directory, F_DUPFD_CLOEXEC, 0);
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(copy), closedir);
-  if (dir == nullptr) {
-    close(copy);
+  struct stat itself;
+  if (dir == nullptr || fstat(directory, &itself) != 0) {
+    if (dir == nullptr) close(copy);
     return ErrnoStatus("the model's directory cannot be listed");
   }
   // The stream is this call's own.  NOLINTNEXTLINE(concurrency-mt-unsafe)
@@ -71,6 +119,7 @@ Status ListFiles(int directory, const std::string& prefix, int depth, Found* fou
       if (!child) return ErrnoStatus(fmt::format("{} cannot be opened", Quoted(name)));
       MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, found));
     } else if (S_ISREG(st.st_mode)) {
+      MLOS_RETURN_IF_ERROR(CheckLink(st, itself, prefix + name));
       found->emplace(prefix + name, IdentityOf(st));
       if (found->size() > kMaxArtefactFiles) {
         return InvalidArgument(fmt::format(
@@ -135,6 +184,11 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
     if (!PlainFileName(artefact.main_file)) {
       return InvalidArgument("a model file's name must be printable ASCII");
     }
+    struct stat directory;
+    if (stat(artefact.directory.c_str(), &directory) != 0) {
+      return ErrnoStatus("the model's directory cannot be used");
+    }
+    MLOS_RETURN_IF_ERROR(CheckLink(st, directory, artefact.main_file));
     artefact.files.push_back(artefact.main_file);
     artefact.identities.push_back(IdentityOf(st));
   } else if (S_ISDIR(st.st_mode)) {
@@ -164,12 +218,8 @@ StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact,
   std::vector<OwnedFd> out;
   for (size_t i = 0; i < artefact.files.size(); ++i) {
     const std::string& file = artefact.files[i];
-    OwnedFd fd = OpenBeneath(directory.get(), file, O_RDONLY | O_NONBLOCK);
-    if (!fd) return ErrnoStatus(fmt::format("the model's file {} cannot be opened", Quoted(file)));
     struct stat st;
-    if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) {
-      return InvalidArgument(fmt::format("the model's file {} is not a plain file", Quoted(file)));
-    }
+    MLOS_ASSIGN_OR_RETURN(OwnedFd fd, OpenPlain(directory.get(), file, &st));
     if (!IdentityOf(st).SameStat(artefact.identities[i])) changed->push_back(i);
     out.push_back(std::move(fd));
   }

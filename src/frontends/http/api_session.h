@@ -40,6 +40,7 @@ class Api final : public Service {
   Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
       const HttpOptions& options, metrics::HttpCounters& counters);
   std::unique_ptr<Session> NewSession(Exchange& exchange) override;
+  void Rest(uint64_t now_ns) override { context_.decoder.Rest(now_ns); }
   void set_leaving() override { context_.leaving = true; }
   void set_draining() override { context_.draining = true; }
 

@@ -64,6 +64,9 @@ class Service {
   virtual ~Service() = default;
   // `exchange` outlives the session, the service outlives its requests.
   virtual std::unique_ptr<Session> NewSession(Exchange& exchange) = 0;
+  // Now and then, and with the greatest of all times once there are no
+  // connections: let go of memory that is kept for requests and not needed.
+  virtual void Rest(uint64_t now_ns) { (void)now_ns; }
   // From now on health says that the server goes; then, that nothing new begins.
   virtual void set_leaving() {}
   virtual void set_draining() {}

@@ -7,6 +7,7 @@
 #include <bit>
 #include <optional>
 
+#include "base/clock.h"
 #include "frontends/http/infer_parameters.h"
 #include "frontends/http/json_read.h"
 #include "frontends/http/options.h"
@@ -21,8 +22,10 @@ using tensor::Datatype;
 static_assert(std::endian::native == std::endian::little, "the wire form is little-endian");
 static_assert(kBodyPadding >= simdjson::SIMDJSON_PADDING);
 
-// Parser memory that is kept between requests.
+// Parser memory that is kept between requests, and what is kept of it when
+// none come; the memory is several times what it has room for.
 constexpr size_t kKeptCapacity = 8 << 20;
+constexpr size_t kRestingCapacity = 64 << 10;
 
 // The blobs follow the JSON in the order of the inputs.
 Status PlaceBlobs(InferRequest* request) {
@@ -199,6 +202,11 @@ void InferDecoder::Trim() {
   parser_->parser = od::parser();
 }
 
+void InferDecoder::Rest(uint64_t now_ns) {
+  if (parser_->parser.capacity() <= kRestingCapacity) return;
+  if (now_ns > large_ns_ + kNanosPerSecond) parser_->parser = od::parser();
+}
+
 // ------------------------------------------------------------------- Parse
 
 Status InferDecoder::Parse(const Body& body, int64_t json_length, InferRequest* request) {
@@ -214,6 +222,7 @@ Status InferDecoder::Parse(const Body& body, int64_t json_length, InferRequest* 
     return OkStatus();
   }
   if (request->json_bytes == 0) return InvalidArgument("the body is empty");
+  if (request->json_bytes > kRestingCapacity) large_ns_ = NowNanos();
   MLOS_RETURN_IF_ERROR(parser_->Iterate(*request));
   MLOS_RETURN_IF_ERROR(parser_->ParseDocument(request));
   return PlaceBlobs(request);

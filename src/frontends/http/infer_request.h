@@ -81,12 +81,15 @@ class InferDecoder {
   static Status Fill(std::string_view model, const InferRequest& request,
                      const tensor::RequestPlan& plan, std::span<std::byte> block);
 
-  // Gives back the memory that large documents took.
+  // Gives back the memory that very large documents took.
   void Trim();
+  // Now and then: gives back what no request has needed for a second.
+  void Rest(uint64_t now_ns);
 
  private:
   struct Parser;
   std::unique_ptr<Parser> parser_;
+  uint64_t large_ns_ = 0;  // when it last read a document that needed much memory
   frontend::PlanBuilder builder_;
   std::vector<tensor::TensorDesc> descs_;
 };

@@ -40,9 +40,11 @@ Method ToMethod(verb v) {
 
 constexpr std::string_view kJsonLengthField = "Inference-Header-Content-Length";
 
+// Digits only: "-0" would be a second way to say 0.
 bool ParseLength(std::string_view text, int64_t* value) {
+  if (text.empty() || text.front() == '-') return false;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size() && *value >= 0;
+  return error == std::errc() && end == text.data() + text.size();
 }
 
 // One message.  Beast's parser cannot be reset, so it is made anew in place.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,25 @@ TEST(RequestParser, ReadsAChunkedBodyHoweverItIsCut) {
       EXPECT_EQ(ReadInPieces(encoded, piece, &body), Result::kDone);
       EXPECT_EQ(body, expected);
     }
+  }
+}
+
+TEST(RequestParser, ReadsALengthThatIsWrittenInDigitsOnly) {
+  const auto length = [](const std::string& value) {
+    RequestParser parser(4096, 64);
+    size_t consumed = 0;
+    EXPECT_EQ(parser.ReadHead("POST /v2 HTTP/1.1\r\nHost: a\r\n"
+                              "Inference-Header-Content-Length: " +
+                                  value + "\r\n\r\n",
+                              &consumed),
+              Result::kDone);
+    return parser.head().bad_json_length ? -1 : parser.head().json_length;
+  };
+  EXPECT_EQ(length("0"), 0);
+  EXPECT_EQ(length("017"), 17);
+  EXPECT_EQ(length("9223372036854775807"), std::numeric_limits<int64_t>::max());
+  for (const char* bad : {"-0", "-1", "+1", "", "x", "1x", "0x1", "1 1", "9223372036854775808"}) {
+    EXPECT_EQ(length(bad), -1) << bad;
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <ctime>
+#include <limits>
 #include <vector>
 
 #include "base/clock.h"
@@ -143,7 +144,8 @@ class HttpServer::Impl final : public ConnectionOwner {
       if (alive.expired()) return;
       sweeping_ = false;
       Sweep();
-      if (!connections_.empty()) StartSweeping();
+      if (!connections_.empty()) return StartSweeping();
+      service_->Rest(std::numeric_limits<uint64_t>::max());
     });
   }
 
@@ -153,6 +155,7 @@ class HttpServer::Impl final : public ConnectionOwner {
     for (size_t i = connections_.size(); i-- > 0;) {
       if (i < connections_.size()) connections_[i]->Sweep(now);
     }
+    service_->Rest(now);
   }
 
   void CheckDrained() {
