@@ -120,7 +120,7 @@ class ApiSession final : public Session {
     FindRoute(head.method, head.target, &route_);
     json_length_ = head.json_length;
     bad_json_length_ = head.bad_json_length;
-    encoded_ = head.encoded;
+    answer_coding_ = frontend::ChooseCoding(head.accept_encoding);
     cross_origin_ = IsCrossOrigin(head);
     request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids);
     method_ = head.method;
@@ -131,10 +131,17 @@ class ApiSession final : public Session {
     }
     refused_ =
         context_.draining && route_.target != Target::kLive && route_.target != Target::kReady;
+    compressed_ =
+        head.coding == frontend::Coding::kGzip || head.coding == frontend::Coding::kDeflate;
+    encoded_ = head.coding != frontend::Coding::kIdentity && !takes_compressed();
     if (refused_) return 0;
     if (route_.target == Target::kInfer) return context_.options.max_body_bytes;
     if (route_.target == Target::kOperation) return context_.options.max_management_body_bytes;
     return kIgnoredBodyBytes;
+  }
+
+  bool takes_compressed() const override {
+    return compressed_ && route_.target == Target::kInfer && !refused_;
   }
 
   void RefuseBody(Response& response) override {
@@ -214,7 +221,7 @@ class ApiSession final : public Session {
       case Target::kOperation:
         return Operate(body, response);
       case Target::kServerMetadata:
-        AppendServerMetadata(context_.options, &response.body);
+        AppendServerMetadata(context_.options, {}, &response.body);
         return true;
       case Target::kLive:
         response.body.Append("{\"live\":true}");
@@ -255,9 +262,13 @@ class ApiSession final : public Session {
            MakeStatus(StatusCode::kPermissionDenied,
                       "requests from pages of other sites are refused"));
     } else if (encoded_) {
+      const bool infer = route_.target == Target::kInfer;
       Fail(response, 415,
-           InvalidArgument("Content-Encoding is not supported: send the body as it is"));
-      response.extra = "Accept-Encoding: identity\r\n";
+           InvalidArgument(infer
+                               ? "this Content-Encoding is not supported: gzip and deflate are"
+                               : "Content-Encoding is not supported here: send the body as it is"));
+      response.extra =
+          infer ? "Accept-Encoding: gzip, deflate\r\n" : "Accept-Encoding: identity\r\n";
     } else {
       return false;
     }
@@ -287,6 +298,7 @@ class ApiSession final : public Session {
                                               exchange_);
     }
     infer_->request_id = request_.request_id();
+    infer_->answer_coding = answer_coding_;
     infer_->Start(route_.name, route_.version, body, json_length_);
     return false;
   }
@@ -400,7 +412,9 @@ class ApiSession final : public Session {
   std::string target_;  // only at level debug
   int64_t json_length_ = -1;
   bool bad_json_length_ = false;
-  bool encoded_ = false;
+  bool compressed_ = false;  // the body, in a way that is understood
+  bool encoded_ = false;     // in one that is not, or not here
+  frontend::Coding answer_coding_ = frontend::Coding::kIdentity;
   bool cross_origin_ = false;
   bool refused_ = false;  // it came when the server drained
   uint64_t operation_number_ = 0;

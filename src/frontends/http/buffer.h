@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 #include <string_view>
+#include <utility>
 
 namespace mlos::http {
 
@@ -38,6 +39,12 @@ class Buffer {
     std::free(data_);
     data_ = nullptr;
     size_ = capacity_ = 0;
+  }
+
+  void Swap(Buffer& other) {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
   }
 
   // Room for `more` bytes behind the end.  Used like: p = Tail(n); write up to

@@ -65,10 +65,14 @@ bool Connection::Step() {
       return StepBody();
     case Phase::kChunks:
       return StepChunks();
+    case Phase::kUnpacking:
+      return StepUnpack();
     case Phase::kHandling:
       if (!answered_) return false;
       StartResponse();
       return true;
+    case Phase::kPacking:
+      return StepPack();
     case Phase::kWriting:
       return StepWrite();
     case Phase::kLinger:
@@ -120,6 +124,7 @@ bool Connection::OnHeadDone(size_t consumed) {
   if (head.bad_expectation) return Refuse(417, "the only Expect that is met is 100-continue");
   body_limit_ = session_->OnHead(head);
   head_done_ = true;
+  coding_ = session_->takes_compressed() ? head.coding : frontend::Coding::kIdentity;
   begin_ += consumed;
   body_.Clear();
   if (head.chunked) {
@@ -136,7 +141,7 @@ bool Connection::BeginBody(uint64_t total) {
   body_total_ = total;
   body_inline_ = total <= kInBytes - begin_;
   if (body_inline_) {
-    if (total <= end_ - begin_) return DispatchBody(in_.get() + begin_, total);
+    if (total <= end_ - begin_) return OnBodyRead(in_.get() + begin_, total);
   } else {
     EnterPhase(Phase::kBody, TransferTime(total));  // no longer idle
     const uint64_t more = total + kBodyPadding;
@@ -155,10 +160,10 @@ bool Connection::BeginBody(uint64_t total) {
 
 bool Connection::StepBody() {
   if (body_inline_) {
-    if (end_ - begin_ >= body_total_) return DispatchBody(in_.get() + begin_, body_total_);
+    if (end_ - begin_ >= body_total_) return OnBodyRead(in_.get() + begin_, body_total_);
     return Read(in_.get() + end_, kInBytes - end_);
   }
-  if (body_.size() == body_total_) return DispatchBody(body_.data(), body_.size());
+  if (body_.size() == body_total_) return OnBodyRead(body_.data(), body_.size());
   return Read(body_.data() + body_.size(), body_total_ - body_.size());
 }
 
@@ -173,7 +178,7 @@ bool Connection::StepChunks() {
   switch (result) {
     case RequestParser::Result::kDone:
       body_.Tail(kBodyPadding);
-      return DispatchBody(body_.data(), body_.size());
+      return OnBodyRead(body_.data(), body_.size());
     case RequestParser::Result::kError:
       if (parser_.error_status() == 413) return RefuseBody();
       return Refuse(parser_.error_status(), parser_.error_text());
@@ -195,6 +200,11 @@ bool Connection::SayContinue() {
   if (sent == static_cast<ssize_t>(kText.size())) return true;
   Close();
   return false;
+}
+
+bool Connection::OnBodyRead(const char* data, uint64_t size) {
+  if (coding_ == frontend::Coding::kIdentity) return DispatchBody(data, size);
+  return BeginUnpacking({data, size});
 }
 
 bool Connection::DispatchBody(const char* data, uint64_t size) {
@@ -238,13 +248,15 @@ void Connection::CountAnswer(int status) {
 
 void Connection::StartResponse() {
   if (with_session_) omit_body_ = session_->head_only();
-  uint64_t length = response_.content_length();
   if (KeptBytes() > reserved_ && !Account(KeptBytes())) {
     response_.body.Trim(0);
     response_.Error(503, "too many large answers at once: try again");
     response_.retry_after = true;
-    length = response_.content_length();
   }
+  if (!BeginPacking()) WriteResponse();
+}
+
+void Connection::WriteResponse() {
   close_after_ |= owner_->leaving();
   head_out_.Clear();
   FormatHead(response_,
@@ -267,7 +279,7 @@ void Connection::StartResponse() {
       gather_.push_back({const_cast<std::byte*>(blob.data()), blob.size()});
     }
   }
-  EnterPhase(Phase::kWriting, TransferTime(length));
+  EnterPhase(Phase::kWriting, TransferTime(response_.content_length()));
 }
 
 bool Connection::StepWrite() {
@@ -321,7 +333,10 @@ bool Connection::FinishRequest() {
 // back (TrimIdle).
 uint64_t Connection::KeptBytes() const {
   const auto counted = [](uint64_t bytes) { return bytes > kIdleBytes ? bytes : 0; };
-  return counted(body_.capacity()) + counted(response_.body.capacity());
+  return counted(body_.capacity()) + counted(response_.body.capacity()) +
+         counted(plain_.capacity()) + counted(packed_.capacity()) +
+         (inflater_ != nullptr ? frontend::Inflater::kMemory : 0) +
+         (deflater_ != nullptr ? frontend::Deflater::kMemory : 0);
 }
 
 bool Connection::Account(uint64_t bytes) {
@@ -338,6 +353,8 @@ void Connection::TrimIdle() {
   if (phase_ != Phase::kHead && phase_ != Phase::kLinger) return;
   body_.Trim(kIdleBytes);
   response_.body.Trim(kIdleBytes);
+  plain_.Trim(0);
+  packed_.Trim(0);
   Account(0);
 }
 
@@ -371,7 +388,7 @@ void Connection::Drain() {
 }
 
 void Connection::Sweep(uint64_t now_ns) {
-  if (phase_ == Phase::kHandling) {
+  if (phase_ == Phase::kHandling || phase_ == Phase::kUnpacking || phase_ == Phase::kPacking) {
     if (now_ns > phase_start_ns_ + kLookAfterNs && PeerHasLeft()) Close();
     return;
   }

@@ -48,6 +48,8 @@ class ConnectionOwner {
   virtual bool ReserveBuffer(uint64_t bytes) = 0;
   virtual void ReleaseBuffer(uint64_t bytes) = 0;
   virtual metrics::HttpCounters& counters() = 0;
+  // Calls Resume soon, after what else there is to do has had its turn.
+  virtual void Later(Connection& connection) = 0;
   // The connection has closed; called once.
   virtual void OnClosed(Connection& connection) = 0;
 };
@@ -65,6 +67,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   // Gives back what is kept of the last request, if none is in hand.
   void TrimIdle();
   void Close();
+  // Goes on with work that is done in slices.
+  void Resume() { Drive(); }
   // It was accepted when the server drained already: it gets one answer.
   bool late() const { return late_; }
 
@@ -74,7 +78,17 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   size_t owner_index = 0;  // the owner's
 
  private:
-  enum class Phase : uint8_t { kHead, kBody, kChunks, kHandling, kWriting, kLinger, kClosed };
+  enum class Phase : uint8_t {
+    kHead,
+    kBody,
+    kChunks,
+    kUnpacking,  // a compressed body is decompressed
+    kHandling,
+    kPacking,  // an answer is compressed
+    kWriting,
+    kLinger,
+    kClosed
+  };
   enum class Io : uint8_t { kRead, kWritable };
   struct Handler;
 
@@ -85,11 +99,14 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool StepHead();
   bool StepBody();
   bool StepChunks();
+  bool StepUnpack();
+  bool StepPack();
   bool StepWrite();
 
   bool OnHeadDone(size_t consumed);
   bool BeginBody(uint64_t total);
   bool SayContinue();
+  bool OnBodyRead(const char* data, uint64_t size);
   bool DispatchBody(const char* data, uint64_t size);
   bool FinishRequest();
   bool Account(uint64_t bytes);
@@ -99,6 +116,14 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool Refuse(int status, std::string_view text);
   bool RefuseBody();
   void StartResponse();
+  bool BeginUnpacking(std::string_view packed);
+  bool ReservePlain(uint64_t room);
+  bool BeginPacking();
+  bool PackingPays() const;
+  bool ReservePacked();
+  bool PackSlice();
+  void EndPacking(bool use);
+  void WriteResponse();
   void CountAnswer(int status);
   void OnTimeout();
   bool PeerHasLeft() const;
@@ -139,10 +164,21 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool body_inline_ = false;
   bool expects_continue_ = false;
   Buffer body_;
+  // A body that came compressed, decompressed (connection_coding.cc).
+  frontend::Coding coding_ = frontend::Coding::kIdentity;
+  std::unique_ptr<frontend::Inflater> inflater_;
+  uint64_t packed_bytes_ = 0;
+  Buffer plain_;
   uint64_t reserved_ = 0;  // accounted with the owner: at least KeptBytes, but for small rests
 
   // Output: gather_ from gather_at_ on is not sent yet.
   Response response_;
+  // While it is compressed: what of it is next, how much is left.
+  std::unique_ptr<frontend::Deflater> deflater_;
+  size_t pack_piece_ = 0;
+  std::string_view pack_rest_;
+  uint64_t pack_left_ = 0;
+  Buffer packed_;
   Buffer head_out_;
   std::vector<iovec> gather_;
   size_t gather_at_ = 0;

@@ -37,6 +37,8 @@ class Session {
   // A request's head has arrived.  Returns the largest body that will be
   // taken; for a larger one RefuseBody follows instead of OnBody.
   virtual uint64_t OnHead(const RequestHead& head) = 0;
+  // After OnHead: a compressed body is to be decompressed, within the same limit.
+  virtual bool takes_compressed() const { return false; }
   // Fill in the response; the connection sends it and closes.
   virtual void RefuseBody(Response& response) = 0;
   // The body is there and stays until Sent or Abandon.

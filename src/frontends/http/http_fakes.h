@@ -29,6 +29,7 @@ namespace mlos::engine {
 //   pair           a INT32 [-1], b FP32 [-1,2], optional c BYTES [-1]; given back
 //   batch          in FP32 [-1,2], at most 4 at once; given back
 //   word           in BYTES [1]; given back
+//   loose          in FP32 [-1,-1]; given back
 //   later          as id_FP32, answered from the loop's queue
 //   hang           as id_FP32, never answered
 //   fail_<CODE>    as id_FP32, answered with that code

@@ -709,6 +709,8 @@ TEST(HttpOptionsTest, ComeFromTheSettings) {
   EXPECT_EQ(o.max_management_body_bytes, settings.Number(Id::kHttpMaxManagementBody));
   EXPECT_EQ(o.max_buffered_bytes, settings.Number(Id::kHttpMaxBuffered));
   EXPECT_EQ(o.max_json_response_bytes, settings.Number(Id::kHttpMaxJsonResponse));
+  EXPECT_EQ(o.max_ratio, settings.Number(Id::kHttpMaxRatio));
+  EXPECT_EQ(o.compress_from_bytes, settings.Number(Id::kHttpCompressFrom));
   EXPECT_EQ(o.max_chunks, settings.Number(Id::kHttpMaxChunks));
   EXPECT_EQ(o.max_connections, settings.Number(Id::kHttpMaxConnections));
   EXPECT_EQ(o.idle_timeout_ns, settings.Nanos(Id::kHttpIdleTimeout));

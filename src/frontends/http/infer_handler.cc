@@ -87,6 +87,7 @@ Status InferHandler::AfterAllocate() {
 }
 
 Status InferHandler::AfterSubmit() {
+  exchange_.response().coding = answer_coding;
   return EncodeInferResponse(model_, route->version, *route->info, request_, outputs,
                              options_.max_json_response_bytes, &exchange_.response());
 }

@@ -2,69 +2,14 @@
 //
 // Inference over a real socket: JSON and the binary extension in every
 // combination, and every way in which a request can be wrong.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <tuple>
 
-#include <cstring>
-
-#include "frontends/http/http_fakes.h"
+#include "frontends/http/infer_fixture.h"
 
 namespace mlos::http {
 namespace {
 
 using testing::HasSubstr;
-
-template <typename T>
-std::string Raw(std::initializer_list<T> values) {
-  std::string out(values.size() * sizeof(T), '\0');
-  std::memcpy(out.data(), std::data(values), out.size());
-  return out;
-}
-
-std::string RawStrings(const std::vector<std::string>& elements) {
-  std::string out;
-  for (const std::string& e : elements) {
-    const auto n = static_cast<uint32_t>(e.size());
-    out.append(reinterpret_cast<const char*>(&n), 4);
-    out += e;
-  }
-  return out;
-}
-
-class InferHttp : public testing::Test {
- protected:
-  Reply Infer(std::string_view model, std::string_view body, std::string_view fields = {}) {
-    return client_.Ask("POST", "/v2/models/" + std::string(model) + "/infer", body, fields);
-  }
-  // JSON and blobs, with the header that says where one ends.
-  Reply InferBinary(std::string_view model, std::string_view json, std::string_view blobs) {
-    return Infer(model, std::string(json) + std::string(blobs),
-                 "Inference-Header-Content-Length: " + std::to_string(json.size()) + "\r\n");
-  }
-  // One input "in" and the data as JSON.
-  Reply InferData(std::string_view datatype, std::string_view shape, std::string_view data) {
-    return Infer("id_" + std::string(datatype), R"({"inputs":[{"name":"in","datatype":")" +
-                                                    std::string(datatype) + R"(","shape":)" +
-                                                    std::string(shape) + R"(,"data":)" +
-                                                    std::string(data) + "}]}");
-  }
-  std::string DataOf(const Reply& reply) {
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    const size_t at = reply.body.find("\"data\":");
-    return at == std::string::npos ? reply.body
-                                   : reply.body.substr(at + 7, reply.body.size() - at - 10);
-  }
-  void ExpectError(const Reply& reply, int status, std::string_view text) {
-    EXPECT_EQ(reply.status, status) << reply.body;
-    EXPECT_THAT(reply.body, testing::StartsWith("{\"error\":\""));
-    EXPECT_THAT(reply.body, HasSubstr(std::string(text)));
-    EXPECT_EQ(reply.fields.at("content-type"), "application/json");
-    EXPECT_EQ(server_.engine().running, 0);
-  }
-
-  TestServer server_;
-  TestClient client_{server_.address()};
-};
 
 TEST_F(InferHttp, AnUnknownModelIsSaidBeforeWhatIsWrongWithItsRequest) {
   ExpectError(Infer("nothing", "{}"), 404, "nothing");
@@ -471,8 +416,6 @@ TEST_F(InferHttp, Parameters) {
   ExpectError(with(R"({"priority":-1})"), 400, "priority");
   ExpectError(with(R"({"timeout":"1"})"), 400, "timeout");
   ExpectError(with(R"({"binary_data_output":1})"), 400, "binary_data_output");
-  ExpectError(with(R"({"sequence_id":5})"), 501, "sequence extension");
-  ExpectError(with(R"({"sequence_id":"s"})"), 501, "sequence extension");
   ExpectError(with(R"({"x":")" + std::string(70000, 'x') + R"("})"), 400, "longer than 65536");
 }
 
@@ -500,12 +443,6 @@ TEST_F(InferHttp, ExtensionsThatAreNotOfferedAreNamed) {
   ExpectError(Infer("id_FP32", data + R"({"classification":3}}]})"), 501, "classification");
   ExpectError(Infer("id_FP32", data + R"({"shared_memory_region":"r"}}]})"), 501, "shared memory");
   EXPECT_EQ(Infer("id_FP32", data + R"({"classification":0}}]})").status, 200);
-}
-
-TEST_F(InferHttp, EncodedBodiesAreRefused) {
-  const Reply reply = Infer("id_FP32", "xx", "Content-Encoding: gzip\r\n");
-  ExpectError(reply, 415, "Content-Encoding");
-  EXPECT_EQ(reply.fields.at("accept-encoding"), "identity");
 }
 
 TEST_F(InferHttp, LargeJson) {

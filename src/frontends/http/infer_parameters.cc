@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/infer_parameters.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_read.h"
 #include "frontends/http/json_text.h"
@@ -77,14 +80,31 @@ Status AppendCustom(std::string_view key, od::value value, std::string* out) {
   return OkStatus();
 }
 
-// The client means a stateful model: to answer as if there were no sequence
-// would be a wrong result.
-Status CheckSequenceId(od::value value) {
+// 0 and "" are no sequence.
+Status ReadSequenceId(od::value value, bool* in_sequence) {
   uint64_t number = 0;
   std::string_view text;
-  const bool none = (value.get_uint64().get(number) == simdjson::SUCCESS && number == 0) ||
-                    (value.get_string().get(text) == simdjson::SUCCESS && text.empty());
-  return none ? OkStatus() : NotOffered("sequence_id", "sequence");
+  if (value.get_uint64().get(number) == simdjson::SUCCESS) {
+    *in_sequence = number != 0;
+  } else if (value.get_string().get(text) == simdjson::SUCCESS) {
+    *in_sequence = !text.empty();
+  } else {
+    return InvalidArgument(
+        "parameter \"sequence_id\" is neither a non-negative integer nor a string");
+  }
+  return OkStatus();
+}
+
+// Two readers of an object that has a name twice would not agree on what it
+// says.  Names that are not known land in `parameters`, which is bounded, and
+// the others are few: the list stays short.
+Status MarkKey(std::string_view key, std::vector<size_t>* seen) {
+  const size_t hash = std::hash<std::string_view>()(key);
+  if (std::find(seen->begin(), seen->end(), hash) != seen->end()) {
+    return InvalidArgument("parameter " + frontend::Quote(key) + " is given twice");
+  }
+  seen->push_back(hash);
+  return OkStatus();
 }
 
 }  // namespace
@@ -93,10 +113,11 @@ Status ParseRequestParameters(od::value value, InferRequest* request) {
   bool ignored = false;
   uint64_t number = 0;
   MLOS_RETURN_IF_ERROR(ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+    if (Status once = MarkKey(key, &request->parameter_keys); !once.ok()) return once;
     if (key == "binary_data_output") return ReadBool(v, key, &request->binary_default);
     if (key == "timeout") return ReadUint(v, key, &request->timeout_us);
     if (key == "priority") return ReadUint(v, key, &number);  // one class for all, so far
-    if (key == "sequence_id") return CheckSequenceId(v);
+    if (key == "sequence_id") return ReadSequenceId(v, &request->in_sequence);
     if (key == "sequence_start" || key == "sequence_end") return ReadBool(v, key, &ignored);
     if (key == "headers") return OkStatus();
     if (key.substr(0, 7) == "triton_") {
@@ -125,6 +146,7 @@ Status ParseInputParameters(od::value value, std::optional<uint64_t>* binary_siz
 Status ParseOutputParameters(od::value value, Form* form) {
   return ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
     if (key == "binary_data") {
+      if (*form != Form::kUnset) return InvalidArgument("parameter \"binary_data\" is given twice");
       bool binary = false;
       MLOS_RETURN_IF_ERROR(ReadBool(v, key, &binary));
       *form = binary ? Form::kBinary : Form::kJson;

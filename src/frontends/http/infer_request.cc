@@ -175,9 +175,11 @@ void InferRequest::Clear() {
   id = {};
   timeout_us = 0;
   binary_default = false;
+  in_sequence = false;
   inputs.clear();
   outputs.clear();
   parameters.clear();
+  parameter_keys.clear();
   kept_.clear();
 }
 

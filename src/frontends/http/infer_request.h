@@ -52,9 +52,11 @@ struct InferRequest {
   std::string_view id;
   uint64_t timeout_us = 0;  // 0: none given
   bool binary_default = false;
+  bool in_sequence = false;  // a sequence_id other than none
   std::vector<InferInput> inputs;
-  std::vector<InferOutput> outputs;  // empty: all
-  std::string parameters;            // custom ones, as a JSON object; or empty
+  std::vector<InferOutput> outputs;    // empty: all
+  std::string parameters;              // custom ones, as a JSON object; or empty
+  std::vector<size_t> parameter_keys;  // hashes of the names so far: none comes twice
 
   void Clear();
   // Keeps what an escaped string says; the view lives until Clear.

@@ -3,6 +3,7 @@
 // The second half of InferDecoder: from what was asked for to the tensors.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_elements.h"
@@ -38,7 +39,7 @@ uint64_t CountOf(const InferInput& input) {
 Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* request) {
   if (info.inputs.size() != 1) {
     return InvalidArgument(ModelPrefix(model) +
-                           "a raw binary request needs a model with one input, this has " +
+                           "a raw binary request needs a model with exactly one input, this has " +
                            std::to_string(info.inputs.size()));
   }
   const TensorInfo& declared = info.inputs[0];
@@ -68,11 +69,16 @@ Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* requ
     }
   }
   if (declared.datatype == Datatype::kBytes) {
-    // One element: the whole body.
-    if (variable >= 0) input.desc.dims[variable] = 1;
-    if (known != 1) {
-      return InvalidArgument(ModelPrefix(model) +
-                             "a raw binary request needs a BYTES input of one element");
+    // One element: the whole body, whose length becomes its prefix.
+    if (variable >= 0 || known != 1) {
+      return InvalidArgument(InputPrefix(model, input.name) +
+                             ": a raw binary request for BYTES "
+                             "needs an input of one element, but the model takes " +
+                             tensor::ShapeText(declared.shape));
+    }
+    if (request->body.size > std::numeric_limits<uint32_t>::max()) {
+      return InvalidArgument(InputPrefix(model, input.name) + ": an element of BYTES has at most " +
+                             std::to_string(std::numeric_limits<uint32_t>::max()) + " bytes");
     }
     return OkStatus();
   }
@@ -150,6 +156,12 @@ Status CopyBlob(const InferRequest& request, const InferInput& input, std::span<
 Status InferDecoder::Plan(std::string_view model, const ModelInfo& info, InferRequest* request,
                           tensor::RequestPlan* plan) {
   if (request->raw()) MLOS_RETURN_IF_ERROR(PlanRaw(model, info, request));
+  // The client means a model that remembers: an answer as if there were no
+  // sequence would be a wrong result.
+  if (request->in_sequence) {
+    return InvalidArgument(ModelPrefix(model) +
+                           "has no sequence batching: leave out parameter \"sequence_id\"");
+  }
   builder_.Begin(model, info, plan);
   for (InferInput& input : request->inputs) {
     MLOS_RETURN_IF_ERROR(builder_.AddInput(input.name, &input.desc));

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/metadata.h"
 
+#include "frontends/common/extensions.h"
 #include "frontends/http/json_text.h"
 
 namespace mlos::http {
 namespace {
-
-// Only what is implemented: clients act on it.
-constexpr std::string_view kExtensions = "[\"binary_tensor_data\",\"parameters\"]";
 
 void AppendTensors(const std::vector<TensorInfo>& tensors, Buffer* out) {
   out->Append('[');
@@ -48,14 +46,20 @@ void AppendVersions(const engine::ModelRoute& route, const engine::RoutingTable&
 
 }  // namespace
 
-void AppendServerMetadata(const HttpOptions& options, Buffer* out) {
+void AppendServerMetadata(const HttpOptions& options, const frontend::Offered& offered,
+                          Buffer* out) {
   out->Append("{\"name\":");
   AppendJsonString(options.server_name, out);
   out->Append(",\"version\":");
   AppendJsonString(options.server_version, out);
-  out->Append(",\"extensions\":");
-  out->Append(kExtensions);
-  out->Append('}');
+  out->Append(",\"extensions\":[");
+  bool first = true;
+  for (const std::string_view name : frontend::Extensions(offered)) {
+    if (!first) out->Append(',');
+    first = false;
+    AppendJsonString(name, out);
+  }
+  out->Append("]}");
 }
 
 void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingTable& table,

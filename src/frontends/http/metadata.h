@@ -6,12 +6,14 @@
 #include <string_view>
 
 #include "engine/route.h"
+#include "frontends/common/extensions.h"
 #include "frontends/http/buffer.h"
 #include "frontends/http/options.h"
 
 namespace mlos::http {
 
-void AppendServerMetadata(const HttpOptions& options, Buffer* out);
+void AppendServerMetadata(const HttpOptions& options, const frontend::Offered& offered,
+                          Buffer* out);
 
 // `route` is ready; with an explicit `version` only that one is listed, else
 // all that are ready.

@@ -11,6 +11,8 @@ HttpOptions OptionsFrom(const options::Settings& settings) {
   o.max_management_body_bytes = settings.Number(Id::kHttpMaxManagementBody);
   o.max_buffered_bytes = settings.Number(Id::kHttpMaxBuffered);
   o.max_json_response_bytes = settings.Number(Id::kHttpMaxJsonResponse);
+  o.max_ratio = number32(Id::kHttpMaxRatio);
+  o.compress_from_bytes = settings.Number(Id::kHttpCompressFrom);
   o.max_chunks = number32(Id::kHttpMaxChunks);
   o.max_connections = number32(Id::kHttpMaxConnections);
   o.idle_timeout_ns = settings.Nanos(Id::kHttpIdleTimeout);

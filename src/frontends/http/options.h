@@ -27,6 +27,8 @@ struct HttpOptions {
   uint64_t max_management_body_bytes = DefaultNumber(Id::kHttpMaxManagementBody);
   uint64_t max_buffered_bytes = DefaultNumber(Id::kHttpMaxBuffered);
   uint64_t max_json_response_bytes = DefaultNumber(Id::kHttpMaxJsonResponse);
+  uint32_t max_ratio = DefaultNumber(Id::kHttpMaxRatio);
+  uint64_t compress_from_bytes = DefaultNumber(Id::kHttpCompressFrom);  // 0: never
   uint32_t max_chunks = DefaultNumber(Id::kHttpMaxChunks);
   uint32_t max_connections = DefaultNumber(Id::kHttpMaxConnections);
 

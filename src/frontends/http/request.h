@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "frontends/common/content_coding.h"
+
 namespace mlos::http {
 
 enum class Method : uint8_t { kGet, kHead, kPost, kPut, kDelete, kOptions, kOther };
@@ -22,13 +24,14 @@ struct RequestHead {
   bool expects_continue = false;
   bool bad_expectation = false;  // an Expect that is not 100-continue
   bool bad_json_length = false;  // Inference-Header-Content-Length is no number
-  bool encoded = false;          // Content-Encoding other than identity
+  frontend::Coding coding = frontend::Coding::kIdentity;  // Content-Encoding
   uint64_t content_length = 0;
   int64_t json_length = -1;  // Inference-Header-Content-Length; -1: not given
   std::string_view host;
   std::string_view origin;
   std::string_view authorization;
   std::string_view accept;
+  std::string_view accept_encoding;
   // Empty also where it is given twice: then nobody knows which.
   std::string_view request_id;   // X-Request-Id
   std::string_view traceparent;  // W3C Trace Context

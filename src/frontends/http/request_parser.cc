@@ -108,7 +108,10 @@ class Message : public beast::http::basic_parser<true> {
         head.bad_expectation = !head.expects_continue && !value.empty();
         break;
       case field::content_encoding:
-        head.encoded = !value.empty() && !iequals(value, "identity");
+        // A second one would be a coding on top of the first.
+        head.coding = head.coding == frontend::Coding::kIdentity
+                          ? frontend::ParseCoding(View(value))
+                          : frontend::Coding::kUnknown;
         break;
       case field::host:
         head.host = View(value);
@@ -119,6 +122,9 @@ class Message : public beast::http::basic_parser<true> {
         break;
       case field::authorization:
         head.authorization = View(value);
+        break;
+      case field::accept_encoding:
+        head.accept_encoding = View(value);
         break;
       case field::accept:
         head.accept = View(value);

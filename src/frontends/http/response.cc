@@ -23,6 +23,7 @@ void Response::Clear() {
   allow = {};
   extra = {};
   content_type = {};
+  coding = frontend::Coding::kIdentity;
   failure.clear();
   body.Clear();
   blobs.clear();
@@ -75,6 +76,10 @@ void FormatHead(const Response& response, const HeadOptions& options, Buffer* ou
     out->Append("\r\nContent-Type: application/octet-stream");
   } else if (length > 0) {
     out->Append("\r\nContent-Type: application/json");
+  }
+  if (response.coding != frontend::Coding::kIdentity) {
+    out->Append("\r\nContent-Encoding: ");
+    out->Append(frontend::CodingName(response.coding));
   }
   out->Append("\r\nContent-Length: ");
   AppendNumber(length, out);

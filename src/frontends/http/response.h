@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "frontends/common/content_coding.h"
 #include "frontends/common/request_context.h"
 #include "frontends/common/status_map.h"
 #include "frontends/http/buffer.h"
@@ -26,8 +27,11 @@ struct Response {
   std::string_view allow;         // Allow: for 405 and OPTIONS; a constant
   std::string_view extra;         // further field lines, each with CRLF; a constant
   std::string_view content_type;  // a constant; empty: by `binary`
-  std::string failure;            // the text of a 5xx, for the log; else empty
-  Buffer body;                    // the JSON text
+  // Set by a session: the answer may be sent so.  The connection leaves it
+  // where it has encoded the body, and takes it back where it has not.
+  frontend::Coding coding = frontend::Coding::kIdentity;
+  std::string failure;                            // the text of a 5xx, for the log; else empty
+  Buffer body;                                    // the JSON text
   std::vector<std::span<const std::byte>> blobs;  // behind it; valid until Session::Sent
 
   void Clear();

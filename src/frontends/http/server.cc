@@ -3,6 +3,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <ctime>
+#include <deque>
 #include <limits>
 #include <vector>
 
@@ -21,17 +22,20 @@ constexpr std::string_view kFull =
 
 }  // namespace
 
-class HttpServer::Impl final : public ConnectionOwner {
+class HttpServer::Impl final : public ConnectionOwner, private Poller {
  public:
   Impl(EventLoop& loop, HttpOptions options)
       : options_(std::move(options)),
         loop_(loop),
-        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {}
+        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {
+    loop_.AddPoller(this);
+  }
 
   // Before the first Listen.
   void Serve(std::unique_ptr<Service> service) { service_ = std::move(service); }
 
   ~Impl() override {
+    loop_.RemovePoller(this);
     sweep_->cancel();
     alive_.reset();
     drained_ = nullptr;
@@ -93,6 +97,7 @@ class HttpServer::Impl final : public ConnectionOwner {
     buffered_ += bytes;
     return true;
   }
+  void Later(Connection& connection) override { later_.push_back(connection.shared_from_this()); }
   void ReleaseBuffer(uint64_t bytes) override { buffered_ -= bytes; }
 
   void OnClosed(Connection& connection) override {
@@ -111,6 +116,20 @@ class HttpServer::Impl final : public ConnectionOwner {
   }
 
  private:
+  // Poller.  One slice of one connection's work in each turn of the loop: however
+  // many there are, the others wait for no more than that.
+  size_t Work() override {
+    if (later_.empty()) return 0;
+    const std::shared_ptr<Connection> next = std::move(later_.front());
+    later_.pop_front();
+    next->Resume();
+    return 1;
+  }
+  bool HasWork() const override { return !later_.empty(); }
+  bool Expecting() const override { return !later_.empty(); }
+  bool PrepareSleep() override { return later_.empty(); }
+  void FinishSleep() override {}
+
   void Accept(Accepted client) {
     if (connections_.size() >= options_.max_connections) {
       (void)!::send(client.fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -182,6 +201,7 @@ class HttpServer::Impl final : public ConnectionOwner {
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::shared_ptr<Connection>> connections_;
+  std::deque<std::shared_ptr<Connection>> later_;  // work under way, the next one first
 };
 
 HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/common/extensions.h"
+
+namespace mlos::frontend {
+namespace {
+
+struct Row {
+  std::string_view name;
+  bool Offered::*only_with = nullptr;  // null: always
+};
+
+constexpr Row kRows[] = {
+    {"binary_tensor_data"},
+    {"parameters"},
+};
+
+}  // namespace
+
+std::vector<std::string_view> Extensions(const Offered& offered) {
+  std::vector<std::string_view> names;
+  names.reserve(std::size(kRows));
+  for (const Row& row : kRows) {
+    if (row.only_with == nullptr || offered.*row.only_with) names.push_back(row.name);
+  }
+  return names;
+}
+
+}  // namespace mlos::frontend

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The part of a connection that decompresses bodies and compresses answers:
+// in slices, between which the event loop looks at everybody else, and with
+// memory that is accounted for before it is there.
+#include <algorithm>
+#include <string>
+
+#include "frontends/http/connection.h"
+
+namespace mlos::http {
+namespace {
+
+using frontend::Coding;
+using frontend::Deflater;
+using frontend::Inflater;
+
+// Work between two looks at the others: a third of a millisecond or so.
+constexpr uint64_t kPlainSlice = 128 << 10;
+constexpr uint64_t kPackSlice = 32 << 10;
+// A body that comes to no more than this may have any ratio: it is no attack,
+// and an empty image is small.
+constexpr uint64_t kFreeBytes = 1 << 20;
+// So much of an answer tells whether the rest is worth it.
+constexpr uint64_t kJudgedBytes = 128 << 10;
+constexpr uint64_t kFirstPlainBytes = 16 << 10;
+
+}  // namespace
+
+// ------------------------------------------------------------------- bodies
+
+bool Connection::BeginUnpacking(std::string_view packed) {
+  EnterPhase(Phase::kUnpacking, 0);
+  plain_.Clear();
+  packed_bytes_ = packed.size();
+  inflater_ = std::make_unique<Inflater>(coding_, packed);
+  return true;
+}
+
+bool Connection::StepUnpack() {
+  // A byte more than is allowed tells that there is more.
+  const uint64_t room = std::min(kPlainSlice, body_limit_ + 1 - plain_.size());
+  if (!ReservePlain(room)) {
+    inflater_.reset();
+    return Refuse(503, "too many large requests at once: try again");
+  }
+  size_t written = 0;
+  const auto result = inflater_->Step(plain_.Tail(room), room, &written);
+  plain_.Advance(written);
+  if (!result.ok()) {
+    inflater_.reset();
+    const bool broken = result.status().code() == StatusCode::kInvalidArgument;
+    return Refuse(broken ? 400 : 503, Message(result.status()));
+  }
+  if (plain_.size() > body_limit_) {
+    inflater_.reset();
+    return Refuse(413, "the body, decompressed, is larger than the " + std::to_string(body_limit_) +
+                           " bytes that are allowed");
+  }
+  const uint64_t ratio = owner_->options().max_ratio;
+  if (plain_.size() > kFreeBytes && plain_.size() / ratio > packed_bytes_) {
+    inflater_.reset();
+    return Refuse(413, "the body, decompressed, is more than " + std::to_string(ratio) +
+                           " times its size: send it as it is");
+  }
+  if (*result == Inflater::Result::kMore) {
+    owner_->Later(*this);
+    return false;
+  }
+  inflater_.reset();
+  return DispatchBody(plain_.data(), plain_.size());
+}
+
+// Room for so much more and the padding, accounted for.  Grows by doubling, so
+// that what is there is never more than twice what was sent for it.
+bool Connection::ReservePlain(uint64_t room) {
+  const uint64_t need = plain_.size() + room + kBodyPadding;
+  if (need <= plain_.capacity()) return true;
+  const uint64_t most = body_limit_ + 1 + kBodyPadding;
+  const uint64_t capacity =
+      std::min(most, std::max({need, 2 * uint64_t{plain_.capacity()}, kFirstPlainBytes}));
+  if (!Account(KeptBytes() + capacity - plain_.capacity())) return false;
+  plain_.Reserve(capacity);
+  return Account(KeptBytes());
+}
+
+// ------------------------------------------------------------------ answers
+
+// False: the answer goes as it is.
+bool Connection::BeginPacking() {
+  const uint64_t length = response_.content_length();
+  const uint64_t from = owner_->options().compress_from_bytes;
+  if (response_.coding == Coding::kIdentity) return false;
+  if (from == 0 || length < from || omit_body_) {
+    response_.coding = Coding::kIdentity;
+    return false;
+  }
+  deflater_ = std::make_unique<Deflater>(response_.coding);
+  if (!deflater_->ready() || !Account(KeptBytes())) {
+    EndPacking(false);
+    return false;
+  }
+  EnterPhase(Phase::kPacking, 0);
+  packed_.Clear();
+  pack_piece_ = 0;
+  pack_rest_ = response_.body.view();
+  pack_left_ = length;
+  return true;
+}
+
+bool Connection::StepPack() {
+  for (uint64_t begun_with = pack_left_; begun_with - pack_left_ < kPackSlice;) {
+    while (pack_rest_.empty() && pack_left_ > 0) {
+      const auto& blob = response_.blobs[pack_piece_++];
+      pack_rest_ = {reinterpret_cast<const char*>(blob.data()), blob.size()};
+    }
+    const bool goes_on = PackingPays() && ReservePacked();
+    const bool done = goes_on && PackSlice();
+    if (done || !goes_on) {
+      EndPacking(done);
+      WriteResponse();
+      return true;
+    }
+  }
+  owner_->Later(*this);
+  return false;
+}
+
+// Compressed it has to be smaller.  Numbers at random are not, which shows soon.
+bool Connection::PackingPays() const {
+  const uint64_t length = response_.content_length();
+  const uint64_t taken = length - pack_left_;
+  if (taken >= kJudgedBytes && packed_.size() > taken / 20 * 19) return false;
+  return packed_.size() < length;
+}
+
+bool Connection::ReservePacked() {
+  if (packed_.capacity() - packed_.size() < kPackSlice / 4) {
+    const uint64_t capacity = std::min(response_.content_length(),
+                                       std::max<uint64_t>(kPackSlice, 2 * packed_.capacity()));
+    const uint64_t more = capacity - std::min<uint64_t>(capacity, packed_.capacity());
+    if (Account(KeptBytes() + more)) packed_.Reserve(capacity);
+  }
+  return packed_.size() < packed_.capacity();
+}
+
+// True when the last byte is written.
+bool Connection::PackSlice() {
+  const uint64_t room = packed_.capacity() - packed_.size();
+  std::string_view input = pack_rest_.substr(0, kPackSlice);
+  const uint64_t given = input.size();
+  size_t written = 0;
+  const bool done =
+      deflater_->Step(&input, given == pack_left_, packed_.Tail(room), room, &written);
+  packed_.Advance(written);
+  pack_rest_.remove_prefix(given - input.size());
+  pack_left_ -= given - input.size();
+  return done;
+}
+
+void Connection::EndPacking(bool use) {
+  deflater_.reset();
+  if (use) {
+    response_.body.Swap(packed_);
+    response_.blobs.clear();
+  } else {
+    response_.coding = Coding::kIdentity;
+  }
+  packed_.Clear();
+  Account(KeptBytes());
+}
+
+}  // namespace mlos::http
