@@ -167,7 +167,7 @@ class Calls:
                 array = VALUES["INT32"]
                 self.assert_same(array, self.identity("INT32", array, **named).as_numpy("y"))
         # What is not offered is refused, not ignored: results would be wrong.
-        self.assert_refused(501, "sequence", self.identity, "INT32", VALUES["INT32"],
+        self.assert_refused(400, "sequence", self.identity, "INT32", VALUES["INT32"],
                             sequence_id=7, sequence_start=True, sequence_end=True)
 
     def test_headers_and_queries(self):
