@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "control/log_operations.h"
 #include "control/objects.h"
+#include "lifecycle/configure.h"
 #include "operations/body.h"
 #include "operations/openapi.h"
 
@@ -87,7 +88,10 @@ StatusOr<catalog::ModelSpec> ReadModelSpec(const json::object& body) {
     MLOS_ASSIGN_OR_RETURN(spec.version, ReadVersion(*v));
   }
   if (const json::value* v = body.if_contains("metadata")) spec.metadata = v->get_object();
-  if (const json::value* v = body.if_contains("config")) spec.config = v->get_object();
+  if (const json::value* v = body.if_contains("config")) {
+    spec.config = v->get_object();
+    MLOS_RETURN_IF_ERROR(lifecycle::CheckGivenConfig(spec.config));
+  }
   return spec;
 }
 

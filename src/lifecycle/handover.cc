@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "lifecycle/configure.h"
 #include "lifecycle/manager.h"
 
 namespace mlos::lifecycle {
@@ -147,6 +148,13 @@ void Manager::MoveNext(const std::string& plugin) {
                               label = Label(*model)](StatusOr<ModelInfo> info) {
             Handover* moving = HandoverOf(plugin);
             if (moving == nullptr || moving->new_host != number) return;
+            const ModelVersion* record = catalog_.FindModel(id);
+            if (info.ok() && record != nullptr) {
+              // The plugin's other version may describe the model otherwise.
+              auto settings = Configure(*record, *info);
+              if (!settings.ok()) info = settings.status();
+              if (settings.ok()) moving->moved[id].settings = *std::move(settings);
+            }
             if (!info.ok()) return FailHandover(plugin, Annotate(info.status(), label));
             moving->moved[id].info = std::make_shared<const ModelInfo>(*std::move(info));
             MoveNext(plugin);
@@ -205,7 +213,7 @@ void Manager::MoveRoutes(Handover& handover) {
       });
     }
     model->plugin_version = handover.to;
-    Settle(*model, {handover.new_host, moved.handle}, moved.info);
+    Settle(*model, {handover.new_host, moved.handle}, moved.info, moved.settings);
   }
   // Models that are being unloaded stay, until their last request is answered.
   for (const auto& [name, versions] : catalog_.models()) {

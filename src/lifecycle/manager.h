@@ -118,6 +118,7 @@ class Manager {
     struct Moved {
       uint32_t handle = 0;
       std::shared_ptr<const ModelInfo> info;
+      std::shared_ptr<const ModelSettings> settings;
     };
     std::map<uint64_t, Moved> moved;  // by the model's registration
     size_t draining = 0;              // places in the old host that are still held
@@ -198,7 +199,8 @@ class Manager {
 
   // ---- the snapshot: snapshot.cc
   void Refresh(std::string_view name);
-  void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info);
+  void Settle(catalog::ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info,
+              std::shared_ptr<const ModelSettings> settings);
   void Unsettle(catalog::ModelVersion& model, catalog::State state, std::string reason);
   engine::RoutePin MakeRoute(const catalog::ModelVersion& model) const;
 

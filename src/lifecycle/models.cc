@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/log.h"
+#include "lifecycle/configure.h"
 #include "lifecycle/manager.h"
 
 namespace mlos::lifecycle {
@@ -184,9 +185,8 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   model.reason.clear();
   model.host = number;
   model.handle = hosts_.at(number).next_handle++;
-  model.settings = std::make_shared<const ModelSettings>(
-      ModelSettings{.config = boost::json::serialize(model.config), .labels = {}});
   Publish(model.name);
+  if (Status sound = ExamineConfig(model); !sound.ok()) return OnModelLoaded(model.id, sound);
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
   if (!fds.ok()) {
@@ -239,7 +239,7 @@ void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
   files.load.handle = model.handle;
   files.load.name = model.name;
   files.load.version = std::to_string(model.version);
-  files.load.config = model.settings->config;
+  files.load.config = boost::json::serialize(model.config);
   files.load.main_file = model.artefact.main_file;
   files.load.files = model.artefact.files;
   files.fds = std::move(fds);
@@ -253,16 +253,25 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
   if (model == nullptr || model->state != State::kLoading) return;
   const std::string plugin = model->plugin;
   const std::string name = model->name;
-  if (info.ok()) {
+  StatusOr<std::shared_ptr<const ModelSettings>> settings =
+      info.ok() ? Configure(*model, *info) : info.status();
+  if (info.ok() && !settings.ok()) {
+    // The host has it, and is to have it no more.
+    if (const auto host = hosts_.find(model->host); host != hosts_.end()) {
+      host->second.host->UnloadModel(model->handle, [](const Status&) {});
+    }
+  }
+  if (settings.ok()) {
     Settle(*model, {model->host, model->handle},
-           std::make_shared<const ModelInfo>(*std::move(info)));
+           std::make_shared<const ModelInfo>(*std::move(info)), *std::move(settings));
     Log(LogLevel::kInfo, "{} is ready", Label(*model));
     Finish(model, OkStatus());
     if (catalog_.Group(name).policy.kind != catalog::VersionPolicy::Kind::kAll) ApplyPolicy(name);
   } else {
-    Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), Message(info.status()));
-    Unsettle(*model, State::kFailed, std::string(Message(info.status())));
-    Finish(model, Unavailable(Message(info.status())));
+    const std::string reason(Message(settings.status()));
+    Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), reason);
+    Unsettle(*model, State::kFailed, reason);
+    Finish(model, Unavailable(reason));
   }
   MoveNext(plugin);
 }

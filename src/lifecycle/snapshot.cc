@@ -32,12 +32,14 @@ engine::ModelState RouteState(State state) {
 }  // namespace
 
 // The model is ready there.
-void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info) {
+void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const ModelInfo> info,
+                     std::shared_ptr<const ModelSettings> settings) {
   model.state = State::kReady;
   model.reason.clear();
   model.host = place.first;
   model.handle = place.second;
   model.info = std::move(info);
+  model.settings = std::move(settings);
   leases_[model.id] =
       std::make_shared<const engine::Lease>(control_, [this, place] { OnUnused(place); });
   Publish(model.name);

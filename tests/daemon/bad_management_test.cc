@@ -68,6 +68,9 @@ TEST_F(BadManagementTest, Members) {
   Model(with(R"(,"plugin":"nobody")"), 400, {"nobody", "template"});
   Model(with(R"(,"plugin":7)"), 400, {"\"plugin\"", "string"});
   Model(with(R"(,"config":[])"), 400, {"\"config\"", "object"});
+  Model(with(R"(,"config":{"max_batch_sise":1})"), 400, {"\"config\"", "'max_batch_size'"});
+  Model(with(R"(,"config":{"max_batch_size":"x"})"), 400, {"max_batch_size", "'\"x\"'"});
+  Model(with(R"(,"config":{"ensemble_scheduling":{}})"), 400, {"ensemble_scheduling", "steps"});
   Plugin(R"({"path":7})", 400, {"\"path\"", "string"});
   Plugin(R"({"path":"/x","name":"y"})", 400, {"'name'", "path"});
 }

@@ -114,7 +114,7 @@ class ChangeCellTest : public testing::TestWithParam<Cell> {
         return cell().plugin ? held_.RegisterPlugin(held_.Package()) : held_.RegisterModel();
       case Change::kRegisterOther:
         return cell().plugin ? held_.RegisterPlugin(held_.OtherPackage())
-                             : held_.RegisterModel(1, R"({"other":true})");
+                             : held_.RegisterModel(1, R"({"platform":"other"})");
       case Change::kLoad:
         return Act(Load(), wait);
       case Change::kUnload:

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lifecycle/configure.h"
+
+#include <fmt/core.h>
+
+#include <boost/json/serialize.hpp>
+
+#include "base/log.h"
+#include "modelconfig/complete.h"
+#include "modelconfig/fields.h"
+#include "modelconfig/json.h"
+
+namespace mlos::lifecycle {
+
+using catalog::ModelVersion;
+
+namespace {
+
+StatusOr<inference::ModelConfig> Read(const ModelVersion& model) {
+  StatusOr<inference::ModelConfig> config = modelconfig::FromJson(model.config);
+  if (config.ok()) return config;
+  return FailedPrecondition("its configuration makes no sense: " +
+                            std::string(Message(config.status())));
+}
+
+}  // namespace
+
+Status CheckGivenConfig(const boost::json::object& given) {
+  const StatusOr<inference::ModelConfig> config = modelconfig::FromJson(given);
+  const Status sound = config.ok() ? modelconfig::Examine(*config).refused : config.status();
+  return sound.ok() ? sound : InvalidArgument(fmt::format("\"config\": {}", Message(sound)));
+}
+
+Status ExamineConfig(const ModelVersion& model) {
+  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, Read(model));
+  const modelconfig::Examined examined = modelconfig::Examine(config);
+  MLOS_RETURN_IF_ERROR(examined.refused);
+  for (const std::string& warning : examined.warnings) {
+    Log(LogLevel::kWarning, "{}: its configuration: {}", Label(model), warning);
+  }
+  return modelconfig::CheckIdentity(config, model.name, model.plugin);
+}
+
+StatusOr<std::shared_ptr<const ModelSettings>> Configure(const ModelVersion& model,
+                                                         const ModelInfo& info) {
+  MLOS_ASSIGN_OR_RETURN(inference::ModelConfig config, Read(model));
+  if (const Status sound = modelconfig::Check(config, info); !sound.ok()) {
+    return FailedPrecondition("its configuration does not fit the model: " +
+                              std::string(Message(sound)));
+  }
+  modelconfig::Complete(model.name, model.plugin, info, &config);
+  auto settings = std::make_shared<ModelSettings>();
+  settings->config = boost::json::serialize(modelconfig::ToJson(config, modelconfig::Form::kFull));
+  return std::shared_ptr<const ModelSettings>(std::move(settings));
+}
+
+}  // namespace mlos::lifecycle
