@@ -8,52 +8,18 @@ import urllib.request
 import numpy as np
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
-from tritonclient.utils import InferenceServerException
 
 import fixture
 from fixture import JSON_TYPES, VALUES, identity
+from triton_client import AioClient, SyncClient, TritonCalls, input_of
 
 
-class FromAio:
-    """The asyncio client with the synchronous one's face, so that both take the same tests."""
-
-    def __init__(self, address):
-        self._loop = asyncio.new_event_loop()
-        self._client = self._loop.run_until_complete(self._open(address))
-
-    @staticmethod
-    async def _open(address):
-        return triton_aio.InferenceServerClient(address)
-
-    def __getattr__(self, name):
-        method = getattr(self._client, name)
-        if not asyncio.iscoroutinefunction(method):
-            return method
-        return lambda *args, **named: self._loop.run_until_complete(method(*args, **named))
-
-    def close(self):
-        self._loop.run_until_complete(self._client.close())
-        self._loop.close()
-
-
-def input_of(array, datatype, name="x", binary=True):
-    tensor = triton.InferInput(name, list(array.shape), datatype)
-    tensor.set_data_from_numpy(array, binary_data=binary)
-    return tensor
-
-
-class Calls:
-    """Every test of a client; `self.client` is one of the two."""
+class Calls(TritonCalls):
+    """The tests; `self.client` is one of the two."""
 
     def identity(self, datatype, array, binary_in=True, outputs=None, **named):
         inputs = [input_of(array, datatype, binary=binary_in)]
         return self.client.infer(identity(datatype), inputs, outputs=outputs, **named)
-
-    def assert_refused(self, status, text, call, *args, **named):
-        with self.assertRaises(InferenceServerException) as caught:
-            call(*args, **named)
-        self.assertIn(str(status), str(caught.exception.status()))
-        self.assertIn(text, caught.exception.message())
 
     # ------------------------------------------------------------- state and description
 
@@ -178,6 +144,32 @@ class Calls:
         self.assertTrue(self.client.is_server_live(headers={"X-Custom": "1"},
                                                    query_params={"a": 1}))
 
+    def test_compression(self):
+        """Each way on its own and both at once, of a request that is mostly zeros."""
+        array = np.zeros(200_000, np.float32)
+        array[::1000] = 0.1
+        for binary in (True, False):
+            outputs = [triton.InferRequestedOutput("y", binary_data=binary)]
+            for request in (None, "gzip", "deflate"):
+                for response in (None, "gzip", "deflate"):
+                    with self.subTest(binary=binary, request=request, response=response):
+                        result = self.identity(
+                            "FP32", array, binary, outputs, request_compression_algorithm=request,
+                            response_compression_algorithm=response)
+                        self.assert_same(array, result.as_numpy("y"))
+
+    def test_compressed_answers_are_smaller(self):
+        """What the client does not show: the header, and the size on the wire."""
+        body, length = self.client.generate_request_body([input_of(np.zeros(100_000, np.int32),
+                                                                   "INT32")])
+        for coding in ("gzip", "deflate"):
+            request = urllib.request.Request(
+                "http://" + self.daemon.address + "/v2/models/identity_int32/infer", body,
+                {"Inference-Header-Content-Length": str(length), "Accept-Encoding": coding})
+            with urllib.request.urlopen(request) as response:
+                self.assertEqual(coding, response.headers["Content-Encoding"])
+                self.assertLess(len(response.read()), 10_000)
+
     def test_errors(self):
         array = VALUES["FP32"]
         self.assert_refused(404, "nothing", self.client.infer, "nothing", [input_of(array, "FP32")])
@@ -204,11 +196,7 @@ class Calls:
         self.assert_same(array, result.as_numpy("y"))
 
 
-class SyncTest(Calls, fixture.ClientTest):
-    def setUp(self):
-        self.client = triton.InferenceServerClient(self.daemon.address)
-        self.addCleanup(self.client.close)
-
+class SyncTest(Calls, SyncClient, fixture.ClientTest):
     def test_many_at_once(self):
         client = triton.InferenceServerClient(self.daemon.address, concurrency=8)
         self.addCleanup(client.close)
@@ -221,11 +209,7 @@ class SyncTest(Calls, fixture.ClientTest):
             self.assert_same(arrays[i], result.as_numpy("y"))
 
 
-class AioTest(Calls, fixture.ClientTest):
-    def setUp(self):
-        self.client = FromAio(self.daemon.address)
-        self.addCleanup(self.client.close)
-
+class AioTest(Calls, AioClient, fixture.ClientTest):
     def test_many_at_once(self):
         async def one(client, i):
             array = np.full(100 + i, i, np.int32)
