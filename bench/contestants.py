@@ -189,11 +189,12 @@ class Nginx(Server):
                               for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (directory / "nginx.conf").write_text(f"""
 worker_processes 1;
+worker_rlimit_nofile 8192;
 daemon off;
 pid {directory}/pid;
 error_log {directory}/log;
 {"user root;" if os.geteuid() == 0 else ""}
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     keepalive_timeout 3600s;

@@ -71,11 +71,9 @@ class Report:
         self._machine = machine
         self._arguments = arguments
         self.cells = []
+        self.crowd = []  # the same exchange at more and more connections
         self.starts = None
         self.memory = self.memory_after = self.floors = ()
-
-    def add(self, cell):
-        self.cells.append(cell)
 
     def _compared(self):
         return [cell for cell in self.cells if cell.contestants[0] != cell.contestants[1]]
@@ -122,6 +120,9 @@ class Report:
             parts += ["\n## A server against itself (the resolution)\n", HEAD,
                       *(cell.row().replace("| ", f"| {cell.contestants[0]}: ", 1)
                         for cell in self._against_itself())]
+        if self.crowd:
+            parts += ["\n## More and more connections\n", HEAD,
+                      *(cell.row() for cell in self.crowd)]
         if self.floors:
             parts.append(self._budget_table())
         parts.append(self._memory_and_start())
