@@ -65,7 +65,11 @@ Core::Core(options::Inputs inputs, options::Settings settings,
     control_loop_.Post([this, name = std::move(name), version = std::move(version),
                         done = std::move(done)] { manager_.EnsureLoaded(name, version, done); });
   };
-  engine_ = std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel::Options{},
+  // One model's share, three quarters of a channel, holds a request from each of a thousand
+  // connections and more; an entry that is not used costs its 128 bytes.
+  channel::Options channel_options;
+  channel_options.entries = 2048;
+  engine_ = std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel_options,
                                                     loader);
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
