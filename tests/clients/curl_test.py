@@ -7,11 +7,14 @@ succeed; what else the pages say of some of them is checked. A page that is not 
 nothing but the digits model, or fails.
 """
 
+import gzip
 import json
 import os
 import re
 import shutil
 import subprocess
+
+import numpy as np
 
 import fixture
 from daemon import ROOT
@@ -100,6 +103,39 @@ class CurlTest(fixture.ClientTest):
                         self.run_line(line)
                         seen += 1
         self.assertGreater(seen, 0)
+
+    def curl(self, *arguments, data=b""):
+        """curl with these arguments: what it prints and what it says with --verbose, as bytes."""
+        done = subprocess.run(["curl", "--silent", "--show-error", "--fail-with-body", "--verbose",
+                               "--noproxy", "*", *arguments], input=data, capture_output=True,
+                              timeout=120, check=False)
+        self.assertEqual(0, done.returncode, done.stderr.decode(errors="replace"))
+        return done.stdout, done.stderr
+
+    def test_a_large_raw_body_waits_for_100(self):
+        values = np.arange(600_000, dtype=np.float32)
+        answer, said = self.curl(
+            self.daemon.address + "/v2/models/identity_fp32/infer", "--data-binary", "@-",
+            "--header", "Expect: 100-continue", "--header", "Inference-Header-Content-Length: 0",
+            "--header", "Content-Type: application/octet-stream", data=values.tobytes())
+        self.assertIn(b"< HTTP/1.1 100 Continue", said)
+        self.assertEqual(values.tobytes(), answer[-values.nbytes:])
+
+    def test_over_a_unix_socket(self):
+        answer, _ = self.curl("--unix-socket", self.daemon.socket_path,
+                              "http://localhost/v2/models/digits/infer", "--json",
+                              "@" + str(fixture.DIGITS / "request.json"))
+        self.assertEqual("digits", json.loads(answer)["model_name"])
+
+    def test_compressed_and_chunked(self):
+        body = {"inputs": [{"name": "x", "datatype": "INT32", "shape": [5000], "data": [7] * 5000}]}
+        packed = gzip.compress(json.dumps(body).encode())
+        answer, said = self.curl(
+            self.daemon.address + "/v2/models/identity_int32/infer", "--compressed",
+            "--header", "Content-Encoding: gzip", "--header", "Transfer-Encoding: chunked",
+            "--data-binary", "@-", data=packed)
+        self.assertIn(b"< content-encoding: gzip", said.lower())
+        self.assertEqual([7] * 5000, json.loads(answer)["outputs"][0]["data"])
 
 
 if __name__ == "__main__":
