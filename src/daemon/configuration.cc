@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "daemon/users.h"
 #include "frontends/http/server.h"
 
 namespace mlos::daemon {
@@ -23,6 +24,10 @@ class Checks {
     }
     for (const Row& row : options::Table()) {
       if (row.type == options::Type::kAddresses && Good(row.id)) CheckAddresses(row.id);
+    }
+    if (Good(Id::kClientShmOwners)) {
+      const auto users = ReadUsers(settings_.Text(Id::kClientShmOwners));
+      if (!users.ok()) Fail(Id::kClientShmOwners, std::string(Message(users.status())));
     }
     CheckOrder(Id::kDefaultDeadline, Id::kMaxDeadline);
     CheckOrder(Id::kHttpMaxBody, Id::kHttpMaxBuffered);

@@ -19,6 +19,7 @@
 #include "channel/waiting.h"
 #include "daemon/data_dir.h"
 #include "daemon/reload.h"
+#include "daemon/users.h"
 #include "daemon/version.h"
 
 namespace mlos::daemon {
@@ -31,6 +32,15 @@ namespace {
 EventLoop::Spin MakeSpin() {
   const auto spinner = std::make_shared<channel::Spinner>(channel::Calibrate());
   return [spinner](const std::function<bool()>& ready) { return spinner->Spin(ready); };
+}
+
+// The owners were found when the configuration was checked.
+frontend::RegionPolicy ClientRegions(const options::Settings& settings) {
+  frontend::RegionPolicy policy;
+  policy.allowed = settings.Boolean(Id::kAllowClientShm);
+  policy.owners = ReadUsers(settings.Text(Id::kClientShmOwners)).value_or(std::vector<uid_t>());
+  policy.most = static_cast<uint32_t>(settings.Number(Id::kClientShmRegions));
+  return policy;
 }
 
 std::string PackageDir(const std::string& data_dir) {
@@ -53,12 +63,14 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                 .watch = &host_watch_}),
       control_(control_loop_, catalog_, manager_, kVersion),
       control_meter_(control_),
+      client_regions_(ClientRegions(settings_)),
       signals_(control_loop_.io(), SIGINT, SIGTERM, SIGHUP),
       drain_timer_(control_loop_.io()),
       watchdog_timer_(control_loop_.io()) {
   ApplyLogLevel(settings_);
   ApplyLogFormat(settings_);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond a limit is an error like any other
   std::signal(SIGCHLD, SIG_DFL);  // whoever started us may ignore it: hosts are to be reaped
   const auto loader = [this](std::string name, std::string version,
                              std::function<void(Status)> done) {
@@ -69,13 +81,13 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   // connections and more; an entry that is not used costs its 128 bytes.
   channel::Options channel_options;
   channel_options.entries = 2048;
-  engine_ = std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel_options,
-                                                    loader);
+  engine_ =
+      std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel_options, loader);
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
-                                             std::move(http_options));
+                                             std::move(http_options), &client_regions_);
   control_.set_plugin_logs(&host_watch_.logs);
   observatory_ =
       std::make_unique<Observatory>(Observatory::Parts{.control = control_loop_,

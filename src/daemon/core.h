@@ -29,6 +29,7 @@
 #include "daemon/notifier.h"
 #include "daemon/observatory.h"
 #include "engine/channel_engine.h"
+#include "frontends/common/client_regions.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
 #include "options/read.h"
@@ -77,6 +78,7 @@ class Core {
   control::CoreControl control_;
   ControlMeter control_meter_;
   std::unique_ptr<engine::ChannelEngine> engine_;
+  frontend::RegionTable client_regions_;  // the front loop's
   std::unique_ptr<http::HttpServer> http_;
   std::vector<std::string> http_in_use_;
   std::unique_ptr<Observatory> observatory_;

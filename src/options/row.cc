@@ -19,6 +19,8 @@ std::string_view GroupTitle(Group group) {
       return "Stopping";
     case Group::kHttp:
       return "Limits of HTTP";
+    case Group::kClientMemory:
+      return "Shared memory of clients";
     case Group::kMissing:
       break;
   }

@@ -36,7 +36,8 @@ enum class Group : uint8_t {
   kListening,
   kRequests,
   kStopping,
-  kHttp
+  kHttp,
+  kClientMemory
 };
 std::string_view GroupTitle(Group group);
 

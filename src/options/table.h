@@ -44,6 +44,9 @@ enum class Id : uint8_t {
   kHttpTransferTimeout,
   kHttpMinRate,
   kHttpLinger,
+  kAllowClientShm,
+  kClientShmOwners,
+  kClientShmRegions,
   kCount,
 };
 
@@ -332,6 +335,37 @@ inline constexpr Row kTable[] = {
      .change = Change::kRestart,
      .doc = "How long what a refused client still sends is read and thrown away",
      .reason = "Closed at once, it would lose the refusal that is on its way to it."},
+
+    {.id = Id::kAllowClientShm,
+     .name = "allow-client-shm",
+     .group = Group::kClientMemory,
+     .type = Type::kBoolean,
+     .initial = Default::Is("false"),
+     .change = Change::kRestart,
+     .doc =
+         "Let clients register shared memory objects of this machine by name, to pass tensors in",
+     .reason = "Whoever may call could read and write the objects of others, as far as the daemon "
+               "may."},
+    {.id = Id::kClientShmOwners,
+     .name = "client-shm-owners",
+     .group = Group::kClientMemory,
+     .type = Type::kText,
+     .initial = Default::None(),
+     .change = Change::kRestart,
+     .doc = "Users, by name or number and with commas between, whose shared memory objects may be "
+            "registered, beside the daemon's own",
+     .reason = "Another user's memory is theirs until somebody says otherwise."},
+    {.id = Id::kClientShmRegions,
+     .name = "client-shm-regions",
+     .group = Group::kClientMemory,
+     .type = Type::kInteger,
+     .initial = Default::Is("256"),
+     .range = {"1", "65536"},
+     .unit = "regions",
+     .change = Change::kRestart,
+     .doc = "Regions of shared memory that may be registered at once",
+     .reason = "Each holds a descriptor; a load generator registers one for each tensor of each "
+               "stream."},
 };
 
 constexpr bool TableIsComplete() {

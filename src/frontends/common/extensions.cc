@@ -10,6 +10,8 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
+    {"classification"},
+    {"system_shared_memory", &Offered::client_regions},
     {"binary_tensor_data"},
     {"parameters"},
 };

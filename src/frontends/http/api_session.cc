@@ -13,6 +13,7 @@
 #include "frontends/http/infer_handler.h"
 #include "frontends/http/json_text.h"
 #include "frontends/http/metadata.h"
+#include "frontends/http/region_routes.h"
 #include "frontends/http/router.h"
 
 namespace mlos::http {
@@ -38,6 +39,12 @@ metrics::RouteClass ClassOf(Target target) {
     case Target::kReady:
     case Target::kModelReady:
       return metrics::RouteClass::kHealth;
+    case Target::kRegionStatus:
+    case Target::kRegionRegister:
+    case Target::kRegionUnregister:
+    case Target::kCudaStatus:
+    case Target::kCudaRegister:
+    case Target::kCudaUnregister:
     case Target::kOperation:
       return metrics::RouteClass::kManagement;
     case Target::kOptions:
@@ -156,7 +163,8 @@ class ApiSession final : public Session {
                           " bytes, or in more pieces than the " +
                           std::to_string(context_.options.max_chunks) + ", that are allowed"));
     }
-    if (!FailedRoute(response)) Fail(response, 413, InvalidArgument("this takes no body"));
+    if (!FailedRoute(response))
+      Fail(response, 413, InvalidArgument("the body is too large for this"));
   }
 
   void OnBody(const Body& body) override {
@@ -221,7 +229,8 @@ class ApiSession final : public Session {
       case Target::kOperation:
         return Operate(body, response);
       case Target::kServerMetadata:
-        AppendServerMetadata(context_.options, {}, &response.body);
+        AppendServerMetadata(context_.options, {.client_regions = context_.regions.allowed()},
+                             &response.body);
         return true;
       case Target::kLive:
         response.body.Append("{\"live\":true}");
@@ -234,6 +243,14 @@ class ApiSession final : public Session {
         return true;
       case Target::kOptions:
         response.allow = route_.allow;
+        return true;
+      case Target::kRegionStatus:
+      case Target::kRegionRegister:
+      case Target::kRegionUnregister:
+      case Target::kCudaStatus:
+      case Target::kCudaRegister:
+      case Target::kCudaUnregister:
+        AnswerRegions(route_.target, route_.name, context_.regions, body, &response);
         return true;
       case Target::kUnknownPath:
       case Target::kMethodNotAllowed:
@@ -294,8 +311,8 @@ class ApiSession final : public Session {
       return true;
     }
     if (!infer_) {
-      infer_ = std::make_unique<InferHandler>(context_.engine, context_.decoder, context_.options,
-                                              exchange_);
+      infer_ = std::make_unique<InferHandler>(context_.engine, context_.decoder,
+                                              context_.classifier, context_.options, exchange_);
     }
     infer_->request_id = request_.request_id();
     infer_->answer_coding = answer_coding_;
@@ -426,8 +443,11 @@ class ApiSession final : public Session {
 }  // namespace
 
 Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
-         const HttpOptions& options, metrics::HttpCounters& counters)
-    : context_{loop, engine, control, options, counters, {}, {}, LogLimit(kRequestLinesPerSecond)} {
+         const HttpOptions& options, metrics::HttpCounters& counters,
+         frontend::RegionTable& regions)
+    : context_{loop,    engine, control, options, counters,
+               regions, {},     {},      {},      LogLimit(kRequestLinesPerSecond)} {
+  context_.decoder.set_regions(&regions, options.max_body_bytes);
 }
 
 std::unique_ptr<Session> Api::NewSession(Exchange& exchange) {

@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "control/operation.h"
 #include "engine/engine.h"
+#include "frontends/common/classification.h"
+#include "frontends/common/client_regions.h"
 #include "frontends/http/exchange.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/options.h"
@@ -28,7 +30,9 @@ struct ApiContext {
   control::Control& control;
   const HttpOptions& options;
   metrics::HttpCounters& counters;
+  frontend::RegionTable& regions;
   InferDecoder decoder = {};
+  frontend::Classifier classifier = {};
   frontend::IdSource ids = {};
   LogLimit lines;         // about requests
   bool leaving = false;   // not ready any more
@@ -38,7 +42,7 @@ struct ApiContext {
 class Api final : public Service {
  public:
   Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
-      const HttpOptions& options, metrics::HttpCounters& counters);
+      const HttpOptions& options, metrics::HttpCounters& counters, frontend::RegionTable& regions);
   std::unique_ptr<Session> NewSession(Exchange& exchange) override;
   void Rest(uint64_t now_ns) override { context_.decoder.Rest(now_ns); }
   void set_leaving() override { context_.leaving = true; }

@@ -26,7 +26,8 @@ std::shared_ptr<ModelInfo> Identity(Datatype datatype) {
 }
 
 void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo> info,
-         ModelState state = ModelState::kReady, uint64_t version = 1) {
+         ModelState state = ModelState::kReady, uint64_t version = 1,
+         std::shared_ptr<const ModelSettings> settings = nullptr) {
   auto route = std::make_shared<ModelRoute>();
   route->name = name;
   route->version = std::to_string(version);
@@ -34,6 +35,7 @@ void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo>
   route->state = state;
   route->on_demand = state == ModelState::kRegistered;
   route->info = std::move(info);
+  route->settings = std::move(settings);
   route->plugin = "fakeplugin";
   table->Add(std::move(route));
 }
@@ -67,6 +69,13 @@ std::shared_ptr<RoutingTable> Models() {
   word->inputs[0].shape = {1};
   word->outputs[0].shape = {1};
   Add(table.get(), "word", word);
+  auto scores = std::make_shared<ModelInfo>();
+  scores->inputs = {{"in", Datatype::kFp32, {-1, 5}, false}};
+  scores->outputs = {{"out", Datatype::kFp32, {-1, 5}, false}};
+  scores->max_batch_size = 8;
+  auto settings = std::make_shared<ModelSettings>();
+  settings->labels = {{"zero", "one", "", "three"}};
+  Add(table.get(), "scores", scores, ModelState::kReady, 1, settings);
   auto loose = Identity(Datatype::kFp32);
   loose->inputs[0].shape = {-1, -1};
   loose->outputs[0].shape = {-1, -1};
@@ -258,9 +267,10 @@ void FakeControl::Open(bool open) {
   changed_.notify_all();
 }
 
-TestServer::TestServer(HttpOptions options) {
+TestServer::TestServer(HttpOptions options, frontend::RegionPolicy regions)
+    : regions_(std::move(regions)) {
   engine_ = std::make_unique<engine::FakeEngine>(loop_);
-  server_ = std::make_unique<HttpServer>(loop_, *engine_, control_, std::move(options));
+  server_ = std::make_unique<HttpServer>(loop_, *engine_, control_, std::move(options), &regions_);
   address_ = server_->Listen("127.0.0.1:0").value();
   thread_ = std::thread([this] { loop_.Run(); });
 }

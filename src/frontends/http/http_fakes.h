@@ -29,6 +29,7 @@ namespace mlos::engine {
 //   pair           a INT32 [-1], b FP32 [-1,2], optional c BYTES [-1]; given back
 //   batch          in FP32 [-1,2], at most 4 at once; given back
 //   word           in BYTES [1]; given back
+//   scores         in FP32 [-1,5], at most 8 at once; given back; classes 0, 1 and 3 have labels
 //   loose          in FP32 [-1,-1]; given back
 //   later          as id_FP32, answered from the loop's queue
 //   hang           as id_FP32, never answered
@@ -109,7 +110,7 @@ class FakeControl : public control::Control {
 // A server on its own thread, listening on a free port.
 class TestServer {
  public:
-  explicit TestServer(HttpOptions options = {});
+  explicit TestServer(HttpOptions options = {}, frontend::RegionPolicy regions = {});
   ~TestServer();
 
   const std::string& address() const { return address_; }
@@ -122,6 +123,7 @@ class TestServer {
 
  private:
   FakeControl control_;
+  frontend::RegionTable regions_;  // the loop's
   EventLoop loop_;
   std::unique_ptr<engine::FakeEngine> engine_;
   std::unique_ptr<HttpServer> server_;

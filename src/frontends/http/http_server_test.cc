@@ -69,9 +69,8 @@ TEST_F(HttpTest, HealthAndServerMetadata) {
   for (const char* path : {"/v2", "/v2/", "/v2?x=1", "http://any/v2"}) {
     const Reply reply = Ask("GET", path);
     EXPECT_EQ(reply.status, 200);
-    EXPECT_EQ(
-        reply.body,
-        R"({"name":"mlos","version":"1.2.3","extensions":["binary_tensor_data","parameters"]})");
+    EXPECT_EQ(reply.body, R"({"name":"mlos","version":"1.2.3","extensions":["classification",)"
+                          R"("binary_tensor_data","parameters"]})");
   }
   EXPECT_EQ(Ask("GET", "/v2/health/live").body, R"({"live":true})");
   EXPECT_EQ(Ask("GET", "/v2/health/ready").body, R"({"ready":true})");

@@ -87,9 +87,38 @@ Status InferHandler::AfterAllocate() {
 }
 
 Status InferHandler::AfterSubmit() {
+  MLOS_RETURN_IF_ERROR(Classify());
   exchange_.response().coding = answer_coding;
   return EncodeInferResponse(model_, route->version, *route->info, request_, outputs,
                              options_.max_json_response_bytes, &exchange_.response());
+}
+
+// Puts the greatest elements in the place of the outputs that they were asked of.
+Status InferHandler::Classify() {
+  classified_.clear();
+  for (const InferOutput& asked : request_.outputs) {
+    if (asked.classes == 0) continue;
+    const auto at = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) {
+      return output.desc.index == asked.index;
+    });
+    if (at == outputs.end()) return Internal("the model left out an output that was asked for");
+    // The outputs point into these texts: they stay where they are.
+    if (classified_.empty()) classified_.reserve(request_.outputs.size());
+    std::string& elements = classified_.emplace_back();
+    const auto* labels = route->settings != nullptr && asked.index < route->settings->labels.size()
+                             ? &route->settings->labels[asked.index]
+                             : nullptr;
+    const Status status = classifier_.Classify(
+        *at, route->info->max_batch_size > 0, asked.classes,
+        labels != nullptr ? std::span<const std::string>(*labels) : std::span<const std::string>(),
+        &elements, &at->desc);
+    if (!status.ok()) {
+      return Annotate(
+          status, "model " + frontend::Quote(model_) + ": output " + frontend::Quote(asked.name));
+    }
+    at->data = std::as_bytes(std::span(elements));
+  }
+  return OkStatus();
 }
 
 // Elements of the batch that the request carries.
@@ -142,6 +171,8 @@ void InferHandler::Release() {
     engine_.Finish(*this);
   }
   decoder_.Trim();
+  request_.ReleaseRegions();
+  if (!classified_.empty()) classified_ = {};
   if (request_.inputs.capacity() + request_.outputs.capacity() > kKeptTensors) {
     request_ = {};
     plan_ = {};

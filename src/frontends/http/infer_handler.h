@@ -9,8 +9,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
+#include "frontends/common/classification.h"
 #include "frontends/http/exchange.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/options.h"
@@ -19,9 +21,13 @@ namespace mlos::http {
 
 class InferHandler final : public engine::Call {
  public:
-  InferHandler(engine::Engine& engine, InferDecoder& decoder, const HttpOptions& options,
-               Exchange& exchange)
-      : engine_(engine), decoder_(decoder), options_(options), exchange_(exchange) {}
+  InferHandler(engine::Engine& engine, InferDecoder& decoder, frontend::Classifier& classifier,
+               const HttpOptions& options, Exchange& exchange)
+      : engine_(engine),
+        decoder_(decoder),
+        classifier_(classifier),
+        options_(options),
+        exchange_(exchange) {}
 
   // Ends in exchange.Send().  `model` and `version` stay until Sent or Abandon.
   void Start(std::string_view model, std::string_view version, const Body& body,
@@ -43,12 +49,14 @@ class InferHandler final : public engine::Call {
   Status AfterResolve();
   Status AfterAllocate();
   Status AfterSubmit();
+  Status Classify();
   void Answer(const Status& error);
   void Count(StatusCode code);
   uint64_t BatchSize() const;
 
   engine::Engine& engine_;
   InferDecoder& decoder_;
+  frontend::Classifier& classifier_;
   const HttpOptions& options_;
   Exchange& exchange_;
 
@@ -59,6 +67,8 @@ class InferHandler final : public engine::Call {
   std::string_view version_;
   InferRequest request_;
   tensor::RequestPlan plan_;
+  // Outputs of which only the greatest elements were asked for; until Release.
+  std::vector<std::string> classified_;
 };
 
 }  // namespace mlos::http

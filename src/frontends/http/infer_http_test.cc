@@ -291,7 +291,7 @@ TEST_F(InferHttp, WrongDocuments) {
       {R"({"inputs":[{"name":"in","datatype":"FP32","shape":[1]}]})", "needs either"},
       {R"({"inputs":[{"name":"in","datatype":"FP32","shape":[1],"data":[1],)"
        R"("parameters":{"binary_data_size":4}}]})",
-       "not both"},
+       "not more than one of them"},
       {R"({"inputs":[{"name":"in","datatype":"fp32","shape":[1],"data":[1]}]})",
        "'fp32' is not a datatype"},
       {R"({"inputs":[{"name":7,"datatype":"FP32","shape":[1],"data":[1]}]})", "not a string"},
@@ -433,16 +433,6 @@ TEST_F(InferHttp, TimeoutSetsTheDeadline) {
   EXPECT_NEAR(deadline_ms("{}"), 30000, 2000);
   EXPECT_NEAR(deadline_ms(R"({"timeout":0})"), 30000, 2000);
   EXPECT_NEAR(deadline_ms(R"({"timeout":18446744073709551615})"), 3600000, 2000);
-}
-
-TEST_F(InferHttp, ExtensionsThatAreNotOfferedAreNamed) {
-  const std::string head = R"({"inputs":[{"name":"in","datatype":"FP32","shape":[1],)";
-  ExpectError(Infer("id_FP32", head + R"("parameters":{"shared_memory_region":"r"}}]})"), 501,
-              "shared memory");
-  const std::string data = head + R"("data":[1]}],"outputs":[{"name":"out","parameters":)";
-  ExpectError(Infer("id_FP32", data + R"({"classification":3}}]})"), 501, "classification");
-  ExpectError(Infer("id_FP32", data + R"({"shared_memory_region":"r"}}]})"), 501, "shared memory");
-  EXPECT_EQ(Infer("id_FP32", data + R"({"classification":0}}]})").status, 200);
 }
 
 TEST_F(InferHttp, LargeJson) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_read.h"
@@ -12,12 +13,6 @@ namespace mlos::http {
 namespace {
 
 namespace od = simdjson::ondemand;
-
-Status NotOffered(std::string_view parameter, std::string_view extension) {
-  return Unimplemented("parameter \"" + std::string(parameter) +
-                       "\": this server does not offer the " + std::string(extension) +
-                       " extension");
-}
 
 // A JSON object is walked; `each` sees every key, unescaped, with its value.
 template <typename F>
@@ -107,6 +102,33 @@ Status MarkKey(std::string_view key, std::vector<size_t>* seen) {
   return OkStatus();
 }
 
+Status Twice(std::string_view key) {
+  return InvalidArgument("parameter \"" + std::string(key) + "\" is given twice");
+}
+
+// The three that name a place in a client's shared memory; others are ignored.
+Status ReadPlace(std::string_view key, od::value value, InferRequest* request, RegionPlace* place) {
+  if (key == "shared_memory_region") {
+    if (place->name) return Twice(key);
+    return ReadString(value, key, request, &place->name.emplace());
+  }
+  if (key == "shared_memory_byte_size") {
+    if (place->bytes) return Twice(key);
+    return ReadUint(value, key, &place->bytes.emplace());
+  }
+  if (key == "shared_memory_offset") {
+    if (place->offset) return Twice(key);
+    return ReadUint(value, key, &place->offset.emplace());
+  }
+  return OkStatus();
+}
+
+Status CheckPlace(const RegionPlace& place) {
+  if (!place.given() || (place.name && place.bytes)) return OkStatus();
+  return InvalidArgument(
+      "shared memory needs \"shared_memory_region\" and \"shared_memory_byte_size\"");
+}
+
 }  // namespace
 
 Status ParseRequestParameters(od::value value, InferRequest* request) {
@@ -130,37 +152,44 @@ Status ParseRequestParameters(od::value value, InferRequest* request) {
   return OkStatus();
 }
 
-Status ParseInputParameters(od::value value, std::optional<uint64_t>* binary_size) {
-  return ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+Status ParseInputParameters(od::value value, InferRequest* request, InferInput* input,
+                            std::optional<uint64_t>* binary_size) {
+  MLOS_RETURN_IF_ERROR(ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
     if (key == "binary_data_size") {
-      if (binary_size->has_value()) {
-        return InvalidArgument("parameter \"binary_data_size\" is given twice");
-      }
+      if (binary_size->has_value()) return Twice(key);
       return ReadUint(v, key, &binary_size->emplace());
     }
-    if (key.substr(0, 14) == "shared_memory_") return NotOffered(key, "shared memory");
-    return OkStatus();
-  });
+    return ReadPlace(key, v, request, &input->place);
+  }));
+  return CheckPlace(input->place);
 }
 
-Status ParseOutputParameters(od::value value, Form* form) {
-  return ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
+Status ParseOutputParameters(od::value value, InferRequest* request, InferOutput* output) {
+  bool classified = false;
+  MLOS_RETURN_IF_ERROR(ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
     if (key == "binary_data") {
-      if (*form != Form::kUnset) return InvalidArgument("parameter \"binary_data\" is given twice");
+      if (output->form != Form::kUnset) return Twice(key);
       bool binary = false;
-      MLOS_RETURN_IF_ERROR(ReadBool(v, key, &binary));
-      *form = binary ? Form::kBinary : Form::kJson;
-      return OkStatus();
+      const Status read = ReadBool(v, key, &binary);
+      output->form = binary ? Form::kBinary : Form::kJson;
+      return read;
     }
     if (key == "classification") {
-      // Some clients always send it; 0 classes asks for nothing.
-      uint64_t classes = 0;
-      if (v.get_uint64().get(classes) == simdjson::SUCCESS && classes == 0) return OkStatus();
-      return NotOffered(key, "classification");
+      // 0 asks for nothing: some clients always send it.
+      if (std::exchange(classified, true)) return Twice(key);
+      return ReadUint(v, key, &output->classes);
     }
-    if (key.substr(0, 14) == "shared_memory_") return NotOffered(key, "shared memory");
-    return OkStatus();
-  });
+    return ReadPlace(key, v, request, &output->place);
+  }));
+  if (!output->place.given()) return OkStatus();
+  MLOS_RETURN_IF_ERROR(CheckPlace(output->place));
+  if (output->form == Form::kBinary || output->classes > 0) {
+    return InvalidArgument(
+        std::string(output->classes > 0 ? "\"classification\"" : "\"binary_data\":true") +
+        " does not go with shared memory");
+  }
+  output->form = Form::kRegion;
+  return OkStatus();
 }
 
 }  // namespace mlos::http

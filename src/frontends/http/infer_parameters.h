@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The "parameters" objects of an inference request: those that the protocol
-// reserves are acted on, custom ones are passed on to the model, and
-// extensions that this server does not have are refused by name.
+// reserves are acted on, custom ones are passed on to the model.
 // Functions without state.
 #pragma once
 
@@ -19,9 +18,11 @@ namespace mlos::http {
 // Of the request: timeout, binary_data_output, …; custom ones become
 // request->parameters.
 Status ParseRequestParameters(simdjson::ondemand::value value, InferRequest* request);
-// Of an input: binary_data_size.
-Status ParseInputParameters(simdjson::ondemand::value value, std::optional<uint64_t>* binary_size);
-// Of an output: binary_data.
-Status ParseOutputParameters(simdjson::ondemand::value value, Form* form);
+// Of an input: binary_data_size, or where it is in a client's shared memory.
+Status ParseInputParameters(simdjson::ondemand::value value, InferRequest* request,
+                            InferInput* input, std::optional<uint64_t>* binary_size);
+// Of an output: binary_data, classification, or where it is to go.
+Status ParseOutputParameters(simdjson::ondemand::value value, InferRequest* request,
+                             InferOutput* output);
 
 }  // namespace mlos::http

@@ -84,7 +84,8 @@ Status ParseInput(od::object object, InferRequest* request) {
       MLOS_RETURN_IF_ERROR(About(input, MarkArray(field.value(), &input.data)));
     } else if (key == "parameters") {
       MLOS_RETURN_IF_ERROR(seen.Mark(4, "parameters"));
-      MLOS_RETURN_IF_ERROR(About(input, ParseInputParameters(field.value(), &binary_size)));
+      MLOS_RETURN_IF_ERROR(
+          About(input, ParseInputParameters(field.value(), request, &input, &binary_size)));
     }
   }
   constexpr std::string_view kRequired[] = {"name", "datatype", "shape"};
@@ -95,13 +96,16 @@ Status ParseInput(od::object object, InferRequest* request) {
                              std::string(kRequired[i]) + "\"");
     }
   }
-  if (has_data == binary_size.has_value()) {
+  const bool in_region = input.place.given();
+  const int forms = (has_data ? 1 : 0) + (binary_size ? 1 : 0) + (in_region ? 1 : 0);
+  if (forms != 1) {
     return InvalidArgument("input " + Quote(input.name) +
-                           " needs either \"data\" or the parameter \"binary_data_size\"" +
-                           (has_data ? ", not both" : ""));
+                           " needs either \"data\" or the parameter \"binary_data_size\" or "
+                           "\"shared_memory_region\"" +
+                           (forms > 1 ? ", not more than one of them" : ""));
   }
-  input.form = has_data ? Form::kJson : Form::kBinary;
-  input.blob_bytes = binary_size.value_or(0);
+  input.form = has_data ? Form::kJson : in_region ? Form::kRegion : Form::kBinary;
+  input.blob_bytes = in_region ? *input.place.bytes : binary_size.value_or(0);
   return OkStatus();
 }
 
@@ -138,7 +142,7 @@ Status ParseOutput(od::object object, InferRequest* request) {
       MLOS_RETURN_IF_ERROR(ReadString(field.value(), "name", request, &output.name));
     } else if (key == "parameters") {
       MLOS_RETURN_IF_ERROR(seen.Mark(1, "parameters"));
-      const Status status = ParseOutputParameters(field.value(), &output.form);
+      const Status status = ParseOutputParameters(field.value(), request, &output);
       if (!status.ok()) return Annotate(status, "output " + Quote(output.name));
     }
   }
@@ -181,6 +185,11 @@ void InferRequest::Clear() {
   parameters.clear();
   parameter_keys.clear();
   kept_.clear();
+}
+
+void InferRequest::ReleaseRegions() {
+  for (InferInput& input : inputs) input.place.pin.reset();
+  for (InferOutput& output : outputs) output.place.pin.reset();
 }
 
 std::string_view InferRequest::Keep(std::string_view text) {

@@ -16,12 +16,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "frontends/common/client_regions.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/request.h"
 #include "tensor/message.h"
@@ -29,7 +31,17 @@
 
 namespace mlos::http {
 
-enum class Form : uint8_t { kUnset, kJson, kBinary };
+enum class Form : uint8_t { kUnset, kJson, kBinary, kRegion };
+
+// Where in a client's shared memory a tensor is.
+struct RegionPlace {
+  std::optional<std::string_view> name;
+  std::optional<uint64_t> bytes;
+  std::optional<uint64_t> offset;
+  frontend::RegionPin pin;  // after Plan, until the request is released
+
+  bool given() const { return name || bytes || offset; }
+};
 
 struct InferInput {
   std::string_view name;
@@ -37,12 +49,15 @@ struct InferInput {
   Form form = Form::kUnset;  // where the elements are
   std::string_view data;     // kJson: the array, as it is written
   uint64_t blob_offset = 0;  // kBinary: in the body
-  uint64_t blob_bytes = 0;
+  uint64_t blob_bytes = 0;   // kRegion: in the region
+  RegionPlace place;         // kRegion
 };
 
 struct InferOutput {
   std::string_view name;
   Form form = Form::kUnset;  // kUnset: as binary_default says
+  uint64_t classes = 0;      // so many of the greatest elements instead of all; 0: all
+  RegionPlace place;         // kRegion
   uint32_t index = 0;        // after Plan
 };
 
@@ -59,6 +74,8 @@ struct InferRequest {
   std::vector<size_t> parameter_keys;  // hashes of the names so far: none comes twice
 
   void Clear();
+  // Lets go of the regions that Plan has found.
+  void ReleaseRegions();
   // Keeps what an escaped string says; the view lives until Clear.
   std::string_view Keep(std::string_view text);
 
@@ -73,6 +90,13 @@ class InferDecoder {
  public:
   InferDecoder();
   ~InferDecoder();
+
+  // Where tensors in clients' shared memory are found, and how many bytes of
+  // input one request may name there; without this they are refused.
+  void set_regions(const frontend::RegionTable* regions, uint64_t most_bytes) {
+    regions_ = regions;
+    most_region_bytes_ = most_bytes;
+  }
 
   // `json_length` is Inference-Header-Content-Length, -1 if there is none.
   Status Parse(const Body& body, int64_t json_length, InferRequest* request);
@@ -89,11 +113,18 @@ class InferDecoder {
   void Rest(uint64_t now_ns);
 
  private:
+  Status FindRegion(std::string_view model, std::string_view what, std::string_view name,
+                    RegionPlace* place) const;
+  Status PlanInputs(std::string_view model, InferRequest* request);
+  Status PlanOutputs(std::string_view model, const ModelInfo& info, InferRequest* request);
+
   struct Parser;
   std::unique_ptr<Parser> parser_;
   uint64_t large_ns_ = 0;  // when it last read a document that needed much memory
   frontend::PlanBuilder builder_;
   std::vector<tensor::TensorDesc> descs_;
+  const frontend::RegionTable* regions_ = nullptr;
+  uint64_t most_region_bytes_ = 0;
 };
 
 }  // namespace mlos::http

@@ -15,6 +15,7 @@ using frontend::Quote;
 struct Wanted {
   const OutputTensor* tensor = nullptr;
   bool binary = false;
+  const RegionPlace* place = nullptr;  // in a client's shared memory
 };
 
 Wanted Find(const InferRequest& request, std::span<const OutputTensor> outputs, size_t i) {
@@ -24,7 +25,21 @@ Wanted Find(const InferRequest& request, std::span<const OutputTensor> outputs, 
                                [&](const OutputTensor& t) { return t.desc.index == asked.index; });
   const bool binary =
       asked.form == Form::kUnset ? request.binary_default : asked.form == Form::kBinary;
-  return {at == outputs.end() ? nullptr : &*at, binary};
+  return {at == outputs.end() ? nullptr : &*at, binary,
+          asked.form == Form::kRegion ? &asked.place : nullptr};
+}
+
+Status WriteToRegion(const OutputTensor& tensor, const RegionPlace& place) {
+  if (tensor.data.size() > *place.bytes) {
+    return Internal("needs " + std::to_string(tensor.data.size()) +
+                    " bytes of shared memory, and \"shared_memory_byte_size\" is " +
+                    std::to_string(*place.bytes));
+  }
+  return place.pin->Write(place.offset.value_or(0), tensor.data);
+}
+
+Status AboutOutput(std::string_view model, const TensorInfo& info, const Status& status) {
+  return Annotate(status, "model " + Quote(model) + ": output " + Quote(info.name));
 }
 
 Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted& wanted,
@@ -43,6 +58,12 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
     out->Append("}}");
     return OkStatus();
   }
+  if (wanted.place != nullptr) {
+    const Status written = WriteToRegion(*wanted.tensor, *wanted.place);
+    if (!written.ok()) return AboutOutput(model, info, written);
+    out->Append('}');
+    return OkStatus();
+  }
   // No "parameters" here: some clients then insist on binary_data_size.
   out->Append(",\"data\":");
   uint64_t count = 0;
@@ -51,7 +72,7 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
       AppendJsonTensor(datatype, count, wanted.tensor->data, max_json_bytes, out);
   // The context is put together only where it is needed: it allocates.
   if (!printed.ok()) {
-    return Annotate(printed, "model " + Quote(model) + ": output " + Quote(info.name));
+    return AboutOutput(model, info, printed);
   }
   out->Append('}');
   return OkStatus();

@@ -23,7 +23,8 @@ constexpr uint64_t kCopiedBlobBytes = 16 << 10;
 // Writes the answer into `response`.  Its blobs point to larger outputs where
 // they lie; without blobs nothing of `outputs` is needed any more.
 // INVALID_ARGUMENT: an output has no JSON form but was not asked for as
-// binary.  The response is then to be replaced by the error.
+// binary, or the shared memory that it goes to has shrunk.  INTERNAL: it does
+// not fit there.  The response is then to be replaced by the error.
 Status EncodeInferResponse(std::string_view model, std::string_view version, const ModelInfo& info,
                            const InferRequest& request,
                            std::span<const engine::OutputTensor> outputs, uint64_t max_json_bytes,

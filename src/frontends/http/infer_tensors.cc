@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "frontends/common/classification.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_elements.h"
 
@@ -33,6 +34,22 @@ uint64_t CountOf(const InferInput& input) {
   uint64_t count = 0;
   tensor::ElementCount(input.desc.shape(), &count);
   return count;
+}
+
+// One element of BYTES: the whole body, whose length becomes its prefix.
+Status CheckRawElement(const std::string& prefix, const TensorInfo& declared, bool takes_one,
+                       uint64_t bytes) {
+  if (!takes_one) {
+    return InvalidArgument(prefix +
+                           ": a raw binary request for BYTES needs an input of one element, but "
+                           "the model takes " +
+                           tensor::ShapeText(declared.shape));
+  }
+  if (bytes > std::numeric_limits<uint32_t>::max()) {
+    return InvalidArgument(prefix + ": an element of BYTES has at most " +
+                           std::to_string(std::numeric_limits<uint32_t>::max()) + " bytes");
+  }
+  return OkStatus();
 }
 
 // The body is the only input of the model, as it is.
@@ -69,18 +86,8 @@ Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* requ
     }
   }
   if (declared.datatype == Datatype::kBytes) {
-    // One element: the whole body, whose length becomes its prefix.
-    if (variable >= 0 || known != 1) {
-      return InvalidArgument(InputPrefix(model, input.name) +
-                             ": a raw binary request for BYTES "
-                             "needs an input of one element, but the model takes " +
-                             tensor::ShapeText(declared.shape));
-    }
-    if (request->body.size > std::numeric_limits<uint32_t>::max()) {
-      return InvalidArgument(InputPrefix(model, input.name) + ": an element of BYTES has at most " +
-                             std::to_string(std::numeric_limits<uint32_t>::max()) + " bytes");
-    }
-    return OkStatus();
+    return CheckRawElement(InputPrefix(model, input.name), declared, variable < 0 && known == 1,
+                           request->body.size);
   }
   if (variable >= 0) {
     uint64_t row = 0;
@@ -120,35 +127,47 @@ Status CheckSize(std::string_view model, const InferRequest& request, InferInput
   if (input->desc.bytes != input->blob_bytes) {
     return InvalidArgument(
         InputPrefix(model, input->name) + " has " + std::to_string(input->blob_bytes) +
-        " bytes of binary data but " + std::string(tensor::DatatypeName(datatype)) + " " +
-        tensor::ShapeText(input->desc.shape()) + " takes " + std::to_string(input->desc.bytes));
+        (input->form == Form::kRegion ? " bytes of shared memory but "
+                                      : " bytes of binary data but ") +
+        std::string(tensor::DatatypeName(datatype)) + " " + tensor::ShapeText(input->desc.shape()) +
+        " takes " + std::to_string(input->desc.bytes));
   }
   return OkStatus();
 }
 
-// Copies what lies in the body, with what the datatype demands of it.
+// What the datatype demands of binary elements.
+Status CheckElements(const InferInput& input, std::span<const std::byte> elements) {
+  const auto datatype = static_cast<Datatype>(input.desc.datatype);
+  if (datatype == Datatype::kBytes) return tensor::CheckBytesTensor(elements, CountOf(input));
+  if (datatype != Datatype::kBool) return OkStatus();
+  for (size_t i = 0; i < elements.size(); ++i) {
+    if (elements[i] > std::byte{1}) {
+      return InvalidArgument("element " + std::to_string(i) + " of a BOOL is neither 0 nor 1");
+    }
+  }
+  return OkStatus();
+}
+
+// Copies what lies in the body.
 Status CopyBlob(const InferRequest& request, const InferInput& input, std::span<std::byte> to) {
   const std::span<const std::byte> from(
       reinterpret_cast<const std::byte*>(request.body.data) + input.blob_offset, input.blob_bytes);
-  const auto datatype = static_cast<Datatype>(input.desc.datatype);
-  if (datatype == Datatype::kBytes) {
-    if (request.raw()) {
-      // One element, which comes without its length.
-      const auto length = static_cast<uint32_t>(from.size());
-      std::memcpy(to.data(), &length, sizeof(length));
-      to = to.subspan(sizeof(length));
-    } else {
-      MLOS_RETURN_IF_ERROR(tensor::CheckBytesTensor(from, CountOf(input)));
-    }
-  } else if (datatype == Datatype::kBool) {
-    for (size_t i = 0; i < from.size(); ++i) {
-      if (from[i] > std::byte{1}) {
-        return InvalidArgument("element " + std::to_string(i) + " of a BOOL is neither 0 nor 1");
-      }
-    }
+  if (request.raw() && IsBytes(input)) {
+    // One element, which comes without its length.
+    const auto length = static_cast<uint32_t>(from.size());
+    std::memcpy(to.data(), &length, sizeof(length));
+    to = to.subspan(sizeof(length));
+  } else {
+    MLOS_RETURN_IF_ERROR(CheckElements(input, from));
   }
   if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
   return OkStatus();
+}
+
+// The client may write there at any time: what is looked at is the copy.
+Status CopyRegion(const InferInput& input, std::span<std::byte> to) {
+  MLOS_RETURN_IF_ERROR(input.place.pin->Read(input.place.offset.value_or(0), to));
+  return CheckElements(input, to);
 }
 
 }  // namespace
@@ -163,6 +182,31 @@ Status InferDecoder::Plan(std::string_view model, const ModelInfo& info, InferRe
                            "has no sequence batching: leave out parameter \"sequence_id\"");
   }
   builder_.Begin(model, info, plan);
+  MLOS_RETURN_IF_ERROR(PlanInputs(model, request));
+  MLOS_RETURN_IF_ERROR(PlanOutputs(model, info, request));
+  descs_.clear();
+  for (const InferInput& input : request->inputs) descs_.push_back(input.desc);
+  MLOS_RETURN_IF_ERROR(builder_.Finish(descs_));
+  plan->parameters = request->parameters;
+  return OkStatus();
+}
+
+Status InferDecoder::FindRegion(std::string_view model, std::string_view what,
+                                std::string_view name, RegionPlace* place) const {
+  const auto found = regions_ != nullptr
+                         ? regions_->Find(frontend::kAnonymous, *place->name)
+                         : frontend::RegionTable({}).Find(frontend::kAnonymous, *place->name);
+  const Status status =
+      found.ok() ? (*found)->CheckRange(place->offset.value_or(0), *place->bytes) : found.status();
+  if (!status.ok()) {
+    return Annotate(status, ModelPrefix(model) + std::string(what) + " " + Quote(name));
+  }
+  place->pin = *found;
+  return OkStatus();
+}
+
+Status InferDecoder::PlanInputs(std::string_view model, InferRequest* request) {
+  uint64_t region_bytes = 0;
   for (InferInput& input : request->inputs) {
     MLOS_RETURN_IF_ERROR(builder_.AddInput(input.name, &input.desc));
     MLOS_RETURN_IF_ERROR(CheckSize(model, *request, &input));
@@ -170,14 +214,31 @@ Status InferDecoder::Plan(std::string_view model, const ModelInfo& info, InferRe
       MLOS_RETURN_IF_ERROR(
           About(model, input, MeasureStrings(input.data, CountOf(input), &input.desc.bytes)));
     }
+    if (input.form != Form::kRegion) continue;
+    MLOS_RETURN_IF_ERROR(FindRegion(model, "input", input.name, &input.place));
+    // As if it had come in the body, which takes the loop no longer.
+    region_bytes += input.blob_bytes;
+    if (region_bytes > most_region_bytes_) {
+      return InvalidArgument(ModelPrefix(model) + "inputs in shared memory have more than the " +
+                             std::to_string(most_region_bytes_) + " bytes that a request may have");
+    }
   }
+  return OkStatus();
+}
+
+Status InferDecoder::PlanOutputs(std::string_view model, const ModelInfo& info,
+                                 InferRequest* request) {
   for (InferOutput& output : request->outputs) {
     MLOS_RETURN_IF_ERROR(builder_.AddOutput(output.name, &output.index));
+    if (output.form == Form::kRegion) {
+      MLOS_RETURN_IF_ERROR(FindRegion(model, "output", output.name, &output.place));
+    }
+    if (output.classes == 0) continue;
+    const Status possible = frontend::CheckClassifiable(info.outputs[output.index]);
+    if (!possible.ok()) {
+      return Annotate(possible, ModelPrefix(model) + "output " + Quote(output.name));
+    }
   }
-  descs_.clear();
-  for (const InferInput& input : request->inputs) descs_.push_back(input.desc);
-  MLOS_RETURN_IF_ERROR(builder_.Finish(descs_));
-  plan->parameters = request->parameters;
   return OkStatus();
 }
 
@@ -192,7 +253,8 @@ Status InferDecoder::Fill(std::string_view model, const InferRequest& request,
         input.form == Form::kJson
             ? ParseElements(input.data, static_cast<Datatype>(input.desc.datatype), CountOf(input),
                             to)
-            : CopyBlob(request, input, to);
+        : input.form == Form::kRegion ? CopyRegion(input, to)
+                                      : CopyBlob(request, input, to);
     MLOS_RETURN_IF_ERROR(About(model, input, status));
   }
   return OkStatus();

@@ -84,9 +84,32 @@ void FindModelRoute(const Segments& s, Method method, Route* route) {
   if (s.at[next] == "ready") return Settle(Target::kModelReady, "GET", method, route);
 }
 
+// /v2/{system|cuda}sharedmemory[/region/{r}]/{status|register|unregister}
+void FindRegionRoute(const Segments& s, bool cuda, Method method, Route* route) {
+  size_t next = 2;
+  if (s.count == 5 && s.at[2] == "region") {
+    if (!PercentDecode(s.at[3], &route->name)) {
+      route->target = Target::kBadPath;
+      return;
+    }
+    next = 4;
+  }
+  if (s.count != next + 1) return;
+  const std::string_view action = s.at[next];
+  if (action == "status") {
+    Settle(cuda ? Target::kCudaStatus : Target::kRegionStatus, "GET", method, route);
+  } else if (action == "register" && next == 4) {
+    Settle(cuda ? Target::kCudaRegister : Target::kRegionRegister, "POST", method, route);
+  } else if (action == "unregister") {
+    Settle(cuda ? Target::kCudaUnregister : Target::kRegionUnregister, "POST", method, route);
+  }
+}
+
 void FindInferenceRoute(const Segments& s, Method method, Route* route) {
   if (s.count == 1) return Settle(Target::kServerMetadata, "GET", method, route);
   if (s.count >= 3 && s.at[1] == "models") return FindModelRoute(s, method, route);
+  if (s.at[1] == "systemsharedmemory") return FindRegionRoute(s, false, method, route);
+  if (s.at[1] == "cudasharedmemory") return FindRegionRoute(s, true, method, route);
   if (s.count == 3 && s.at[1] == "health") {
     if (s.at[2] == "live") return Settle(Target::kLive, "GET", method, route);
     if (s.at[2] == "ready") return Settle(Target::kReady, "GET", method, route);

@@ -22,6 +22,12 @@ enum class Target : uint8_t {
   kModelMetadata,
   kModelReady,
   kInfer,
+  kRegionStatus,  // of clients' shared memory: one, or all where `name` is empty
+  kRegionRegister,
+  kRegionUnregister,
+  kCudaStatus,  // the same of a GPU's
+  kCudaRegister,
+  kCudaUnregister,
   kOperation,
   kOptions,           // any known path, or "*"
   kUnknownPath,       // 404
@@ -35,7 +41,7 @@ struct Route {
   bool management = false;  // below /api: errors have the management form
   bool head_only = false;   // HEAD: answer as GET, without the body
   bool wait = true;         // ?wait=false
-  std::string name;         // {m} or {name}, decoded
+  std::string name;         // {m}, {r} or {name}, decoded
   std::string version;      // {v} or {version}; empty: none given
   std::string query;        // of an operation, as sent
   const operations::OperationRow* operation = nullptr;

@@ -70,6 +70,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   }
 
   size_t connections() const { return connections_.size(); }
+  frontend::RegionTable& no_regions() { return no_regions_; }
 
   // ConnectionOwner
   metrics::HttpCounters& counters() override { return counters_; }
@@ -198,6 +199,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   char date_[64] = "";
   size_t date_length_ = 0;
   metrics::HttpCounters counters_;
+  frontend::RegionTable no_regions_{{}};
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::shared_ptr<Connection>> connections_;
@@ -205,9 +207,10 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 };
 
 HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
-                       HttpOptions options)
+                       HttpOptions options, frontend::RegionTable* regions)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {
-  impl_->Serve(std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters()));
+  impl_->Serve(std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters(),
+                                     regions != nullptr ? *regions : impl_->no_regions()));
 }
 
 HttpServer::HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options)

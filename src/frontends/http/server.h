@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "control/operation.h"
 #include "engine/engine.h"
+#include "frontends/common/client_regions.h"
 #include "frontends/http/options.h"
 #include "metrics/http_counters.h"
 
@@ -27,8 +28,9 @@ class Service;  // frontends/http/exchange.h
 
 class HttpServer {
  public:
+  // Without `regions` clients' shared memory is not allowed.
   HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
-             HttpOptions options = {});
+             HttpOptions options = {}, frontend::RegionTable* regions = nullptr);
   // The same transport before something else.
   HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options);
   ~HttpServer();

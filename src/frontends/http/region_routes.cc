@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/region_routes.h"
+
+#include <boost/json/parse.hpp>
+#include <string>
+
+#include "frontends/common/infer_plan.h"
+#include "frontends/http/json_text.h"
+
+namespace mlos::http {
+namespace {
+
+namespace json = boost::json;
+using frontend::kAnonymous;
+using frontend::RegionPin;
+
+constexpr uint32_t kMaxDepth = 16;
+
+Status NotThere(std::string_view name) {
+  return NotFound("there is no shared memory region " + frontend::Quote(name));
+}
+
+Status ReadSize(const json::object& object, std::string_view member, uint64_t* to) {
+  const json::value* value = object.if_contains({member.data(), member.size()});
+  if (value == nullptr) return NotFound({});
+  if (value->is_uint64()) {
+    *to = value->get_uint64();
+  } else if (value->is_int64() && value->get_int64() >= 0) {
+    *to = static_cast<uint64_t>(value->get_int64());
+  } else {
+    return InvalidArgument("\"" + std::string(member) + "\" is not a non-negative integer");
+  }
+  return OkStatus();
+}
+
+Status Register(std::string_view name, frontend::RegionTable& regions, const Body& body) {
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  json::error_code error;
+  const json::value value = json::parse({body.data, body.size}, error, {}, options);
+  if (error) return InvalidArgument("the body is not valid JSON: " + error.message());
+  const json::object* object = value.if_object();
+  if (object == nullptr) return InvalidArgument("the body is not a JSON object");
+  const json::value* key = object->if_contains("key");
+  if (key == nullptr || !key->is_string()) {
+    return InvalidArgument("\"key\", the name of the shared memory object, is missing or no text");
+  }
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+  if (Status read = ReadSize(*object, "offset", &offset);
+      !read.ok() && read.code() != StatusCode::kNotFound) {
+    return read;
+  }
+  if (Status read = ReadSize(*object, "byte_size", &bytes); !read.ok()) {
+    return read.code() == StatusCode::kNotFound ? InvalidArgument("\"byte_size\" is missing")
+                                                : read;
+  }
+  const json::string& text = key->get_string();
+  return regions.Register(kAnonymous, name, {text.data(), text.size()}, offset, bytes);
+}
+
+void AppendRegion(const frontend::Region& region, Buffer* out) {
+  out->Append("{\"name\":");
+  AppendJsonString(region.name(), out);
+  out->Append(",\"key\":");
+  AppendJsonString(region.key(), out);
+  // An object's size, and so what is in it, fits a signed number.
+  out->Append(",\"offset\":");
+  AppendJsonInt(static_cast<int64_t>(region.offset()), out);
+  out->Append(",\"byte_size\":");
+  AppendJsonInt(static_cast<int64_t>(region.bytes()), out);
+  out->Append('}');
+}
+
+void AnswerStatus(std::string_view name, const frontend::RegionTable& regions, Response* response) {
+  bool found = false;
+  response->body.Append('[');
+  for (const RegionPin& region : regions.List(kAnonymous)) {
+    if (!name.empty() && region->name() != name) continue;
+    if (found) response->body.Append(',');
+    AppendRegion(*region, &response->body);
+    found = true;
+  }
+  response->body.Append(']');
+  if (!found && !name.empty()) response->Error(NotThere(name));
+}
+
+}  // namespace
+
+void AnswerRegions(Target target, std::string_view name, frontend::RegionTable& regions,
+                   const Body& body, Response* response) {
+  Status status;
+  switch (target) {
+    case Target::kRegionStatus:
+      return AnswerStatus(name, regions, response);
+    case Target::kRegionRegister:
+      status = Register(name, regions, body);
+      break;
+    case Target::kRegionUnregister:
+      status =
+          name.empty() ? regions.UnregisterAll(kAnonymous) : regions.Unregister(kAnonymous, name);
+      break;
+    case Target::kCudaStatus:
+      if (name.empty()) return response->body.Append("[]");
+      status = NotThere(name);
+      break;
+    case Target::kCudaRegister:
+      status = InvalidArgument(
+          "CUDA shared memory cannot be registered: this server uses no GPU; register system "
+          "shared memory");
+      break;
+    default:  // unregistering what cannot be there
+      break;
+  }
+  if (!status.ok()) response->Error(status);
+}
+
+}  // namespace mlos::http
