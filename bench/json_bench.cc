@@ -6,6 +6,7 @@
 // that a slow moment of the machine hits all; reported are medians, and the
 // medians of the rounds' ratios to the library.
 #include <simdjson.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontends/common/content_coding.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_text.h"
 
@@ -140,6 +142,108 @@ void CompareWriting(const std::vector<float>& values) {
        {{"to_chars alone", library, {}}, {"AppendJsonTensor", ours, {}}, {"memcpy", copy, {}}});
 }
 
+// The same tensor as it comes in a binary request, from body to request memory.
+void CompareBinary(const std::vector<float>& values) {
+  const std::string json =
+      R"({"inputs":[{"name":"in","shape":[1,3,224,224],"datatype":"FP32","parameters":)"
+      R"({"binary_data_size":602112}}],"parameters":{"binary_data_output":true}})";
+  std::vector<char> body(json.size() + kElements * sizeof(float) + mlos::http::kBodyPadding);
+  std::memcpy(body.data(), json.data(), json.size());
+  std::memcpy(body.data() + json.size(), values.data(), kElements * sizeof(float));
+  const mlos::http::Body whole{body.data(), body.size() - mlos::http::kBodyPadding};
+  std::vector<float> out(kElements);
+
+  mlos::ModelInfo info;
+  info.inputs = {{"in", mlos::tensor::Datatype::kFp32, {1, 3, 224, 224}, false}};
+  mlos::http::InferDecoder decoder;
+  mlos::http::InferRequest request;
+  mlos::tensor::RequestPlan plan;
+  std::vector<std::byte> block;
+  bool ok = true;
+  const auto ours = [&] {
+    uint64_t bytes = 0;
+    ok &= decoder.Parse(whole, static_cast<int64_t>(json.size()), &request).ok();
+    ok &= decoder.Plan("m", info, &request, &plan).ok();
+    ok &= mlos::tensor::LayOutRequest(&plan, &bytes);
+    block.resize(bytes);
+    ok &= mlos::http::InferDecoder::Fill("m", request, plan, block).ok();
+  };
+  const auto copy = [&] {
+    std::memcpy(out.data(), body.data() + json.size(), kElements * sizeof(float));
+  };
+  Race("reading a binary request",
+       {{"memcpy alone", copy, {}}, {"InferDecoder, into the request", ours, {}}});
+  if (!ok) std::exit(1);
+}
+
+std::string Deflated(const std::string& text) {
+  mlos::frontend::Deflater deflater(mlos::frontend::Coding::kGzip);
+  std::string out(text.size() + 1024, '\0');
+  std::string_view input = text;
+  size_t written = 0;
+  if (!deflater.Step(&input, true, out.data(), out.size(), &written)) std::exit(1);
+  out.resize(written);
+  return out;
+}
+
+// gzip in the slices in which a connection does it, beside the library at once.
+void CompareGzip(const std::vector<float>& values) {
+  const std::string json = Document(values, false);
+  const std::string packed = Deflated(json);
+  std::vector<char> plain(json.size() + 1);
+  std::vector<char> out(json.size() + 1024);
+  const auto inflate_alone = [&] {
+    z_stream stream{};
+    inflateInit2(&stream, 31);
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+    stream.avail_in = static_cast<unsigned>(packed.size());
+    stream.next_out = reinterpret_cast<Bytef*>(plain.data());
+    stream.avail_out = static_cast<unsigned>(plain.size());
+    if (inflate(&stream, Z_FINISH) != Z_STREAM_END) std::exit(1);
+    inflateEnd(&stream);
+  };
+  const auto inflate_slices = [&] {
+    mlos::frontend::Inflater inflater(mlos::frontend::Coding::kGzip, packed);
+    for (size_t at = 0;;) {
+      size_t written = 0;
+      const auto result = inflater.Step(plain.data() + at,
+                                        std::min<size_t>(128 << 10, plain.size() - at), &written);
+      if (!result.ok()) std::exit(1);
+      if (*result == mlos::frontend::Inflater::Result::kDone) break;
+      at += written;
+    }
+  };
+  const auto deflate_alone = [&] {
+    z_stream stream{};
+    deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(json.data()));
+    stream.avail_in = static_cast<unsigned>(json.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<unsigned>(out.size());
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END) std::exit(1);
+    deflateEnd(&stream);
+  };
+  const auto deflate_slices = [&] {
+    mlos::frontend::Deflater deflater(mlos::frontend::Coding::kGzip);
+    std::string_view rest = json;
+    for (size_t at = 0;;) {
+      std::string_view slice = rest.substr(0, 32 << 10);
+      const size_t given = slice.size();
+      size_t written = 0;
+      const bool last = given == rest.size();
+      const bool done = deflater.Step(&slice, last, out.data() + at, out.size() - at, &written);
+      rest.remove_prefix(given - slice.size());
+      at += written;
+      if (done) break;
+    }
+  };
+  std::printf("gzip: %zu bytes of JSON become %zu\n", json.size(), packed.size());
+  Race("decompressing that JSON",
+       {{"inflate alone", inflate_alone, {}}, {"Inflater, in slices", inflate_slices, {}}});
+  Race("compressing that JSON",
+       {{"deflate alone", deflate_alone, {}}, {"Deflater, in slices", deflate_slices, {}}});
+}
+
 }  // namespace
 
 int main() {
@@ -152,5 +256,7 @@ int main() {
   CompareReading("reading JSON, digits of a float", values, false);
   CompareReading("reading JSON, digits of a double", values, true);
   CompareWriting(values);
+  CompareBinary(values);
+  CompareGzip(values);
   return 0;
 }
