@@ -118,6 +118,22 @@ class Calls(TritonCalls):
         only = self.client.infer("two_outputs", inputs, outputs=wanted[:1])
         self.assertIsNone(only.as_numpy("sum"))
 
+    def test_classification(self):
+        images, labels = fixture.digits()
+        inputs = [input_of(images[:1], "FP32", "image")]
+        (probabilities,) = self.client.infer("digits", inputs).as_numpy("probabilities")
+        best = np.argsort(-probabilities, kind="stable")
+        for count, found in ((1, 1), (3, 3), (99, 10)):
+            for binary in (True, False):
+                with self.subTest(count=count, binary=binary):
+                    wanted = [triton.InferRequestedOutput("probabilities", binary, count)]
+                    result = self.client.infer("digits", inputs, outputs=wanted)
+                    self.assertEqual("BYTES", result.get_output("probabilities")["datatype"])
+                    got = [text.decode() if binary else text
+                           for text in result.as_numpy("probabilities").tolist()]
+                    self.assertEqual([f"{probabilities[i]:.6f}:{i}" for i in best[:found]], got)
+        self.assertEqual(labels[0], best[0])
+
     def test_id_and_version(self):
         response = self.identity("FP32", VALUES["FP32"], request_id="a/b \"c\"",
                                  model_version="1").get_response()
