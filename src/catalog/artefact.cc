@@ -96,7 +96,19 @@ StatusOr<OwnedFd> OpenPlain(int root, const std::string& file, struct stat* st) 
 
 using Found = std::map<std::string, FileIdentity>;
 
-Status ListFiles(int directory, const std::string& prefix, int depth, Found* found) {
+enum class Trust { kPassOver, kRefuse };  // what is no plain file of its own
+
+// What of an untrusted directory is no file that may be read.
+Status RefuseStranger(const std::string& name, const struct stat& st) {
+  if (S_ISLNK(st.st_mode)) {
+    return InvalidArgument(
+        fmt::format("{} is a symbolic link, which is not followed", Quoted(name)));
+  }
+  if (S_ISREG(st.st_mode)) return OkStatus();
+  return InvalidArgument(fmt::format("{} is not a plain file", Quoted(name)));
+}
+
+Status ListFiles(int directory, const std::string& prefix, int depth, Trust trust, Found* found) {
   if (depth > kMaxArtefactDepth) {
     return InvalidArgument(
         fmt::format("the model's directory is nested deeper than {} levels", kMaxArtefactDepth));
@@ -117,8 +129,11 @@ Status ListFiles(int directory, const std::string& prefix, int depth, Found* fou
     if (S_ISDIR(st.st_mode)) {
       const OwnedFd child = OpenBeneath(directory, name, O_RDONLY | O_DIRECTORY);
       if (!child) return ErrnoStatus(fmt::format("{} cannot be opened", Quoted(name)));
-      MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, found));
-    } else if (S_ISREG(st.st_mode)) {
+      MLOS_RETURN_IF_ERROR(ListFiles(child.get(), prefix + name + "/", depth + 1, trust, found));
+      continue;
+    }
+    if (trust == Trust::kRefuse) MLOS_RETURN_IF_ERROR(RefuseStranger(prefix + name, st));
+    if (S_ISREG(st.st_mode)) {
       MLOS_RETURN_IF_ERROR(CheckLink(st, itself, prefix + name));
       found->emplace(prefix + name, IdentityOf(st));
       if (found->size() > kMaxArtefactFiles) {
@@ -163,6 +178,30 @@ StatusOr<std::string> PickMain(const Artefact& artefact, const std::vector<std::
       known.empty() ? "none is registered" : known));
 }
 
+Status FillFrom(int directory, const std::vector<std::string>& formats, std::string_view wanted,
+                Trust trust, Artefact* artefact) {
+  Found found;
+  MLOS_RETURN_IF_ERROR(ListFiles(directory, "", 1, trust, &found));
+  for (auto& [file, identity] : found) {
+    artefact->files.push_back(file);
+    artefact->identities.push_back(identity);
+  }
+  MLOS_ASSIGN_OR_RETURN(artefact->main_file, PickMain(*artefact, formats, wanted));
+  artefact->format = Extension(artefact->main_file);
+  return OkStatus();
+}
+
+// As far as nobody can put a link in the way.
+OwnedFd OpenItsDirectory(const Artefact& artefact) {
+  if (artefact.root.empty()) {
+    return OwnedFd(open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  const OwnedFd root(open(artefact.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return OwnedFd();
+  return OpenBeneath(root.get(), artefact.directory.substr(artefact.root.size() + 1),
+                     O_PATH | O_DIRECTORY);
+}
+
 }  // namespace
 
 StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::string>& formats,
@@ -195,13 +234,7 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
     artefact.directory = path;
     const OwnedFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!directory) return ErrnoStatus("the model's directory cannot be opened");
-    Found found;
-    MLOS_RETURN_IF_ERROR(ListFiles(directory.get(), "", 1, &found));
-    for (auto& [file, identity] : found) {
-      artefact.files.push_back(file);
-      artefact.identities.push_back(identity);
-    }
-    MLOS_ASSIGN_OR_RETURN(artefact.main_file, PickMain(artefact, formats, wanted));
+    MLOS_RETURN_IF_ERROR(FillFrom(directory.get(), formats, wanted, Trust::kPassOver, &artefact));
   } else {
     return InvalidArgument(fmt::format(
         "the model's path {} is neither a file nor a directory (links are not followed)",
@@ -211,9 +244,16 @@ StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::
   return artefact;
 }
 
+StatusOr<Artefact> FindArtefactIn(int directory, const std::vector<std::string>& formats,
+                                  std::string_view wanted) {
+  Artefact artefact;
+  MLOS_RETURN_IF_ERROR(FillFrom(directory, formats, wanted, Trust::kRefuse, &artefact));
+  return artefact;
+}
+
 StatusOr<std::vector<OwnedFd>> OpenArtefact(const Artefact& artefact,
                                             std::vector<size_t>* changed) {
-  const OwnedFd directory(open(artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const OwnedFd directory = OpenItsDirectory(artefact);
   if (!directory) return ErrnoStatus("the model's directory cannot be opened");
   std::vector<OwnedFd> out;
   for (size_t i = 0; i < artefact.files.size(); ++i) {

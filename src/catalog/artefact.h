@@ -42,6 +42,9 @@ constexpr size_t kMaxArtefactFiles = 200;
 constexpr int kMaxArtefactDepth = 8;
 
 struct Artefact {
+  // Where not empty, `directory` lies beneath it, and is reached from it through no link.
+  // For this run.
+  std::string root;
   std::string directory;                 // absolute
   std::vector<std::string> files;        // relative to it, sorted
   std::vector<FileIdentity> identities;  // of each of them
@@ -55,6 +58,12 @@ struct Artefact {
 // whose extension is one.
 StatusOr<Artefact> FindArtefact(const std::string& path, const std::vector<std::string>& formats,
                                 std::string_view wanted);
+
+// The same for an open directory whose content nobody vouches for: a link, or
+// what else is no plain file, is an error and not passed over.  `directory` of
+// the result is for the caller to fill in.
+StatusOr<Artefact> FindArtefactIn(int directory, const std::vector<std::string>& formats,
+                                  std::string_view wanted);
 
 // Opens every file for reading, in the order of `files`.  A file that is not
 // the one that was registered by its size and time goes into `changed`, by its

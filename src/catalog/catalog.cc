@@ -92,6 +92,7 @@ std::string Label(const PluginVersion& p) {
 }
 
 std::string Label(const ModelVersion& m) {
+  if (m.version == 0) return "model " + m.name;  // of a repository, without any version
   return fmt::format("model {} version {}", m.name, m.version);
 }
 
@@ -204,6 +205,10 @@ StatusOr<std::string> Catalog::PluginFor(const Artefact& artefact, const std::st
 
 StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   MLOS_RETURN_IF_ERROR(ValidateName("model name", spec.name));
+  if (IsHeld(spec.name)) {
+    return AlreadyExists(fmt::format(
+        "model {} comes from a model repository: register this one under another name", spec.name));
+  }
   if (!spec.plugin.empty()) {
     MLOS_RETURN_IF_ERROR(ValidateName("plugin name", spec.plugin));
     const auto it = plugins_.find(spec.plugin);
@@ -320,6 +325,7 @@ Status Catalog::RemovePlugin(std::string_view name, std::string_view version) {
 
 Status Catalog::RemoveModel(std::string_view name, std::string_view version) {
   MLOS_ASSIGN_OR_RETURN(const ModelVersion* record, FindModel(name, version));
+  MLOS_RETURN_IF_ERROR(CheckNotHeld(name, "removed with its directory there"));
   MLOS_RETURN_IF_ERROR(Refusal(ModelAnswer(Change::kRemove, record->state), Label(*record)));
   const auto it = models_.find(name);
   // What is said of the model goes with its last version, labels with theirs.
@@ -336,10 +342,15 @@ Status Catalog::RemoveModel(std::string_view name, std::string_view version) {
     known->second = std::move(group);
     if (last) groups_.erase(known);
   }
-  by_id_.erase(record->id);
-  it->second.erase(record->version);
-  if (it->second.empty()) models_.erase(it);
+  Erase(*record);
   return OkStatus();
+}
+
+void Catalog::Erase(const ModelVersion& record) {
+  by_id_.erase(record.id);
+  const auto it = models_.find(record.name);
+  it->second.erase(record.version);
+  if (it->second.empty()) models_.erase(it);
 }
 
 void Catalog::ChooseActive(std::string_view name) {

@@ -98,6 +98,13 @@ class Catalog {
   // FAILED_PRECONDITION where the version policy leaves the version out.
   Status CheckPolicy(const ModelVersion& model, Competing competing = Competing::kAll) const;
 
+  // ---- what model repositories hold: held.cc.  For this run only.
+  // ALREADY_EXISTS where a model of the name is registered.
+  StatusOr<ModelVersion*> HoldModel(ModelVersion model);
+  void HoldPolicy(std::string_view name, const VersionPolicy& policy);
+  void ForgetModel(ModelVersion& model);  // that is not loaded
+  bool IsHeld(std::string_view name) const;
+
   // What the files are, once that is known.
   Status SetChecksum(PluginVersion& plugin, const FileIdentity& library);
   Status SetChecksums(ModelVersion& model, const std::vector<FileIdentity>& files);
@@ -125,6 +132,8 @@ class Catalog {
   using Edit = std::pair<PluginVersion*, std::function<void(PluginVersion&)>>;
   Status Store(const std::vector<Edit>& edits);  // all or none
   void Insert(std::unique_ptr<ModelVersion> record);
+  void Erase(const ModelVersion& record);
+  Status CheckNotHeld(std::string_view name, std::string_view what) const;
   Status StoreGroup(std::string_view name, ModelGroup group);
   Status Restore(const state::Record& record);
 

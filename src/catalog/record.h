@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "catalog/artefact.h"
 #include "catalog/state.h"
@@ -59,6 +60,15 @@ struct ModelVersion {
   std::string reason;
   uint64_t unloads = 0;   // how often it was told to unload: what began before that is past
   bool left_out = false;  // it was unloaded by the version policy, and nobody else
+  // Of one that a model repository holds and nobody registered: nothing of it
+  // is in the store.
+  std::string repository;           // its directory; empty: it is registered
+  bool leaving = false;             // it is there no more, and serves until others do
+  std::string fault;                // why it cannot be loaded at all; empty: nothing is wrong
+  std::string fingerprint;          // of what it is made of
+  std::string refused_fingerprint;  // what it would be now, had that not failed
+  // What the classes of its outputs are called, by output.
+  std::map<std::string, std::vector<std::string>> labels;
   // While loading, ready or draining:
   std::string plugin_version;
   uint64_t host = 0;

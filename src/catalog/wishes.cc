@@ -18,6 +18,7 @@ constexpr size_t kMaxLabels = 100;
 std::vector<uint64_t> Present(const Catalog::ModelVersions& versions, Competing competing) {
   std::vector<uint64_t> out;
   for (const auto& [number, record] : versions) {
+    if (record->leaving) continue;  // it competes with none that is to take its place
     const bool should = record->desired == Desired::kLoaded || IsLoaded(record->state);
     if (competing == Competing::kReady ? record->state == State::kReady : should) {
       out.push_back(number);
@@ -60,6 +61,10 @@ Status Catalog::Store(PluginVersion& plugin, const std::function<void(PluginVers
 }
 
 Status Catalog::Store(ModelVersion& model, const std::function<void(ModelVersion&)>& edit) {
+  if (!model.repository.empty()) {
+    edit(model);
+    return OkStatus();
+  }
   ModelVersion changed = model;
   edit(changed);
   std::string text = Encode(changed);
@@ -136,6 +141,7 @@ Status Catalog::SetLabel(std::string_view name, const std::string& label, uint64
     return InvalidArgument(fmt::format(
         "the label {} is a number, which would hide the version of that number", Quoted(label)));
   }
+  MLOS_RETURN_IF_ERROR(CheckNotHeld(name, "given no labels"));
   const auto it = models_.find(name);
   if (it == models_.end()) return FindModel(name, "").status();
   ModelGroup group = Group(name);
@@ -158,6 +164,7 @@ Status Catalog::SetLabel(std::string_view name, const std::string& label, uint64
 }
 
 Status Catalog::SetPolicy(std::string_view name, const VersionPolicy& policy) {
+  MLOS_RETURN_IF_ERROR(CheckNotHeld(name, "given its policy by its configuration there"));
   if (models_.find(name) == models_.end()) return FindModel(name, "").status();
   ModelGroup group = Group(name);
   group.policy = policy;
@@ -191,7 +198,7 @@ Status Catalog::SaveChecksums() {
   std::vector<state::Change> changes;
   for (const uint64_t id : unsaved_) {
     const ModelVersion* model = FindModel(id);
-    if (model == nullptr) continue;
+    if (model == nullptr || !model->repository.empty()) continue;
     changes.push_back({std::string(kModelKind), KeyOf(*model), Encode(*model)});
   }
   if (!changes.empty()) MLOS_RETURN_IF_ERROR(Commit(changes));

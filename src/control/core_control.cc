@@ -284,7 +284,20 @@ void CoreControl::GoOn(const Operation& op, const Done& done,
   done(std::move(now));
 }
 
+// A model of a repository is read anew before it is loaded.
+void CoreControl::LoadHeld(const Operation& op, const lifecycle::Manager::Done& finished) {
+  repositories_->Load(op.name, [this, op, finished](const Status&) {
+    // What became of this version is what was asked.
+    manager_.LoadModel(op.name, op.version, finished);
+  });
+}
+
 void CoreControl::ChangeState(const Operation& op, const Done& done) {
+  const bool held =
+      !IsPluginOperation(op.kind) && repositories_ != nullptr && catalog_.IsHeld(op.name);
+  if (held) {
+    if (const Status may = repositories_->MayChange(op.name); !may.ok()) return done(Fail(op, may));
+  }
   Outcome before = Describe(op);
   if (!before.status.ok()) return done(std::move(before));
   const auto start = [&](const lifecycle::Manager::Done& finished) {
@@ -294,6 +307,7 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
       case K::kUnloadPlugin:
         return manager_.UnloadPlugin(op.name, op.version, finished);
       case K::kLoadModel:
+        if (held) return LoadHeld(op, finished);
         return manager_.LoadModel(op.name, op.version, finished);
       default:
         return manager_.UnloadModel(op.name, op.version, finished);

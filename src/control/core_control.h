@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "control/operation.h"
 #include "lifecycle/manager.h"
+#include "lifecycle/repositories.h"
 
 namespace mlos::control {
 
@@ -22,6 +23,9 @@ class CoreControl : public Control {
 
   // Where plugins' output is kept; outlives this.
   void set_plugin_logs(backend::PluginLogs* logs) { plugin_logs_ = logs; }
+
+  // Who sees to models of repositories; outlives this.  Null: there is no repository.
+  void set_repositories(lifecycle::Repositories* repositories) { repositories_ = repositories; }
 
   void Apply(Operation operation, std::function<void(Outcome)> done) override;
 
@@ -34,6 +38,7 @@ class CoreControl : public Control {
   Outcome Remove(const Operation& op);
   Outcome ChangeGroup(const Operation& op);
   void ChangeState(const Operation& op, const Done& done);
+  void LoadHeld(const Operation& op, const lifecycle::Manager::Done& finished);
   void Swap(const Operation& op, const Done& done);
   void GoOn(const Operation& op, const Done& done,
             const std::function<void(const lifecycle::Manager::Done&)>& start,
@@ -45,6 +50,7 @@ class CoreControl : public Control {
   catalog::Catalog& catalog_;
   lifecycle::Manager& manager_;
   backend::PluginLogs* plugin_logs_ = nullptr;
+  lifecycle::Repositories* repositories_ = nullptr;
   const std::string version_;
   const uint64_t started_ns_;
 };

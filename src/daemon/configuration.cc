@@ -29,6 +29,7 @@ class Checks {
       const auto users = ReadUsers(settings_.Text(Id::kClientShmOwners));
       if (!users.ok()) Fail(Id::kClientShmOwners, std::string(Message(users.status())));
     }
+    CheckModelsToLoad();
     CheckOrder(Id::kDefaultDeadline, Id::kMaxDeadline);
     CheckOrder(Id::kHttpMaxBody, Id::kHttpMaxBuffered);
   }
@@ -42,6 +43,14 @@ class Checks {
       const Status local = http::CheckLocalAddress(address);
       if (!local.ok()) Fail(id, fmt::format("{}: {}", address, Message(local)));
     }
+  }
+
+  void CheckModelsToLoad() {
+    if (!Good(Id::kLoadModel) || settings_.List(Id::kLoadModel).empty()) return;
+    if (!Good(Id::kModelControlMode) || settings_.Text(Id::kModelControlMode) == "explicit") return;
+    Fail(Id::kLoadModel,
+         "names a model to load, but all of the repositories are loaded: give "
+         "--model-control-mode explicit as well");
   }
 
   void CheckOrder(Id smaller, Id larger) {

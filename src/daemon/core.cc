@@ -43,6 +43,23 @@ frontend::RegionPolicy ClientRegions(const options::Settings& settings) {
   return policy;
 }
 
+lifecycle::RepositoryOptions RepositoryOptionsFrom(const options::Settings& settings) {
+  using Mode = lifecycle::RepositoryOptions::Mode;
+  lifecycle::RepositoryOptions out;
+  for (const std::string& directory : settings.List(Id::kModelRepository)) {
+    const auto path = std::filesystem::absolute(directory).lexically_normal();
+    std::string tidy = path.has_filename() ? path : path.parent_path();
+    if (std::find(out.directories.begin(), out.directories.end(), tidy) == out.directories.end()) {
+      out.directories.push_back(std::move(tidy));
+    }
+  }
+  const std::string mode = settings.Text(Id::kModelControlMode);
+  out.mode = mode == "poll" ? Mode::kPoll : mode == "explicit" ? Mode::kExplicit : Mode::kNone;
+  out.poll = settings.Duration(Id::kRepositoryPoll);
+  out.load = settings.List(Id::kLoadModel);
+  return out;
+}
+
 std::string PackageDir(const std::string& data_dir) {
   return std::filesystem::absolute(data_dir).lexically_normal() / "packages";
 }
@@ -61,6 +78,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                 .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
                 .package_dir = PackageDir(settings_.Text(Id::kDataDir)),
                 .watch = &host_watch_}),
+      repositories_(control_loop_, catalog_, manager_, RepositoryOptionsFrom(settings_)),
       control_(control_loop_, catalog_, manager_, kVersion),
       control_meter_(control_),
       client_regions_(ClientRegions(settings_)),
@@ -89,6 +107,8 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
                                              std::move(http_options), &client_regions_);
   control_.set_plugin_logs(&host_watch_.logs);
+  control_.set_repositories(&repositories_);
+  manager_.set_strict_readiness(settings_.Boolean(Id::kStrictReadiness));
   observatory_ =
       std::make_unique<Observatory>(Observatory::Parts{.control = control_loop_,
                                                        .catalog = catalog_,
@@ -109,6 +129,7 @@ Status Core::Start() {
   MLOS_RETURN_IF_ERROR(catalog_.Restore());
   SweepPackages();
   for (const std::string& directory : settings_.List(Id::kPluginDir)) RegisterPluginDir(directory);
+  MLOS_RETURN_IF_ERROR(repositories_.Start());
   MLOS_RETURN_IF_ERROR(ListenHttp());
   manager_.Reconcile();
   MLOS_RETURN_IF_ERROR(observatory_->Start(settings_.List(Id::kMetricsAddress)));
@@ -254,6 +275,7 @@ void Core::OnStopSignal(int number) {
   Log(LogLevel::kInfo, "signal {}: finishing what runs, then stopping", number);
   notifier_.Stopping("Finishing what runs");
   manager_.NoteStopping();
+  repositories_.Stop();
   const auto grace = settings_.Duration(Id::kDrainGrace);
   if (grace.count() == 0) return Drain();
   front_loop_.Post([this] { http_->Leave(); });

@@ -32,6 +32,7 @@
 #include "frontends/common/client_regions.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
+#include "lifecycle/repositories.h"
 #include "options/read.h"
 #include "state/state_store.h"
 
@@ -75,6 +76,7 @@ class Core {
   catalog::Catalog catalog_;
   backend::HostWatch host_watch_;
   lifecycle::Manager manager_;
+  lifecycle::Repositories repositories_;
   control::CoreControl control_;
   ControlMeter control_meter_;
   std::unique_ptr<engine::ChannelEngine> engine_;

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 #include <set>
@@ -255,6 +256,66 @@ StatusOr<AddSegment> DecodeAddSegment(Frame frame) {
   return add;
 }
 
+namespace {
+
+constexpr std::string_view kSampleData[] = {"zero", "random", "file"};
+
+json::array SamplesArray(const std::vector<WarmUpSample>& samples) {
+  json::array out;
+  for (const WarmUpSample& sample : samples) {
+    json::array inputs;
+    for (const WarmUpInput& input : sample.inputs) {
+      const std::string_view data = kSampleData[static_cast<size_t>(input.data)];
+      inputs.push_back({{"name", input.name},
+                        {"datatype", input.datatype},
+                        {"shape", json::array(input.shape.begin(), input.shape.end())},
+                        {"data", json::string(data.data(), data.size())},
+                        {"file", input.file}});
+    }
+    out.push_back({{"name", sample.name}, {"count", sample.count}, {"inputs", std::move(inputs)}});
+  }
+  return out;
+}
+
+StatusOr<WarmUpInput> ReadSampleInput(const json::value& value, uint32_t files) {
+  if (!value.is_object()) return InvalidArgument("a sample's input is no object");
+  Reader r(value.get_object());
+  WarmUpInput input;
+  input.name = r.String("name");
+  input.datatype = r.String("datatype");
+  input.file = r.Number32("file");
+  const std::string data = r.String("data");
+  const auto* known = std::find(std::begin(kSampleData), std::end(kSampleData), data);
+  if (known == std::end(kSampleData)) r.Miss("data");
+  input.data = static_cast<WarmUpInput::Data>(known - std::begin(kSampleData));
+  if (input.data == WarmUpInput::Data::kFile && input.file >= files) r.Miss("file");
+  for (const json::value& dim : r.Array("shape")) {
+    if (!dim.is_int64()) r.Miss("shape");
+    if (dim.is_int64()) input.shape.push_back(dim.get_int64());
+  }
+  MLOS_RETURN_IF_ERROR(r.status());
+  return input;
+}
+
+Status ReadSamples(const json::array& samples, LoadModel* load) {
+  for (const json::value& value : samples) {
+    if (!value.is_object()) return InvalidArgument("a sample is no object");
+    Reader r(value.get_object());
+    WarmUpSample sample;
+    sample.name = r.String("name");
+    sample.count = r.Number32("count");
+    for (const json::value& input : r.Array("inputs")) {
+      MLOS_ASSIGN_OR_RETURN(WarmUpInput read, ReadSampleInput(input, load->warm_up_files));
+      sample.inputs.push_back(std::move(read));
+    }
+    MLOS_RETURN_IF_ERROR(r.status());
+    load->warm_up.push_back(std::move(sample));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 Frame EncodeLoadModel(const LoadModel& load, std::vector<OwnedFd> fds) {
   json::array files(load.files.begin(), load.files.end());
   Frame frame = Make(kLoadModel, {{"handle", load.handle},
@@ -263,7 +324,9 @@ Frame EncodeLoadModel(const LoadModel& load, std::vector<OwnedFd> fds) {
                                   {"config", load.config},
                                   {"threads", load.threads},
                                   {"main", load.main_file},
-                                  {"files", std::move(files)}});
+                                  {"files", std::move(files)},
+                                  {"warm_up", SamplesArray(load.warm_up)},
+                                  {"warm_up_files", load.warm_up_files}});
   frame.fds = std::move(fds);
   return frame;
 }
@@ -281,8 +344,10 @@ StatusOr<LoadModel> DecodeLoadModel(const Frame& frame) {
   for (const json::value& v : r.Array("files")) {
     if (v.is_string()) load.files.emplace_back(v.get_string());
   }
+  load.warm_up_files = r.Number32("warm_up_files");
+  MLOS_RETURN_IF_ERROR(ReadSamples(r.Array("warm_up"), &load));
   MLOS_RETURN_IF_ERROR(r.status());
-  if (load.files.size() != frame.fds.size() || load.files.empty()) {
+  if (load.files.size() + load.warm_up_files != frame.fds.size() || load.files.empty()) {
     return InvalidArgument("a model's files and descriptors do not fit");
   }
   return load;

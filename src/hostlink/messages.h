@@ -11,9 +11,9 @@
 //                     event, producer event, request segments, response
 //                     segments
 //     kAddSegment     a further segment of a channel; its descriptor
-//     kLoadModel      name, version, config, files; one descriptor per file.
-//                     Answer: the model's description, and taken_bytes: the
-//                     memory that the process got for it
+//     kLoadModel      name, version, config, files, samples to warm up with; one
+//                     descriptor per file, then those of the samples' data.  Answer: the model's
+//                     description, and taken_bytes: the memory that the process got for it
 //     kUnloadModel    answered when what was queued is done and it is gone,
 //                     with released_bytes: the memory that the process gave back
 //     kServe          models are loaded: replay, then take requests
@@ -63,6 +63,21 @@ struct StartPlugin {
   uint32_t workers = 1;
 };
 
+// A request that is run before the model is ready.
+struct WarmUpInput {
+  enum class Data { kZero, kRandom, kFile };
+  std::string name;
+  std::string datatype;  // "FP32"
+  std::vector<int64_t> shape;
+  Data data = Data::kZero;
+  uint32_t file = 0;  // kFile: which of the descriptors behind those of the model's files
+};
+struct WarmUpSample {
+  std::string name;
+  uint32_t count = 1;
+  std::vector<WarmUpInput> inputs;
+};
+
 struct LoadModel {
   uint32_t handle = 0;
   std::string name;
@@ -71,6 +86,8 @@ struct LoadModel {
   uint32_t threads = 1;
   std::string main_file;           // which of `files`
   std::vector<std::string> files;  // relative names; descriptors in this order
+  std::vector<WarmUpSample> warm_up;
+  uint32_t warm_up_files = 0;  // so many further descriptors
 };
 
 struct Heartbeat {

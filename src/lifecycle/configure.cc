@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lifecycle/configure.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <boost/json/serialize.hpp>
@@ -9,6 +10,7 @@
 #include "modelconfig/complete.h"
 #include "modelconfig/fields.h"
 #include "modelconfig/json.h"
+#include "repository/labels.h"
 
 namespace mlos::lifecycle {
 
@@ -31,6 +33,16 @@ Status CheckGivenConfig(const boost::json::object& given) {
   return sound.ok() ? sound : InvalidArgument(fmt::format("\"config\": {}", Message(sound)));
 }
 
+Status TakeLabels(ModelVersion* model) {
+  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, Read(*model));
+  model->labels.clear();
+  const OwnedFd directory(
+      open(model->artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return OkStatus();  // the load will say so
+  MLOS_ASSIGN_OR_RETURN(model->labels, repository::ReadLabels(directory.get(), config));
+  return OkStatus();
+}
+
 Status ExamineConfig(const ModelVersion& model) {
   MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, Read(model));
   const modelconfig::Examined examined = modelconfig::Examine(config);
@@ -51,6 +63,14 @@ StatusOr<std::shared_ptr<const ModelSettings>> Configure(const ModelVersion& mod
   modelconfig::Complete(model.name, model.plugin, info, &config);
   auto settings = std::make_shared<ModelSettings>();
   settings->config = boost::json::serialize(modelconfig::ToJson(config, modelconfig::Form::kFull));
+  if (!model.labels.empty()) {
+    settings->labels.reserve(info.outputs.size());
+    for (const TensorInfo& output : info.outputs) {
+      const auto it = model.labels.find(output.name);
+      settings->labels.push_back(it != model.labels.end() ? it->second
+                                                          : std::vector<std::string>());
+    }
+  }
   return std::shared_ptr<const ModelSettings>(std::move(settings));
 }
 

@@ -22,6 +22,9 @@ Status CheckGivenConfig(const boost::json::object& config);
 // model is.  Warns of what is ignored.
 Status ExamineConfig(const catalog::ModelVersion& model);
 
+// Reads the labels of a registered model's outputs, which lie beside its files.
+Status TakeLabels(catalog::ModelVersion* model);
+
 // What the routes to the model carry: FAILED_PRECONDITION where configuration
 // and model contradict each other.
 StatusOr<std::shared_ptr<const ModelSettings>> Configure(const catalog::ModelVersion& model,

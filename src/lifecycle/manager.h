@@ -67,6 +67,21 @@ class Manager {
   using Installed = StatusOr<catalog::Registered<catalog::PluginVersion>>;
   void InstallPlugin(const std::string& path, std::function<void(Installed)> done);
 
+  // ---- models of a repository: reload.cc
+  // Loads what the model is by `anew` beside what serves, and then lets that go;
+  // where anything fails it serves as it did.  For one that is ready.
+  void ReloadModel(catalog::ModelVersion& model,
+                   const std::shared_ptr<const catalog::ModelVersion>& anew, const Done& done);
+  // Starts the highest version of the plugin, unless one is loaded or on its way.
+  // That it is needed is of this run.
+  void NeedPlugin(std::string_view name);
+  // It cannot be loaded, for its fault.
+  void FailModel(catalog::ModelVersion& model);
+  // What it is made of has changed while it was not loaded.
+  void ResetModel(catalog::ModelVersion& model);
+  // While held the daemon is not ready, whatever is loaded.
+  void HoldReadiness(bool hold);
+
   // A model's or plugin's files are hashed when there is time for it.
   void HashLater(const catalog::ModelVersion& model);
   void HashLater(const catalog::PluginVersion& plugin);
@@ -85,6 +100,8 @@ class Manager {
   // Everything that should be loaded is, and the daemon is not being stopped.
   bool Ready() const;
   void NoteStopping() { stopping_soon_ = true; }
+  // False: the daemon is ready also while models or plugins are not.
+  void set_strict_readiness(bool strict) { strict_readiness_ = strict; }
 
   struct HostRow {
     uint64_t number;  // as in routes and lanes
@@ -176,7 +193,11 @@ class Manager {
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
                   const std::vector<size_t>& changed);
   void SendLoad(catalog::ModelVersion& model, std::vector<OwnedFd> fds);
+  static StatusOr<backend::ModelFiles> FilesOf(const catalog::ModelVersion& model, uint32_t handle,
+                                               std::vector<OwnedFd> fds);
   void OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info);
+  void OnReloaded(uint64_t id, Place place, const catalog::ModelVersion& anew,
+                  StatusOr<ModelInfo> info, const Done& done);
   void Readmit(catalog::ModelVersion& model);
   void DrainModel(catalog::ModelVersion& model, const std::string& reason);
   void OnModelUnloaded(uint64_t id, const Status& status);
@@ -222,6 +243,8 @@ class Manager {
   boost::asio::steady_timer save_timer_;
   bool saving_soon_ = false;
   bool stopping_soon_ = false;
+  bool readiness_held_ = false;
+  bool strict_readiness_ = true;
   bool stopping_ = false;
   bool hold_publishing_ = false;  // a PublishOnce lives
   Background background_;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "lifecycle/configure.h"
 #include "lifecycle/manager.h"
+#include "lifecycle/warm_up.h"
 
 namespace mlos::lifecycle {
 
@@ -146,6 +147,7 @@ void Manager::Load(ModelVersion& model, Done done) {
     waiters_[&model].push_back(std::move(done));
     return;
   }
+  if (!model.fault.empty()) return done(Unavailable(model.fault));
   if (Status admitted = catalog_.CheckPolicy(model); !admitted.ok()) return done(admitted);
   if (WaitForPlugin(model, done)) return;
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
@@ -186,7 +188,9 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   model.host = number;
   model.handle = hosts_.at(number).next_handle++;
   Publish(model.name);
-  if (Status sound = ExamineConfig(model); !sound.ok()) return OnModelLoaded(model.id, sound);
+  Status sound = ExamineConfig(model);
+  if (sound.ok() && model.repository.empty()) sound = TakeLabels(&model);
+  if (!sound.ok()) return OnModelLoaded(model.id, sound);
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
   if (!fds.ok()) {
@@ -202,6 +206,12 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
 void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
                          const std::vector<size_t>& changed) {
   for (const size_t i : changed) {
+    if (!model.repository.empty()) {
+      OnModelLoaded(model.id, Unavailable(fmt::format("its file {} has changed since its "
+                                                      "repository was read",
+                                                      model.artefact.files[i])));
+      return;
+    }
     if (!model.artefact.identities[i].sha256.empty()) continue;
     OnModelLoaded(model.id, Changed(model.artefact.files[i]));
     return;
@@ -229,22 +239,30 @@ void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
                        });
 }
 
-void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
-  const auto running = hosts_.find(model.host);
-  if (running == hosts_.end()) {
-    OnModelLoaded(model.id, Unavailable("its plugin's host has ended"));
-    return;
-  }
+StatusOr<backend::ModelFiles> Manager::FilesOf(const ModelVersion& model, uint32_t handle,
+                                               std::vector<OwnedFd> fds) {
   backend::ModelFiles files;
-  files.load.handle = model.handle;
+  files.load.handle = handle;
   files.load.name = model.name;
   files.load.version = std::to_string(model.version);
   files.load.config = boost::json::serialize(model.config);
   files.load.main_file = model.artefact.main_file;
   files.load.files = model.artefact.files;
   files.fds = std::move(fds);
+  MLOS_RETURN_IF_ERROR(AddSamples(model, &files));
+  return files;
+}
+
+void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
+  const auto running = hosts_.find(model.host);
+  if (running == hosts_.end()) {
+    OnModelLoaded(model.id, Unavailable("its plugin's host has ended"));
+    return;
+  }
+  StatusOr<backend::ModelFiles> files = FilesOf(model, model.handle, std::move(fds));
+  if (!files.ok()) return OnModelLoaded(model.id, files.status());
   running->second.host->LoadModel(
-      std::move(files),
+      *std::move(files),
       [this, id = model.id](StatusOr<ModelInfo> info) { OnModelLoaded(id, std::move(info)); });
 }
 

@@ -246,6 +246,7 @@ void Manager::ReconcileModels(std::string_view plugin) {
     for (const auto& [version, model] : versions) {
       if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
       if (model->state != State::kRegistered && model->state != State::kFailed) continue;
+      if (!model->fault.empty()) continue;
       Load(*model, [](const Status&) {});  // the model's reason says what failed
     }
   }

@@ -61,7 +61,7 @@ void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
 engine::RoutePin Manager::MakeRoute(const ModelVersion& m) const {
   auto route = std::make_shared<engine::ModelRoute>();
   route->name = m.name;
-  route->version = std::to_string(m.version);
+  if (m.version != 0) route->version = std::to_string(m.version);
   route->version_number = m.version;
   route->state = RouteState(m.state);
   route->reason = m.reason;
@@ -113,7 +113,8 @@ void Manager::Publish() {
 }
 
 bool Manager::Ready() const {
-  if (stopping_soon_) return false;
+  if (stopping_soon_ || readiness_held_) return false;
+  if (!strict_readiness_) return true;
   for (const auto& [name, versions] : catalog_.plugins()) {
     for (const auto& [number, plugin] : versions) {
       if (plugin->wanted && plugin->state != State::kReady) return false;

@@ -19,8 +19,9 @@ constexpr FieldRow kTable[] = {
      "picks the plugin where `backend` does not: `onnxruntime_onnx` is plugin `onnxruntime`"},
     {"backend", E::kActs, "picks the plugin: its name"},
     {"runtime", E::kIgnored, "a plugin has one library, which its manifest names"},
-    {"version_policy", E::kIgnored,
-     "the policy of a registered model is set by an operation of its own"},
+    {"version_policy", E::kActs,
+     "which versions of a repository's model serve, by default the latest; a registered model's "
+     "policy is set by an operation of its own and not by this"},
     {"max_batch_size", E::kActs,
      "goes to the plugin; where it is above 0, the first dimension of every tensor is a batch"},
     {"input.name", E::kActs, "must be one of the model's"},
@@ -36,7 +37,9 @@ constexpr FieldRow kTable[] = {
     {"output.data_type", E::kActs, "must be the model's"},
     {"output.dims", E::kActs, "must fit the model's"},
     {"output.reshape", E::kRefused, "clients would expect a shape that the model does not give"},
-    {"output.label_filename", E::kIgnored, "no labels are read yet"},
+    {"output.label_filename", E::kActs,
+     "the names of the classes, a line for each; beneath the model's directory, of a registered "
+     "model beside its file"},
     {"output.is_shape_tensor", E::kRefused, "no plugin here has shape tensors"},
     {"output.is_non_linear_format_io", E::kRefused, "tensors are dense and row by row"},
     {"batch_input", E::kRefused, "the model would miss an input: requests are not put together"},
@@ -73,7 +76,9 @@ constexpr FieldRow kTable[] = {
     {"cc_model_filenames", E::kIgnored, "instances run on processors"},
     {"metric_tags", E::kIgnored, "metrics have the labels of docs/metrics.md"},
     {"parameters", E::kActs, "goes to the plugin, which says what it knows"},
-    {"model_warmup", E::kIgnored, "no samples are run yet; a plugin may warm up by itself"},
+    {"model_warmup", E::kActs,
+     "each sample is run before the model is ready, `count` times; one that fails fails the load. "
+     "Data files lie in `warmup` of the model's directory, of a registered model beside its file"},
     {"model_operations.op_library_filename", E::kRefused,
      "a configuration does not name code to map; a plugin brings its own"},
     {"model_transaction_policy.decoupled", E::kRefused, "a request has exactly one answer"},

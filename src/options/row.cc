@@ -11,6 +11,8 @@ std::string_view GroupTitle(Group group) {
       return "General";
     case Group::kPlugins:
       return "Plugins";
+    case Group::kModels:
+      return "Model repositories";
     case Group::kListening:
       return "Listening";
     case Group::kRequests:
@@ -42,6 +44,8 @@ std::string Placeholder(const Row& row) {
     case Type::kPath:
     case Type::kPaths:
       return "PATH";
+    case Type::kNames:
+      return "NAME";
     case Type::kInteger:
       return "N";
     case Type::kDuration:
@@ -70,6 +74,8 @@ std::string Allowed(const Row& row) {
       return "a path";
     case Type::kPaths:
       return "a path, or a list of them";
+    case Type::kNames:
+      return "a name, or a list of them";
     case Type::kInteger:
       return between("a whole number", row.unit);
     case Type::kDuration:

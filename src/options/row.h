@@ -24,6 +24,7 @@ enum class Type : uint8_t {
   kBoolean,
   kAddresses,  // a list of HOST:PORT, [v6]:PORT, unix:PATH or off
   kPaths,      // a list
+  kNames,      // a list, of models
 };
 
 // When a new value takes effect.
@@ -33,6 +34,7 @@ enum class Group : uint8_t {
   kMissing,
   kGeneral,
   kPlugins,
+  kModels,
   kListening,
   kRequests,
   kStopping,
@@ -84,7 +86,9 @@ constexpr bool IsNumber(Type type) {
 }
 
 // May be given more than once.
-constexpr bool IsList(Type type) { return type == Type::kAddresses || type == Type::kPaths; }
+constexpr bool IsList(Type type) {
+  return type == Type::kAddresses || type == Type::kPaths || type == Type::kNames;
+}
 
 // Of a number in its text form: milliseconds, bytes, or the number itself.
 constexpr std::optional<uint64_t> ParseNumber(Type type, std::string_view text) {

@@ -138,7 +138,7 @@ TEST(TableTest, EveryDefaultCanBeGivenByAUser) {
     for (const std::string& text : defaults.at(row.id).value.texts) {
       EXPECT_EQ("", ReadValue(row, text, &value)) << row.name;
     }
-    if (IsNumber(row.type)) {
+    if (IsNumber(row.type) || row.type == Type::kBoolean) {
       EXPECT_EQ("", ReadValue(row, row.initial.text, &value)) << row.name;
       EXPECT_EQ(row.initial.text, WriteValue(row, value)) << row.name;
     }

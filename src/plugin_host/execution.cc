@@ -88,7 +88,7 @@ Status Execution::Prepare() {
   request_.outputs = view_.outputs.data();
   request_.parameters = view_.has_parameters ? view_.parameter_text.data() : nullptr;
   request_.deadline_ns = job_->claim.deadline_ns;
-  request_.host_data = this;
+  request_.host_data = static_cast<RequestPort*>(this);
   return OkStatus();
 }
 
@@ -183,28 +183,9 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
                               "for, or the request was answered",
                               model_->label(), index));
   }
-  const TensorInfo& declared = info.outputs[index];
-  if (rank > SMI_MAX_RANK || (rank > 0 && shape == nullptr) ||
-      static_cast<tensor::Datatype>(datatype) != declared.datatype ||
-      !tensor::Matches(declared.shape, {shape, rank})) {
-    return refuse(
-        SMI_INVALID_ARGUMENT,
-        fmt::format("{}: output \"{}\" is {} {}, the plugin allocates {} {}", model_->label(),
-                    declared.name, DatatypeName(declared.datatype), ShapeText(declared.shape),
-                    DatatypeName(static_cast<tensor::Datatype>(datatype)),
-                    rank > SMI_MAX_RANK ? "of too many dimensions" : ShapeText({shape, rank})));
-  }
-  uint64_t bytes = 0;
-  const bool counted = declared.datatype == tensor::Datatype::kBytes
-                           ? tensor::ElementCount({shape, rank}, &bytes)
-                           : tensor::ByteSize(declared.datatype, {shape, rank}, &bytes);
-  const bool fits =
-      declared.datatype == tensor::Datatype::kBytes ? byte_size / 4 >= bytes : bytes == byte_size;
-  if (!counted || !fits) {
-    return refuse(SMI_INVALID_ARGUMENT,
-                  fmt::format("{}: output \"{}\" of shape {} cannot have {} bytes", model_->label(),
-                              declared.name, ShapeText({shape, rank}), byte_size));
-  }
+  const smi_code fits =
+      CheckOutput(info.outputs[index], model_->label(), datatype, rank, shape, byte_size, error);
+  if (fits != SMI_OK) return fits;
   // A second call replaces the first: the channel takes the earlier memory back.
   has_output_[index] = false;
   const auto block = Allocate(index + 1, std::max<uint64_t>(byte_size, 1));
@@ -283,7 +264,9 @@ void Execution::Publish(StatusCode code, std::string_view text) {
 
 namespace {
 
-Execution& Of(const smi_request* request) { return *static_cast<Execution*>(request->host_data); }
+RequestPort& Of(const smi_request* request) {
+  return *static_cast<RequestPort*>(request->host_data);
+}
 
 constexpr const char* kLevelNames[] = {"debug", "info", "warning", "error"};
 

@@ -15,6 +15,7 @@
 #include "channel/consumer.h"
 #include "mlos/smi.h"
 #include "plugin_host/plugin.h"
+#include "plugin_host/request_port.h"
 #include "tensor/message.h"
 
 namespace mlos::plugin_host {
@@ -33,7 +34,7 @@ struct Job {
   uint32_t channel = 0;
 };
 
-class Execution {
+class Execution : public RequestPort {
  public:
   explicit Execution(SegmentSource& segments);
 
@@ -45,10 +46,11 @@ class Execution {
 
   // Behind the SMI callbacks of smi_host_api.
   smi_code AllocateOutput(uint32_t index, smi_datatype datatype, uint32_t rank,
-                          const int64_t* shape, uint64_t byte_size, void** data, smi_error* error);
-  smi_code Respond(smi_error* error);
-  void FailFromPlugin(smi_code code, const char* text);
-  bool IsCancelled() const;
+                          const int64_t* shape, uint64_t byte_size, void** data,
+                          smi_error* error) override;
+  smi_code Respond(smi_error* error) override;
+  void FailFromPlugin(smi_code code, const char* text) override;
+  bool IsCancelled() const override;
 
  private:
   Status Prepare();

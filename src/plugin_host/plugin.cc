@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "base/log.h"
+#include "plugin_host/warm_up.h"
 #include "tensor/message.h"
 
 namespace mlos::plugin_host {
@@ -182,6 +183,9 @@ Plugin::~Plugin() {
 
 StatusOr<std::unique_ptr<Model>> Plugin::Load(const hostlink::LoadModel& load,
                                               std::vector<OwnedFd> fds) {
+  std::vector<OwnedFd> samples;  // of data to warm up with, behind the model's files
+  samples.reserve(fds.size() - load.files.size());
+  for (size_t i = load.files.size(); i < fds.size(); ++i) samples.push_back(std::move(fds[i]));
   auto artefact = std::make_unique<smi_artefact>();
   artefact->main_file = load.main_file;
   for (size_t i = 0; i < load.files.size(); ++i) {
@@ -211,7 +215,9 @@ StatusOr<std::unique_ptr<Model>> Plugin::Load(const hostlink::LoadModel& load,
     api_->unload(instance_, model);
     return status;
   }
-  return std::make_unique<Model>(*this, model, std::move(artefact), *std::move(info), label);
+  auto loaded = std::make_unique<Model>(*this, model, std::move(artefact), *std::move(info), label);
+  MLOS_RETURN_IF_ERROR(RunSamples(*loaded, load.warm_up, samples));
+  return loaded;
 }
 
 Status Plugin::WarmUp(smi_model* model, const std::string& label) const {

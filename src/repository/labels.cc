@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repository/labels.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/name.h"
+#include "repository/files.h"
+
+namespace mlos::repository {
+namespace {
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// A line that is empty is the empty name of its class; those at the end are none.
+StatusOr<std::vector<std::string>> Lines(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  std::vector<std::string> out;
+  out.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (!IsUtf8(line)) {
+      return InvalidArgument(fmt::format("line {} is not UTF-8", out.size() + 1));
+    }
+    out.emplace_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+}  // namespace
+
+StatusOr<Labels> ReadLabels(int directory, const inference::ModelConfig& config) {
+  Labels out;
+  for (const inference::ModelOutput& output : config.output()) {
+    const std::string& file = output.label_filename();
+    if (file.empty()) continue;
+    const StatusOr<std::string> text = ReadFile(directory, file, kMaxLabelBytes);
+    StatusOr<std::vector<std::string>> lines = text.ok() ? Lines(*text) : text.status();
+    if (!lines.ok()) {
+      return FailedPrecondition(fmt::format("the labels of output {} ({}): {}",
+                                            Quoted(output.name()), Quoted(file),
+                                            Message(lines.status())));
+    }
+    out[output.name()] = *std::move(lines);
+  }
+  return out;
+}
+
+}  // namespace mlos::repository

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the classes of an output are called: a text file with a line for each.
+// Any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/model_config.pb.h"
+
+namespace mlos::repository {
+
+constexpr size_t kMaxLabelBytes = 4 << 20;  // of one file
+
+using Labels = std::map<std::string, std::vector<std::string>>;  // by output
+
+// Those of all outputs that name a file; each lies beneath `directory`.
+StatusOr<Labels> ReadLabels(int directory, const inference::ModelConfig& config);
+
+}  // namespace mlos::repository

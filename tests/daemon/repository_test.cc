@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Model repositories: what is in the directory serves, and nothing else of it
+// is known anywhere.
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "fixture.h"
+#include "restartable.h"
+#include "traffic.h"
+
+namespace mlos::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr const char* kOnX =
+    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
+
+std::string Packages() { return fs::path(TemplatePlugin()).parent_path().parent_path(); }
+
+// A directory of models, changed as a careful operator does: what is put there
+// is whole from its first moment on.
+class Repository {
+ public:
+  std::string root() const { return dir_ / "models"; }
+  Repository() { fs::create_directory(root()); }
+
+  void Write(const std::string& path, const std::string& content) const {
+    const fs::path file = fs::path(root()) / path;
+    fs::create_directories(file.parent_path());
+    const std::string whole = dir_ / "part";
+    WriteWhole(whole, content);
+    fs::rename(whole, file);
+  }
+  // A version of a model of the template plugin that multiplies by `scale`.
+  void Affine(const std::string& model, int version, int scale) const {
+    const std::string whole = dir_ / "version";
+    fs::create_directory(whole);
+    WriteWhole(whole + "/model.affine", Content(scale));
+    fs::create_directories(fs::path(root()) / model);
+    fs::rename(whole, fs::path(root()) / model / std::to_string(version));
+  }
+  static std::string Content(int scale) {
+    return "scale " + std::to_string(scale) + "\noffset 0\n";
+  }
+  void Remove(const std::string& path) const { fs::rename(root() + "/" + path, Next()); }
+
+ private:
+  std::string Next() const { return dir_ / ("gone" + std::to_string(counter_++)); }
+  const TempDir dir_;
+  mutable int counter_ = 0;
+};
+
+std::vector<std::string> Args(const Repository& repository, std::vector<std::string> more = {}) {
+  std::vector<std::string> args{"--plugin-dir", Packages(), "--model-repository",
+                                repository.root()};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+bool Ready(Daemon& daemon) {
+  return WaitUntil([&] { return daemon.Get("/v2/health/ready").status == 200; });
+}
+
+std::string StateOf(Daemon& daemon, const std::string& model, int version = 1) {
+  return At(daemon.Get("/api/v1/models/" + model + "/versions/" + std::to_string(version)),
+            "/state");
+}
+
+// True as soon as the version is in the state.
+bool Becomes(Daemon& daemon, const std::string& state, const std::string& model, int version = 1) {
+  return WaitUntil([&] { return StateOf(daemon, model, version) == state; });
+}
+
+std::string ReasonOf(Daemon& daemon, const std::string& model, int version = 1) {
+  return At(daemon.Get("/api/v1/models/" + model + "/versions/" + std::to_string(version)),
+            "/reason");
+}
+
+// What the model makes of 1; 0 when it does not answer.
+double ScaleOf(Daemon& daemon, const std::string& model, const std::string& version = "") {
+  const Reply reply = daemon.Post("/v2/models/" + model + version + "/infer", kOnX);
+  if (reply.status != 200) return 0;
+  return Numbers(reply, "/outputs/0/data").at(0);
+}
+
+TEST(RepositoryTest, ServesAsItIs) {
+  const Repository repository;
+  repository.Write("digits/1/model.onnx", ReadWhole(SourcePath("examples/digits/model.onnx")));
+  repository.Affine("twice", 3, 2);
+  repository.Write("README.md", "models");
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Ready(daemon));
+  const Digits digits = HeldOutDigits();
+  const BinaryAnswer answer =
+      daemon.InferBinary("digits", {{"image", "FP32", {1, 64}, digits.image(0)}});
+  ASSERT_EQ("", answer.error);
+  EXPECT_EQ(digits.labels[0], ValuesOf<int64_t>(answer.outputs.at("label").bytes)[0]);
+  EXPECT_EQ(2, ScaleOf(daemon, "twice"));
+  EXPECT_EQ("onnxruntime", At(daemon.Get("/api/v1/models/digits/versions/1"), "/plugin"));
+  EXPECT_EQ("3", At(daemon.Get("/api/v1/models/twice"), "/models/0/version"));
+}
+
+TEST(RepositoryTest, ThePolicySaysWhichVersionsServe) {
+  const Repository repository;
+  for (const char* model : {"latest", "all", "some"}) {
+    for (const int version : {1, 2, 3}) repository.Affine(model, version, version);
+  }
+  repository.Write("all/config.pbtxt", "version_policy { all {} }");
+  repository.Write("some/config.pbtxt", "version_policy { specific { versions: [1, 2] } }");
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_EQ(3, ScaleOf(daemon, "latest"));
+  EXPECT_REFUSED(503, "version", daemon.Post("/v2/models/latest/versions/2/infer", kOnX));
+  EXPECT_EQ(1, ScaleOf(daemon, "all", "/versions/1"));
+  EXPECT_EQ(3, ScaleOf(daemon, "all"));
+  EXPECT_EQ(2, ScaleOf(daemon, "some"));
+  EXPECT_EQ(1, ScaleOf(daemon, "some", "/versions/1"));
+  EXPECT_EQ("unloaded", StateOf(daemon, "some", 3));
+}
+
+TEST(RepositoryTest, ABrokenModelIsItsOwnAffair) {
+  const Repository repository;
+  repository.Affine("good", 1, 7);
+  repository.Affine("typo", 1, 1);
+  repository.Write("typo/config.pbtxt", "max_batch: 8");
+  repository.Affine("misfit", 1, 1);
+  repository.Write("misfit/config.pbtxt", R"(input { name: "Z" })");
+  repository.Affine("ensemble", 1, 1);
+  repository.Write("ensemble/config.pbtxt", R"(platform: "ensemble" ensemble_scheduling {})");
+  repository.Write("noise/1/model.onnx", "this is no model");
+  repository.Write("empty/config.pbtxt", "");
+  repository.Affine("wrong name", 1, 1);
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Becomes(daemon, "ready", "good"));
+  EXPECT_EQ(7, ScaleOf(daemon, "good"));
+  const std::pair<const char*, const char*> broken[] = {
+      {"typo", "config.pbtxt: line 1, column 1"},
+      {"misfit", "input 'Z'"},
+      {"ensemble", "ensemble_scheduling"},
+      {"noise", "not an ONNX model"},
+  };
+  for (const auto& [model, reason] : broken) {
+    ASSERT_TRUE(Becomes(daemon, "failed", model)) << model;
+    EXPECT_THAT(ReasonOf(daemon, model), HasSubstr(reason));
+    EXPECT_REFUSED(503, reason, daemon.Post(std::string("/v2/models/") + model + "/infer", kOnX));
+    EXPECT_THAT(daemon.process().log(), HasSubstr(reason));
+  }
+  EXPECT_EQ("failed", At(daemon.Get("/api/v1/models/empty"), "/models/0/state"));
+  EXPECT_THAT(At(daemon.Get("/api/v1/models/empty"), "/models/0/reason"), HasSubstr("no version"));
+  EXPECT_THAT(daemon.process().log(), HasSubstr("wrong name"));
+  EXPECT_STATUS(400, daemon.Get("/v2/health/ready"));  // not all of what should be there is
+}
+
+TEST(RepositoryTest, LenientReadinessMindsNoModel) {
+  const Repository repository;
+  repository.Affine("typo", 1, 1);
+  repository.Write("typo/config.pbtxt", "max_batch: 8");
+  Daemon daemon(Args(repository, {"--strict-readiness=false"}));
+  EXPECT_TRUE(Ready(daemon));
+  EXPECT_TRUE(Becomes(daemon, "failed", "typo"));
+}
+
+// Clients that infer all the time; every answer must be one of the scales that
+// some version of the model had.
+class Watchers {
+ public:
+  Watchers(const std::string& address, std::set<double> allowed) : allowed_(std::move(allowed)) {
+    for (int i = 0; i < 2; ++i) {
+      threads_.emplace_back([this, address] {
+        HttpClient client(address);
+        while (!stop_) Ask(client);
+      });
+    }
+  }
+  ~Watchers() { Stop(); }
+  void Stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  size_t answers() const { return answers_; }
+  std::vector<std::string> failures() {
+    const std::lock_guard lock(mutex_);
+    return failures_;
+  }
+
+ private:
+  void Ask(HttpClient& client) {
+    const Reply reply = client.Send("POST", "/v2/models/m/infer", kOnX);
+    ++answers_;
+    if (reply.status == 200 && allowed_.count(Numbers(reply, "/outputs/0/data").at(0)) != 0) return;
+    const std::lock_guard lock(mutex_);
+    failures_.push_back(Show(reply));
+  }
+  const std::set<double> allowed_;
+  std::atomic<bool> stop_{false};
+  std::atomic<size_t> answers_{0};
+  std::mutex mutex_;
+  std::vector<std::string> failures_;
+  std::vector<std::thread> threads_;
+};
+
+TEST(RepositoryPollTest, FollowsTheDirectoryWithoutAFailedRequest) {
+  const Repository repository;
+  repository.Affine("m", 1, 1);
+  repository.Affine("other", 1, 9);
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  Watchers watchers(daemon.address(), {1, 2, 3, 4});
+  const auto answers = [&](double scale) {
+    return WaitUntil([&] { return ScaleOf(daemon, "m") == scale; });
+  };
+  repository.Affine("m", 2, 2);  // a new version takes over from the old one
+  EXPECT_TRUE(answers(2));
+  EXPECT_TRUE(Becomes(daemon, "unloaded", "m", 1));
+  repository.Write("m/2/model.affine", Repository::Content(3));  // other content of the version
+  EXPECT_TRUE(answers(3));
+  repository.Affine("m", 3, 4);  // a new version, and the one that serves goes
+  repository.Remove("m/2");
+  EXPECT_TRUE(answers(4));
+  repository.Remove("m/3");  // back to the one before, which the policy had left out
+  EXPECT_TRUE(answers(1));
+  repository.Affine("m", 3, 4);
+  EXPECT_TRUE(answers(4));
+  EXPECT_TRUE(WaitUntil([&] { return daemon.Get("/api/v1/models/m/versions/2").status == 404; }));
+  // What cannot be served leaves what serves as it was.
+  repository.Write("m/3/model.affine", "nonsense");
+  EXPECT_TRUE(WaitUntil([&] { return ReasonOf(daemon, "m", 3) != ""; }));
+  EXPECT_EQ("ready", StateOf(daemon, "m", 3));
+  repository.Write("m/config.pbtxt", "max_batch: 8");
+  EXPECT_TRUE(WaitUntil(
+      [&] { return ReasonOf(daemon, "m", 3).find("config.pbtxt") != std::string::npos; }));
+  EXPECT_EQ(4, ScaleOf(daemon, "m"));
+  // Models come and go as versions do.
+  repository.Affine("more", 1, 5);
+  EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "more") == 5; }));
+  repository.Remove("other");
+  EXPECT_TRUE(WaitUntil([&] { return daemon.Get("/v2/models/other").status == 404; }));
+  watchers.Stop();
+  EXPECT_THAT(watchers.failures(), testing::IsEmpty());
+  EXPECT_GT(watchers.answers(), 20u);
+}
+
+TEST(RepositoryPollTest, AModelThatIsMendedServes) {
+  const Repository repository;
+  repository.Write("m/1/model.affine", "nonsense");
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Becomes(daemon, "failed", "m"));
+  repository.Write("m/1/model.affine", Repository::Content(6));
+  EXPECT_TRUE(Becomes(daemon, "ready", "m"));
+  EXPECT_EQ(6, ScaleOf(daemon, "m"));
+  EXPECT_TRUE(Ready(daemon));
+}
+
+TEST(RepositoryPollTest, ARepositoryThatIsGoneUnloadsNothing) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  fs::rename(repository.root(), repository.root() + ".away");
+  EXPECT_TRUE(WaitUntil(
+      [&] { return daemon.process().log().find("stays as it is") != std::string::npos; }));
+  EXPECT_EQ(2, ScaleOf(daemon, "m"));
+  fs::rename(repository.root() + ".away", repository.root());
+}
+
+TEST(RepositoryModesTest, InNoneAndPollOnlyTheDirectoryLoads) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  for (const char* mode : {"none", "poll"}) {
+    Daemon daemon(Args(repository, {"--model-control-mode", mode}));
+    ASSERT_TRUE(Ready(daemon));
+    EXPECT_REFUSED(503, "control mode", daemon.ModelAction("m", "unload"));
+    EXPECT_REFUSED(503, "control mode", daemon.ModelAction("m", "load"));
+    EXPECT_EQ(2, ScaleOf(daemon, "m"));
+    // Registered models are nobody's business but their owner's.
+    ASSERT_EQ(201, daemon.RegisterModel("own", SourcePath("plugins/template/model.affine")).status);
+    EXPECT_STATUS(200, daemon.ModelAction("own", "load"));
+    EXPECT_STATUS(200, daemon.ModelAction("own", "unload"));
+  }
+}
+
+TEST(RepositoryModesTest, InExplicitWhatIsAskedForIsLoaded) {
+  const Repository repository;
+  repository.Affine("a", 1, 2);
+  repository.Affine("b", 1, 3);
+  repository.Affine("b", 2, 4);
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit", "--load-model", "a"}));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_EQ(2, ScaleOf(daemon, "a"));
+  EXPECT_EQ("unloaded", StateOf(daemon, "b", 2));
+  EXPECT_REFUSED(503, "unloaded", daemon.Post("/v2/models/b/infer", kOnX));
+  EXPECT_STATUS(200, daemon.ModelAction("b", "load", "2"));
+  EXPECT_EQ(4, ScaleOf(daemon, "b"));
+  EXPECT_REFUSED(409, "version policy", daemon.ModelAction("b", "load", "1"));
+  // What it has become is what a load loads.
+  repository.Write("b/2/model.affine", Repository::Content(5));
+  EXPECT_EQ(4, ScaleOf(daemon, "b"));
+  EXPECT_STATUS(200, daemon.ModelAction("b", "load", "2"));
+  EXPECT_EQ(5, ScaleOf(daemon, "b"));
+  EXPECT_STATUS(200, daemon.ModelAction("b", "unload", "2"));
+  EXPECT_REFUSED(503, "unloaded", daemon.Post("/v2/models/b/infer", kOnX));
+  EXPECT_STATUS(200, daemon.ModelAction("a", "unload"));
+  EXPECT_TRUE(Ready(daemon));
+}
+
+TEST(RepositoryModesTest, InExplicitAStarIsAll) {
+  const Repository repository;
+  repository.Affine("a", 1, 2);
+  repository.Affine("b", 1, 3);
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit", "--load-model", "*"}));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_EQ(2, ScaleOf(daemon, "a"));
+  EXPECT_EQ(3, ScaleOf(daemon, "b"));
+}
+
+TEST(RepositoryNamesTest, ARegisteredModelKeepsItsName) {
+  const Repository repository;
+  repository.Affine("held", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  const std::string own = SourcePath("plugins/template/model.affine");  // 2 X + 1
+  EXPECT_REFUSED(409, "repository", daemon.RegisterModel("held", own, R"(,"version":5)"));
+  ASSERT_EQ(201, daemon.RegisterModel("mine", own).status);
+  EXPECT_EQ(3, ScaleOf(daemon, "mine"));
+  repository.Affine("mine", 1, 4);
+  repository.Affine("next", 1, 5);
+  EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "next") == 5; }));
+  EXPECT_EQ(3, ScaleOf(daemon, "mine"));
+  EXPECT_THAT(daemon.process().log(), HasSubstr("model mine of the repository is not served"));
+  // What is the repository's cannot be changed past it.
+  EXPECT_REFUSED(409, "repository", daemon.Delete("/api/v1/models/held/versions/1"));
+  EXPECT_REFUSED(409, "repository",
+                 daemon.Post("/api/v1/models/held/labels", R"({"label":"x","version":1})"));
+  EXPECT_REFUSED(409, "repository",
+                 daemon.Post("/api/v1/models/held/policy", R"({"version_policy":{"all":{}}})"));
+}
+
+TEST(RepositoryNamesTest, WhatIsInTwoRepositoriesIsServedFromNeither) {
+  const Repository one;
+  const Repository two;
+  one.Affine("m", 1, 1);
+  two.Affine("m", 1, 2);
+  two.Affine("n", 1, 3);
+  Daemon daemon(Args(one, {"--model-repository", two.root()}));
+  ASSERT_TRUE(Becomes(daemon, "failed", "m"));
+  EXPECT_THAT(ReasonOf(daemon, "m"), HasSubstr("two model repositories"));
+  EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "n") == 3; }));
+}
+
+TEST(RepositoryTest, NothingOfItIsKept) {
+  const Repository repository;
+  repository.Affine("m", 1, 1);
+  Restartable daemon(Args(repository));
+  std::string why;
+  ASSERT_TRUE(daemon.Start(std::chrono::seconds(30), &why)) << why;
+  EXPECT_EQ("ready", At(daemon.client().Send("GET", "/api/v1/models/m/versions/1"), "/state"));
+  repository.Remove("m");
+  ASSERT_TRUE(daemon.KillAndSeeAllGone());
+  ASSERT_TRUE(daemon.Start(std::chrono::seconds(30), &why)) << why;
+  EXPECT_EQ("[]", At(daemon.client().Send("GET", "/api/v1/models"), "/models"));
+  // Neither is that the plugin was needed.
+  EXPECT_EQ("registered",
+            At(daemon.client().Send("GET", "/api/v1/plugins/template/versions/1.0.0"), "/state"));
+  EXPECT_EQ(0, daemon.Stop());
+}
+
+TEST(RepositoryAttackTest, NothingOutsideIsRead) {
+  const Repository repository;
+  const TempDir outside;
+  WriteWhole(outside / "model.affine", Repository::Content(66));
+  fs::create_directory(outside / "1");
+  WriteWhole(outside / "1/model.affine", Repository::Content(66));
+  repository.Affine("good", 1, 2);
+  fs::create_directory_symlink(outside.path(), repository.root() + "/linked");
+  fs::create_directory(repository.root() + "/version");
+  fs::create_directory_symlink(outside / "1", repository.root() + "/version/1");
+  fs::create_directories(repository.root() + "/file/1");
+  fs::create_symlink(outside / "model.affine", repository.root() + "/file/1/model.affine");
+  fs::create_directories(repository.root() + "/hard/1");
+  if (geteuid() == 0) {  // of another owner; only root can give files away
+    ASSERT_EQ(0, chown((outside / "model.affine").c_str(), 1, 1));
+    fs::create_hard_link(outside / "model.affine", repository.root() + "/hard/1/model.affine");
+  }
+  repository.Affine("named", 1, 3);
+  repository.Write("named/config.pbtxt", R"(default_model_filename: "../../../model.affine")");
+  repository.Affine("labels", 1, 3);
+  repository.Write("labels/config.pbtxt",
+                   R"(output { name: "Y" label_filename: "../../../../etc/hostname" })");
+  for (const char* data : {"external_parent", "external_absolute", "external_address"}) {
+    repository.Write(std::string(data) + "/1/model.onnx",
+                     ReadWhole(TestData(std::string(data) + ".onnx")));
+  }
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Becomes(daemon, "ready", "good"));
+  for (const char* model : {"version", "file", "hard", "named", "labels", "external_parent",
+                            "external_absolute", "external_address"}) {
+    EXPECT_TRUE(Becomes(daemon, "failed", model)) << model;
+    EXPECT_NE("", ReasonOf(daemon, model)) << model;
+    EXPECT_NE(66, ScaleOf(daemon, model)) << model;
+  }
+  EXPECT_THAT(At(daemon.Get("/api/v1/models/linked"), "/models/0/reason"),
+              HasSubstr("symbolic link"));
+  for (const char* name : {"..%2Fgood", "%2e%2e", "..", "good%00", "good%2F..%2Fgood", "%2Fetc"}) {
+    const Reply reply = daemon.Post("/v2/models/" + std::string(name) + "/infer", kOnX);
+    EXPECT_GE(reply.status, 400) << name;
+    EXPECT_LT(reply.status, 500) << name;
+  }
+  EXPECT_EQ(2, ScaleOf(daemon, "good"));
+}
+
+TEST(RepositoryTest, AConfigurationReachesThePlugin) {
+  const Repository repository;
+  repository.Write("digits/1/model.onnx", ReadWhole(SourcePath("examples/digits/model.onnx")));
+  repository.Write("digits/config.pbtxt", R"(
+      backend: "onnxruntime" max_batch_size: 4
+      input [ { name: "image" data_type: TYPE_FP32 dims: [64] } ]
+      instance_group [ { count: 1 kind: KIND_CPU } ]
+      parameters { key: "intra_op_thread_count" value { string_value: "1" } })");
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Ready(daemon)) << ReasonOf(daemon, "digits");
+  const Digits digits = HeldOutDigits();
+  const auto infer = [&](size_t count) {
+    return daemon.InferBinary("digits", {{"image",
+                                          "FP32",
+                                          {static_cast<int64_t>(count), 64},
+                                          digits.pixels.substr(0, count * 256)}});
+  };
+  EXPECT_EQ("", infer(4).error);
+  EXPECT_THAT(infer(5).error, HasSubstr("batch"));
+}
+
+TEST(RepositoryTest, ClassesHaveTheNamesOfTheLabelFile) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  repository.Write("m/names.txt", "cat\ndog\nbird\n");
+  repository.Write("m/config.pbtxt", R"(output { name: "Y" label_filename: "names.txt" })");
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Ready(daemon));
+  const Reply reply =
+      daemon.Post("/v2/models/m/infer",
+                  R"({"inputs":[{"name":"X","datatype":"FP32","shape":[3],"data":[1,3,2]}],)"
+                  R"("outputs":[{"name":"Y","parameters":{"classification":2}}]})");
+  EXPECT_EQ(R"(["6.000000:1:dog","4.000000:2:bird"])", At(reply, "/outputs/0/data")) << Show(reply);
+}
+
+// Its plugin answers how many requests it has had.
+std::vector<std::string> CountingArgs(const Repository& repository) {
+  return {"--plugin-dir", fs::path(TestPlugin("counts")).parent_path(), "--model-repository",
+          repository.root()};
+}
+
+TEST(RepositoryWarmUpTest, SamplesRunBeforeTheModelIsReady) {
+  const Repository repository;
+  repository.Write("m/1/model.test", "a model");
+  repository.Write("m/warmup/x.raw", std::string(8, '\0'));
+  repository.Write("m/config.pbtxt", R"(
+      backend: "counts"
+      model_warmup [
+        { name: "zero" count: 3
+          inputs { key: "X" value { data_type: TYPE_FP32 dims: [2] zero_data: true } } },
+        { name: "random" inputs { key: "X" value { data_type: TYPE_FP32 dims: [5] random_data: true } } },
+        { name: "file" inputs { key: "X" value { data_type: TYPE_FP32 dims: [2] input_data_file: "x.raw" } } }
+      ])");
+  Daemon daemon(CountingArgs(repository));
+  ASSERT_TRUE(Ready(daemon)) << ReasonOf(daemon, "m");
+  EXPECT_EQ(6, ScaleOf(daemon, "m"));  // five before it
+}
+
+TEST(RepositoryWarmUpTest, ASampleThatFailsFailsTheLoad) {
+  const Repository repository;
+  repository.Write("secret.raw", std::string(8, 's'));
+  const auto input = [](const std::string& value) {
+    return R"(inputs { key: "X" value { )" + value + " } }";
+  };
+  const std::pair<std::string, std::string> bad[] = {
+      {input("data_type: TYPE_INT8 dims: [2] zero_data: true"), "INT8"},
+      {input("data_type: TYPE_FP32 dims: [2, 2] zero_data: true"), "[2,2]"},
+      {input("data_type: TYPE_FP32 dims: [-1] zero_data: true"), "-1"},
+      {input("data_type: TYPE_FP32 dims: [4611686018427387904] zero_data: true"), "too large"},
+      {R"(inputs { key: "Z" value { data_type: TYPE_FP32 dims: [1] zero_data: true } })", "'Z'"},
+      {"", "'X'"},
+      {input("data_type: TYPE_FP32 dims: [3] input_data_file: \"x.raw\""), "12"},
+      {input("data_type: TYPE_FP32 dims: [2] input_data_file: \"none\""), "'none'"},
+      {input("data_type: TYPE_FP32 dims: [2] input_data_file: \"../../secret.raw\""), "leaves"},
+      {"batch_size: 2 " + input("data_type: TYPE_FP32 dims: [2] zero_data: true"), "batch_size"},
+  };
+  for (size_t i = 0; i < std::size(bad); ++i) {
+    const std::string model = "m" + std::to_string(i);
+    repository.Write(model + "/1/model.test", "a model");
+    repository.Write(model + "/warmup/x.raw", std::string(8, '\0'));
+    repository.Write(model + "/config.pbtxt",
+                     "backend: \"counts\" model_warmup { name: \"w\" " + bad[i].first + " }");
+  }
+  Daemon daemon(CountingArgs(repository));
+  for (size_t i = 0; i < std::size(bad); ++i) {
+    const std::string model = "m" + std::to_string(i);
+    EXPECT_TRUE(Becomes(daemon, "failed", model)) << bad[i].first;
+    EXPECT_THAT(ReasonOf(daemon, model),
+                testing::AllOf(HasSubstr("warm-up sample 'w'"), HasSubstr(bad[i].second)));
+  }
+}
+
+TEST(RepositoryTest, ADirectoryThatIsNotThereEndsTheStart) {
+  const TempDir dir;
+  const Ended ended =
+      RunMlosd({"--auth", "off", "--http-address", "127.0.0.1:0", "--metrics-address", "off",
+                "--data-dir", dir / "data", "--model-repository", dir / "none"});
+  EXPECT_NE(0, ended.status);
+  EXPECT_THAT(ended.output, HasSubstr("--model-repository"));
+}
+
+TEST(RepositoryModesTest, OnlyInExplicitAreModelsNamed) {
+  const TempDir dir;
+  const Ended ended =
+      RunMlosd({"--auth", "off", "--http-address", "127.0.0.1:0", "--metrics-address", "off",
+                "--data-dir", dir / "data", "--load-model", "m"});
+  EXPECT_NE(0, ended.status);
+  EXPECT_THAT(ended.output, HasSubstr("--model-control-mode explicit"));
+}
+
+}  // namespace
+}  // namespace mlos::test
