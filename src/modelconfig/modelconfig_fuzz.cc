@@ -48,9 +48,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   MustBeTheSame(*config);
   (void)mlos::modelconfig::Examine(*config);
   const mlos::ModelInfo model = Model();
-  if (Check(*config, model).ok()) {
+  if (mlos::modelconfig::Check(*config, model).ok()) {
     mlos::modelconfig::Complete("m", "p", model, &*config);
-    if (!Check(*config, model).ok()) std::abort();
+    if (!mlos::modelconfig::Check(*config, model).ok()) std::abort();
     MustBeTheSame(*config);
   }
   return 0;
