@@ -209,6 +209,7 @@ bool Connection::OnBodyRead(const char* data, uint64_t size) {
 
 bool Connection::DispatchBody(const char* data, uint64_t size) {
   EnterPhase(Phase::kHandling, 0);
+  handling_since_ns_ = phase_start_ns_;
   answered_ = false;
   with_session_ = true;
   response_.Clear();
@@ -266,7 +267,7 @@ void Connection::WriteResponse() {
               .context = head_done_ ? session_->context() : nullptr},
              &head_out_);
   CountAnswer(response_.status);
-  if (head_done_) session_->Answering(response_, with_session_ ? phase_start_ns_ : 0);
+  if (head_done_) session_->Answering(response_, with_session_ ? handling_since_ns_ : 0);
   gather_.clear();
   gather_at_ = 0;
   gather_.push_back({head_out_.data(), head_out_.size()});

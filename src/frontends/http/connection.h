@@ -150,7 +150,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool http10_ = false;
   bool omit_body_ = false;
   uint64_t phase_start_ns_ = 0;
-  uint64_t deadline_ns_ = 0;  // of the phase; 0: none
+  uint64_t handling_since_ns_ = 0;  // the session has the body
+  uint64_t deadline_ns_ = 0;        // of the phase; 0: none
 
   // Input: [begin_, end_) of in_ is not consumed yet.  Its capacity is fixed,
   // so views into it stay good while a request is in hand.

@@ -16,8 +16,8 @@ using frontend::Deflater;
 using frontend::Inflater;
 
 // Work between two looks at the others: a third of a millisecond or so.
-constexpr uint64_t kPlainSlice = 128 << 10;
-constexpr uint64_t kPackSlice = 32 << 10;
+constexpr uint64_t kPlainSlice = 64 << 10;
+constexpr uint64_t kPackSlice = 16 << 10;
 // A body that comes to no more than this may have any ratio: it is no attack,
 // and an empty image is small.
 constexpr uint64_t kFreeBytes = 1 << 20;
