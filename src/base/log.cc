@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <ctime>
 #include <span>
 
 #include "base/clock.h"
 #include "base/log_text.h"
+#include "base/log_writer.h"
 
 namespace mlos {
 namespace {
@@ -26,16 +27,17 @@ constexpr size_t kRecentBytes = 1 << 20;
 std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
 std::atomic<LogFormat> g_format{LogFormat::kText};
 
-spdlog::logger& Logger() {
-  static const auto logger = [] {
-    auto l =
-        std::make_shared<spdlog::logger>("mlos", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    l->set_level(spdlog::level::debug);
-    l->set_pattern("%v");
-    l->flush_on(spdlog::level::debug);
-    return l;
-  }();
-  return *logger;
+std::atomic<LogWriter*> g_writer{nullptr};
+
+// By one call, so that lines of several threads stay whole.
+void WriteAtOnce(std::string line) {
+  line += '\n';
+  std::string_view left = line;
+  while (!left.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, left.data(), left.size());
+    if (written < 0 && errno != EINTR) return;
+    if (written > 0) left.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 std::string UtcTime(int64_t time_ms) {
@@ -99,6 +101,13 @@ bool ParseLogFormat(std::string_view name, LogFormat* format) {
 
 void SetLogFormat(LogFormat format) { g_format.store(format); }
 
+void SetLogWriter(LogWriter* writer) { g_writer.store(writer, std::memory_order_release); }
+
+uint64_t LogLinesDropped() {
+  const LogWriter* const writer = g_writer.load(std::memory_order_acquire);
+  return writer == nullptr ? 0 : writer->dropped();
+}
+
 LogRing& RecentLog() {
   static LogRing ring(kRecentLines, kRecentBytes);
   return ring;
@@ -140,8 +149,16 @@ void LogLine(LogLevel level, std::string_view text, LogFields fields) {
   const int64_t now = WallMillis();
   WithEscaped(text, fields, [&](std::string_view safe, std::span<const LogField> escaped) {
     RecentLog().Add(now, level, safe, escaped);
-    const std::string line = Compose(g_format.load(), now, level, safe, escaped);
-    Logger().log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+    std::string line = Compose(g_format.load(), now, level, safe, escaped);
+    LogWriter* const writer = g_writer.load(std::memory_order_acquire);
+    if (writer == nullptr) return WriteAtOnce(std::move(line));
+    const uint64_t missing = writer->Add(line);
+    if (missing == 0) return;
+    writer->Add(Compose(g_format.load(), now, LogLevel::kWarning,
+                        fmt::format("{} lines of this log were dropped before the last one: "
+                                    "whoever reads it was too slow",
+                                    missing),
+                        {}));
   });
 }
 

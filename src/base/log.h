@@ -37,6 +37,12 @@ std::string FormatLogLine(LogFormat format, int64_t time_ms, LogLevel level, std
 // "2023-11-14T22:13:20.123Z"
 std::string LogTime(int64_t time_ms);
 
+// Lines go through `writer` from now on; null: they are written at once, by who
+// logs.  Borrowed: null again before it goes.  `dropped`: by the present writer.
+class LogWriter;
+void SetLogWriter(LogWriter* writer);
+uint64_t LogLinesDropped();
+
 // The newest lines of this process's log.
 LogRing& RecentLog();
 

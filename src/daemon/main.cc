@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/log.h"
+#include "base/log_writer.h"
 #include "daemon/configuration.h"
 #include "daemon/core.h"
 #include "daemon/data_dir.h"
@@ -32,6 +34,15 @@ int Print(const std::string& text) {
   return std::fflush(stdout) == 0 ? 0 : 1;
 }
 
+// While it lives, the loops' lines are written by a thread that may wait.
+class LogThrough {
+ public:
+  explicit LogThrough(mlos::LogWriter& writer) { mlos::SetLogWriter(&writer); }
+  ~LogThrough() { mlos::SetLogWriter(nullptr); }
+  LogThrough(const LogThrough&) = delete;
+  LogThrough& operator=(const LogThrough&) = delete;
+};
+
 int Run(mlos::options::Inputs inputs, const mlos::options::Settings& settings) {
   const auto lock = mlos::daemon::HoldDataDir(settings.Text(Id::kDataDir));
   if (!lock.ok()) {
@@ -51,6 +62,8 @@ int Run(mlos::options::Inputs inputs, const mlos::options::Settings& settings) {
   // keeps the handlers when the core gives up its own.
   static boost::asio::io_context no_loop;
   static const boost::asio::signal_set kept(no_loop, SIGINT, SIGTERM);
+  mlos::LogWriter log_writer(STDERR_FILENO);
+  const LogThrough through(log_writer);
   mlos::daemon::Core core(std::move(inputs), settings, *std::move(store));
   const mlos::Status started = core.Start();
   if (!started.ok()) return Refuse(1, mlos::Message(started));

@@ -32,7 +32,8 @@ Observatory::Observatory(const Parts& parts)
                .http = {&parts.http},
                .control = &parts.operations,
                .loads = &parts.loads,
-               .request_lines_dropped = &parts.http.lines_dropped}),
+               .request_lines_dropped = &parts.http.lines_dropped,
+               .log_lines_dropped = LogLinesDropped}),
       server_(std::make_unique<http::HttpServer>(loop_, http::NewMetricsService(loop_, *this),
                                                  ListenerOptions())) {}
 

@@ -281,6 +281,7 @@ void Report::WriteControl(Exposition& out) const {
   if (sources_.request_lines_dropped != nullptr) {
     out.Value({"request"}, sources_.request_lines_dropped->value());
   }
+  if (sources_.log_lines_dropped) out.Value({"log"}, sources_.log_lines_dropped());
 }
 
 void Report::WriteProcess(Exposition& out) const {

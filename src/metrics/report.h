@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -71,6 +72,7 @@ class Report {
     const ControlCounters* control = nullptr;
     const LoadCounters* loads = nullptr;
     const Counter* request_lines_dropped = nullptr;
+    std::function<uint64_t()> log_lines_dropped;  // its reader being too slow
   };
   explicit Report(Sources sources) : sources_(std::move(sources)) {}
 

@@ -88,7 +88,9 @@ constexpr Row kTable[] = {
     {Id::kControlDuration, "mlos_control_operation_duration_seconds", kH, kSec, "operation",
      "From the call of a control operation to its answer", "control path"},
     {Id::kLogDropped, "mlos_log_lines_dropped_total", kC, kNo, "source",
-     "Lines that were not written to the log, because their source had many: request or plugin",
+     "Lines that were not written to the log: because their source, request or plugin, had many, "
+     "or "
+     "(log) because its reader was too slow",
      "where they were held back"},
     {Id::kBuildInfo, "mlos_build_info", kG, kNo, "version,compiler", "1; what this daemon is",
      "the build"},
