@@ -256,6 +256,29 @@ TEST_F(MetricsPageTest, RefusesEverythingElse) {
   EXPECT_EQ(0, source_.asked);
 }
 
+TEST_F(MetricsPageTest, TheSourceIsAskedOnceForAllThatWait) {
+  source_.open = false;
+  for (int i = 0; i < 50; ++i) {  // come and go
+    TestClient client(address_);
+    client.Send("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n");
+    ASSERT_TRUE(Eventually([&] { return server_->counters().open.value() == 1; }));
+  }
+  ASSERT_TRUE(Eventually([&] { return server_->counters().open.value() == 0; }));
+  std::vector<std::string> bodies(8);
+  std::vector<std::thread> stay;
+  stay.reserve(bodies.size());
+  for (std::string& body : bodies) {
+    stay.emplace_back([&] { body = TestClient(address_).Ask("GET", "/metrics").body; });
+  }
+  ASSERT_TRUE(Eventually([&] { return server_->counters().open.value() == 8; }));
+  EXPECT_EQ(1, source_.asked);
+  source_.open = true;
+  for (std::thread& thread : stay) thread.join();
+  EXPECT_THAT(bodies, testing::Each("plain\n"));
+  EXPECT_EQ("plain\n", TestClient(address_).Ask("GET", "/metrics").body);
+  EXPECT_LE(source_.asked, 10);
+}
+
 TEST_F(MetricsPageTest, AScraperMayLeave) {
   source_.open = false;
   {
