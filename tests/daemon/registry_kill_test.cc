@@ -46,6 +46,17 @@ std::chrono::milliseconds ReadyLimit() {
   return kReadyLimit;
 }
 
+std::vector<std::string> NamesBelow(const std::string& root, int depth) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(root, error), end; it != end && !error;
+       it.increment(error)) {
+    if (it.depth() + 1 >= depth) it.disable_recursion_pending();
+    out.push_back(it->path().filename());
+  }
+  return out;
+}
+
 // Burns the time: a sleep is not exact enough to hit something that lasts 0.1 ms.
 void Spin(std::chrono::nanoseconds time) {
   const auto end = steady_clock::now() + time;
@@ -75,7 +86,10 @@ class DiskWatch {
 
 class KillTest : public testing::Test {
  protected:
-  KillTest() : seed_(FromEnvironment("MLOS_SEED", 20'261)), random_(static_cast<uint32_t>(seed_)) {
+  KillTest()
+      : daemon_({"--http-address", "unix:" + (packages_ / "sock")}),
+        seed_(FromEnvironment("MLOS_SEED", 20'261)),
+        random_(static_cast<uint32_t>(seed_)) {
     for (const char* name : {"echo", "counts"}) {
       for (const char* version : {"1.0.0", "2.0.0"}) MakePackage(name, version);
     }
@@ -115,11 +129,11 @@ class KillTest : public testing::Test {
   };
   void Conclude(const std::vector<Sent>& sent);
 
+  const TempDir packages_;
+  Restartable daemon_;
   const uint64_t seed_;
   std::mt19937 random_;
-  const TempDir packages_;
   Places places_;
-  Restartable daemon_;
   std::vector<World> candidates_;
   World& world() { return candidates_.front(); }
   std::map<Change::Kind, double> typical_us_;
@@ -163,6 +177,7 @@ void KillTest::ExpectWhole() {
   std::error_code none;
   for (const auto& e : fs::directory_iterator(root, none)) kept.push_back(e.path());
   EXPECT_THAT(kept, testing::UnorderedElementsAreArray(used));
+  EXPECT_EQ(200, HttpClient("unix:" + (packages_ / "sock")).Send("GET", "/v2/health/live").status);
   ExpectServing();
 }
 
@@ -217,7 +232,16 @@ void KillTest::Wait(Change::Kind kind, const DiskWatch& disk) {
 
 void KillTest::Kill() {
   ++kills_;
+  // No process: with the last one went what only processes hold, memory that has
+  // no name and descriptors that were on their way.
   ASSERT_TRUE(daemon_.KillAndSeeAllGone()) << daemon_.process().log();
+  // Nobody listens: what is left of the socket is a name, which the next start
+  // takes over.  And nothing that has a name elsewhere.
+  EXPECT_THAT(ReadWhole("/proc/net/unix"), testing::Not(testing::HasSubstr(packages_ / "sock")));
+  EXPECT_THAT(NamesBelow("/dev/shm", 1),
+              testing::Not(testing::Contains(testing::HasSubstr("mlos"))));
+  EXPECT_THAT(NamesBelow("/sys/fs/cgroup", 4),
+              testing::Not(testing::Contains(testing::HasSubstr("mlos"))));
 }
 
 void KillTest::ChangeAndKill() {
