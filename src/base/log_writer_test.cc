@@ -49,7 +49,8 @@ TEST(LogWriterTest, WritesEveryLineWholeAndInOrder) {
     LogWriter writer(pipe.write.get());
     for (int i = 0; i < 2000; ++i) {
       const std::string line = std::to_string(i) + std::string(i % 97 == 0 ? 9000 : 20, 'x');
-      while (writer.Add(line) != 0 || writer.dropped() != 0) FAIL() << "dropped at " << i;
+      writer.Add(line);
+      ASSERT_EQ(0u, writer.dropped()) << i;
       expected += line + "\n";
       if (i % 50 == 0) std::this_thread::yield();
     }
@@ -87,10 +88,7 @@ TEST(LogWriterTest, WhatWasDroppedIsToldOnce) {
     told = writer.Add("y");
   } while (told == 0);
   EXPECT_EQ(writer.dropped(), told);
-  std::thread reader([&] { pipe.ReadAll(); });
-  while (writer.Add("z") != 0) FAIL() << "told twice";
-  fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
-  reader.join();
+  EXPECT_EQ(0u, writer.Add("z"));
 }
 
 TEST(LogWriterTest, ADescriptorThatNobodyReadsCostsTheLinesAlone) {

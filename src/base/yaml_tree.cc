@@ -28,6 +28,8 @@ YamlFault At(const YAML::Mark& mark, std::string text) {
 // through a foreign parser is not needed.
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(std::vector<YamlFault>* repeated) : repeated_(repeated) {}
+
   std::optional<YamlFault> Take(YamlNode* root) {
     if (fault_) return fault_;
     if (!root_) return YamlFault{1, 1, "the file is empty"};
@@ -74,6 +76,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Frame {
     YamlNode node;
     std::optional<YamlMember> key;
+    bool again = false;  // the key was there: its value is left out
   };
 
   void Fail(const YAML::Mark& mark, std::string text) {
@@ -117,7 +120,9 @@ class TreeBuilder : public YAML::EventHandler {
   void AddToMapping(Frame* mapping, YamlNode node) {
     if (mapping->key) {
       mapping->key->value = std::move(node);
-      mapping->node.members.push_back(std::move(*mapping->key));
+      if (!std::exchange(mapping->again, false)) {
+        mapping->node.members.push_back(std::move(*mapping->key));
+      }
       mapping->key.reset();
       return;
     }
@@ -127,15 +132,22 @@ class TreeBuilder : public YAML::EventHandler {
     }
     for (const YamlMember& member : mapping->node.members) {
       if (member.key == node.scalar) {
-        fault_ = YamlFault{node.line, node.column,
-                           fmt::format("key {} again (first on line {}); remove one",
-                                       Quoted(member.key), member.line)};
-        return;
+        YamlFault again{node.line, node.column,
+                        fmt::format("key {} again (first on line {}); remove one",
+                                    Quoted(member.key), member.line)};
+        if (repeated_ == nullptr) {
+          fault_ = std::move(again);
+          return;
+        }
+        repeated_->push_back(std::move(again));
+        mapping->again = true;
+        break;
       }
     }
     mapping->key = YamlMember{std::move(node.scalar), node.line, node.column, {}};
   }
 
+  std::vector<YamlFault>* const repeated_;
   std::vector<Frame> stack_;
   std::optional<YamlNode> root_;
   std::optional<YamlFault> fault_;
@@ -158,17 +170,18 @@ std::string_view KindName(YamlNode::Kind kind) {
   return "nothing";
 }
 
-std::optional<YamlFault> ParseYaml(std::string_view text, YamlNode* root) {
+std::optional<YamlFault> ParseYaml(std::string_view text, YamlNode* root,
+                                   std::vector<YamlFault>* repeated) {
   if (text.find('\0') != std::string_view::npos) {
     return YamlFault{1, 1, "the file is not text: it contains a zero byte; write it in UTF-8"};
   }
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder;
+    TreeBuilder builder(repeated);
     if (!parser.HandleNextDocument(builder)) return YamlFault{1, 1, "the file is empty"};
     if (std::optional<YamlFault> fault = builder.Take(root)) return fault;
-    TreeBuilder further;
+    TreeBuilder further(nullptr);
     if (parser.HandleNextDocument(further)) {
       return YamlFault{1, 1, "a second document after '---'; the file is one document"};
     }

@@ -45,7 +45,10 @@ struct YamlFault {
   std::string text;
 };
 
-// Nothing, and `root` is the document; or why it is not one.
-std::optional<YamlFault> ParseYaml(std::string_view text, YamlNode* root);
+// Nothing, and `root` is the document; or why it is not one.  Where `repeated`
+// is given, keys that come again are told there, and left out with their values,
+// so that the rest can be looked at.
+std::optional<YamlFault> ParseYaml(std::string_view text, YamlNode* root,
+                                   std::vector<YamlFault>* repeated = nullptr);
 
 }  // namespace mlos

@@ -25,6 +25,10 @@ struct VersionPolicy {
   // Whether `version` may serve where `present` (ascending) are the versions
   // that compete with it.
   bool Covers(uint64_t version, std::span<const uint64_t> present) const;
+  // Whether there is a time at which `version` may serve.
+  bool Names(uint64_t version) const {
+    return kind != Kind::kSpecific || versions.count(version) != 0;
+  }
   friend bool operator==(const VersionPolicy&, const VersionPolicy&) = default;
 };
 

@@ -4,6 +4,7 @@
 // before it is true here.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "base/name.h"
@@ -25,6 +26,18 @@ std::vector<uint64_t> Present(const Catalog::ModelVersions& versions, Competing 
     }
   }
   return out;
+}
+
+// "versions 1, 2, 5", of many the first.
+std::string VersionsOf(const Catalog::ModelVersions& versions) {
+  constexpr size_t kNamed = 10;
+  std::string list = versions.size() == 1 ? "version" : "versions";
+  size_t named = 0;
+  for (const auto& [number, record] : versions) {
+    if (named == kNamed) return list + ", …";
+    fmt::format_to(std::back_inserter(list), "{} {}", named++ == 0 ? "" : ",", number);
+  }
+  return list;
 }
 
 }  // namespace
@@ -165,7 +178,14 @@ Status Catalog::SetLabel(std::string_view name, const std::string& label, uint64
 
 Status Catalog::SetPolicy(std::string_view name, const VersionPolicy& policy) {
   MLOS_RETURN_IF_ERROR(CheckNotHeld(name, "given its policy by its configuration there"));
-  if (models_.find(name) == models_.end()) return FindModel(name, "").status();
+  const auto it = models_.find(name);
+  if (it == models_.end()) return FindModel(name, "").status();
+  const auto serves = [&](const auto& version) { return policy.Names(version.first); };
+  if (std::none_of(it->second.begin(), it->second.end(), serves)) {
+    return FailedPrecondition(
+        fmt::format("the policy would let nothing serve: it admits {}, and model {} has {}",
+                    DescribePolicy(policy), name, VersionsOf(it->second)));
+  }
   ModelGroup group = Group(name);
   group.policy = policy;
   if (group == Group(name)) return OkStatus();

@@ -129,8 +129,12 @@ Command Top() {
   command.words = "top";
   command.action = Action::kTop;
   command.flags = {{"--interval", "SECONDS", "Between two looks; 2 unless given", false}};
-  command.help = "The daemon and its plugin hosts, refreshed until interrupted";
-  command.notes = {"Where standard output is no terminal it looks once."};
+  command.help =
+      "The daemon, its plugin hosts and what models are doing, refreshed until interrupted";
+  command.notes = {
+      "Requests a second and times are those since the look before; in the first one, times are "
+      "those since the start. The busiest models come first.",
+      "Where standard output is no terminal it looks once."};
   command.examples = {"mlos top --interval 1"};
   return command;
 }

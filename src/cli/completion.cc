@@ -111,6 +111,9 @@ std::string Bash(const std::vector<Command>& commands) {
   }
   return out +
          "  esac\n"
+         "  ((${#words[@]} == 0)) ||\n"
+         "    choices+=\" $(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD-1}\" "
+         "2> /dev/null)\"\n"
          "  mapfile -t COMPREPLY < <(compgen -W \"$choices\" -- \"$current\")\n"
          "}\n"
          "complete -o default -F _mlos mlos\n";
@@ -142,6 +145,8 @@ std::string Zsh(const std::vector<Command>& commands) {
   }
   return out +
          "  esac\n"
+         "  (( $#before )) &&\n"
+         "    choices+=(${(f)\"$(${words[1]} __complete ${words[2,CURRENT-1]} 2> /dev/null)\"})\n"
          "  _describe mlos choices\n"
          "  _files\n"
          "}\n"
@@ -177,6 +182,7 @@ std::string Fish(const std::vector<Command>& commands) {
       out += "complete -c mlos -n '" + seen + "' -a 'bash zsh fish'\n";
     }
   }
+  out += "complete -c mlos -a '(mlos __complete (commandline -opc)[2..-1] 2> /dev/null)'\n";
   return out + "complete -c mlos -s o -l output -x -a 'text json' -d 'How to print answers'\n";
 }
 

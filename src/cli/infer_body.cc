@@ -157,9 +157,9 @@ StatusOr<Sent> FromNpy(const std::string& path, const Declared& declared) {
   MLOS_ASSIGN_OR_RETURN(const std::string file, ReadFile(path));
   MLOS_ASSIGN_OR_RETURN(Array array, ParseNpy(file));
   if (array.datatype != declared.datatype) {
-    return InvalidArgument(fmt::format("{} has {}, and the model takes {}: convert the array",
-                                       Quoted(path), tensor::DatatypeName(array.datatype),
-                                       tensor::DatatypeName(declared.datatype)));
+    return FailedPrecondition(fmt::format("{} has {}, and the model takes {}: convert the array",
+                                          Quoted(path), tensor::DatatypeName(array.datatype),
+                                          tensor::DatatypeName(declared.datatype)));
   }
   Sent sent;
   sent.shape = std::move(array.shape);
@@ -178,8 +178,8 @@ StatusOr<const Declared*> FindInput(const std::vector<Declared>& declared,
     list += fmt::format("{}{} {} {}", list.empty() ? "" : ", ", input.name,
                         tensor::DatatypeName(input.datatype), tensor::ShapeText(input.shape));
   }
-  return InvalidArgument(fmt::format("the model has no input {}{}; it has: {}", Quoted(name),
-                                     DidYouMean(name, known), list));
+  return FailedPrecondition(fmt::format("the model has no input {}{}; it has: {}", Quoted(name),
+                                        DidYouMean(name, known), list));
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ struct InferBody {
 
 // `inputs`: "T=JSON" or "T=@FILE.npy" each.  `metadata`: what GET
 // /v2/models/M answered; names, datatypes and shapes are its.
-// INVALID_ARGUMENT, naming the input, when something does not fit.
+// FAILED_PRECONDITION, naming the input, when it is not what the model takes;
+// INVALID_ARGUMENT when it is wrong by itself.
 StatusOr<InferBody> BuildInferBody(const std::vector<std::string>& inputs,
                                    const boost::json::value& metadata);
 

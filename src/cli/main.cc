@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 
 #include "cli/arguments.h"
+#include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/runner.h"
 #include "cli/terminal.h"
@@ -45,8 +47,26 @@ int PrintPage(const std::string& page) {
   return kDone;
 }
 
+// For the scripts of CompletionScript: quick, and silent whatever is wrong.
+int Complete(const std::vector<Command>& commands, const std::vector<std::string>& words) {
+  std::signal(SIGALRM, [](int) { _exit(kDone); });
+  alarm(1);  // somebody waits at the keyboard
+  const StatusOr<Target> target = FindTarget();
+  const char* token = std::getenv("MLOS_TOKEN");  // NOLINT(concurrency-mt-unsafe)
+  if (!target.ok() || (token != nullptr && !IsToken(token))) return kDone;
+  Client client(*target, token == nullptr ? "" : token);
+  std::string out;
+  for (const std::string& word : CompleteWords(commands, words, client)) {
+    out.append(word).append("\n");
+  }
+  return PrintPage(out);
+}
+
 int Run(const std::vector<std::string>& arguments) {
   const std::vector<Command> commands = Commands();
+  if (!arguments.empty() && arguments.front() == kCompleteCommand) {
+    return Complete(commands, {arguments.begin() + 1, arguments.end()});
+  }
   const Parsed parsed = ParseArguments(commands, arguments);
   if (!parsed.run) {
     std::fwrite(parsed.text.data(), 1, parsed.text.size(), parsed.exit == 0 ? stdout : stderr);

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <filesystem>
@@ -54,6 +55,14 @@ std::string QueryText(const json::value& value) {
                                          : json::serialize(value));
 }
 
+// What no plugin or model can be called is not asked for.  A version may be a
+// semantic one, with '+'.
+Status CheckPathPiece(std::string_view parameter, const std::string& value) {
+  std::string plain = value;
+  std::replace(plain.begin(), plain.end(), '+', '-');
+  return ValidateName(UpperCase(parameter), parameter == "version" ? plain : value);
+}
+
 StatusOr<std::string> PathOf(const OperationRow& row, const Invocation& invocation,
                              const std::string& version) {
   std::string path;
@@ -67,6 +76,7 @@ StatusOr<std::string> PathOf(const OperationRow& row, const Invocation& invocati
     std::string value = invocation.Value(UpperCase(parameter));
     if (value.empty() && parameter == "version") value = version;
     if (value.empty()) return InvalidArgument(UpperCase(parameter) + " must be given");
+    MLOS_RETURN_IF_ERROR(CheckPathPiece(parameter, value));
     path += "/" + PercentEncode(value);
   }
   return path;

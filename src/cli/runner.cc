@@ -7,12 +7,14 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/name.h"
 #include "base/near_miss.h"
 #include "cli/infer_body.h"
 #include "cli/request.h"
 #include "cli/spinner.h"
+#include "cli/usage.h"
 #include "operations/table_check.h"
 
 namespace mlos::cli {
@@ -116,6 +118,10 @@ int Runner::RunOperation(const Invocation& invocation) {
 
 bool Runner::FindVersion(const OperationRow& row, const std::string& name, std::string* version,
                          int* exit) {
+  if (const Status valid = ValidateName("NAME", name); !valid.ok()) {
+    *exit = Usage(Message(valid));
+    return false;
+  }
   const bool plugin = row.permission.resource == operations::Resource::kPlugins;
   const OperationRow& list = Row(plugin ? OperationKind::kGetPlugin : OperationKind::kGetModel);
   Request request;
@@ -168,6 +174,10 @@ int Runner::RunInfer(const Invocation& invocation) {
     if (!metadata.ok()) return Unreachable(metadata.status());
     if (metadata->status >= 300) return Explain(describe, nullptr, *metadata);
     StatusOr<InferBody> body = BuildInferBody(invocation.inputs, Parse(metadata->body));
+    if (body.status().code() == StatusCode::kFailedPrecondition) {
+      PrintError("error: ", Colour::kRed, std::string(Message(body.status())));
+      return kRefused;  // as the daemon would
+    }
     if (!body.ok()) return Usage(Message(body.status()));
     request.body = std::move(body->text);
     request.json_size = body->json_size;
@@ -196,9 +206,11 @@ int Runner::RunTop(const Invocation& invocation) {
     }
   }
   const bool repeat = IsTerminal(fileno(stdout)) && !json_;
+  UsageView usage;
   while (true) {
     std::string screen;
-    for (const OperationKind kind : {OperationKind::kGetStatus, OperationKind::kListHosts}) {
+    for (const OperationKind kind :
+         {OperationKind::kGetStatus, OperationKind::kListHosts, OperationKind::kListUsage}) {
       const OperationRow& row = Row(kind);
       if (json_ && kind == OperationKind::kGetStatus) continue;
       const Request request{std::string(row.http_method), std::string(row.http_path), {}, -1};
@@ -209,7 +221,10 @@ int Runner::RunTop(const Invocation& invocation) {
         PrintBody(answer->body);
         return kDone;
       }
-      screen += (screen.empty() ? "" : "\n") + FormatAnswer(row, Parse(answer->body), false, look_);
+      const json::value body = Parse(answer->body);
+      screen += screen.empty() ? "" : "\n";
+      screen += kind == OperationKind::kListUsage ? usage.Show(body, NowNanos(), look_)
+                                                  : FormatAnswer(row, body, false, look_);
     }
     Print((repeat ? "\x1b[H\x1b[J" : "") + screen);
     std::fflush(stdout);

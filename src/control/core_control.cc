@@ -308,7 +308,8 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
         return manager_.UnloadPlugin(op.name, op.version, finished);
       case K::kLoadModel:
         if (held) return LoadHeld(op, finished);
-        return manager_.LoadModel(op.name, op.version, finished);
+        return op.wait ? manager_.LoadModel(op.name, op.version, finished)
+                       : manager_.PromiseModel(op.name, op.version, finished);
       default:
         return manager_.UnloadModel(op.name, op.version, finished);
     }
@@ -329,6 +330,8 @@ Outcome CoreControl::Read(const Operation& op) {
       return Object(operations::OpenApi(version_));
     case K::kGetResources:
       return Object(ResourcesObject(manager_));
+    case K::kListUsage:
+      return Object({{"usage", UsageList(catalog_, book_)}});
     case K::kListHosts:
       return Object({{"hosts", HostList(manager_)}});
     case K::kListPlugins:

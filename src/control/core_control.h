@@ -13,6 +13,7 @@
 #include "control/operation.h"
 #include "lifecycle/manager.h"
 #include "lifecycle/repositories.h"
+#include "metrics/model_counters.h"
 
 namespace mlos::control {
 
@@ -26,6 +27,8 @@ class CoreControl : public Control {
 
   // Who sees to models of repositories; outlives this.  Null: there is no repository.
   void set_repositories(lifecycle::Repositories* repositories) { repositories_ = repositories; }
+  // Where requests are counted; outlives this.
+  void set_model_book(const metrics::ModelBook* book) { book_ = book; }
 
   void Apply(Operation operation, std::function<void(Outcome)> done) override;
 
@@ -51,6 +54,7 @@ class CoreControl : public Control {
   lifecycle::Manager& manager_;
   backend::PluginLogs* plugin_logs_ = nullptr;
   lifecycle::Repositories* repositories_ = nullptr;
+  const metrics::ModelBook* book_ = nullptr;
   const std::string version_;
   const uint64_t started_ns_;
 };

@@ -3,6 +3,9 @@
 
 #include <sched.h>
 
+#include <map>
+
+#include "base/clock.h"
 #include "base/process_memory.h"
 
 namespace mlos::control {
@@ -112,6 +115,30 @@ json::array HostList(const lifecycle::Manager& manager) {
                    {"tier", "none"},
                    {"restarts", row.host->restarts()},
                    {"rss_bytes", row.host->rss_bytes()}});
+  }
+  return out;
+}
+
+json::array UsageList(const catalog::Catalog& catalog, const metrics::ModelBook* book) {
+  std::map<uint64_t, std::shared_ptr<const metrics::ModelCounters>> counters;
+  if (book != nullptr) {
+    for (auto& one : book->Read()) counters[one->id()] = std::move(one);
+  }
+  json::array out;
+  for (const auto& [name, versions] : catalog.models()) {
+    for (const auto& [version, model] : versions) {
+      metrics::InferStatistics s;
+      const auto counted = counters.find(model->id);  // none: nobody has asked for it yet
+      if (counted != counters.end()) metrics::AddTo(*counted->second, &s);
+      out.push_back(
+          {{"name", name},
+           {"version", std::to_string(version)},
+           {"in_flight", counted != counters.end() ? counted->second->in_flight.value() : 0},
+           {"requests", s.success.count + s.fail.count},
+           {"errors", s.fail.count},
+           {"total_us", (s.success.ns + s.fail.ns) / kNanosPerMicro},
+           {"run_us", s.compute_infer.ns / kNanosPerMicro}});
+    }
   }
   return out;
 }

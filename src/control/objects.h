@@ -10,6 +10,7 @@
 
 #include "catalog/catalog.h"
 #include "lifecycle/manager.h"
+#include "metrics/model_counters.h"
 
 namespace mlos::control {
 
@@ -23,5 +24,7 @@ boost::json::object ResourcesObject(const lifecycle::Manager& manager);
 boost::json::array PluginList(const catalog::Catalog& catalog, std::string_view name);
 boost::json::array ModelList(const catalog::Catalog& catalog, std::string_view name);
 boost::json::array HostList(const lifecycle::Manager& manager);
+// Of every registered model version; `book` may be null.
+boost::json::array UsageList(const catalog::Catalog& catalog, const metrics::ModelBook* book);
 
 }  // namespace mlos::control

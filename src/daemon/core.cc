@@ -109,6 +109,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   control_.set_plugin_logs(&host_watch_.logs);
   control_.set_repositories(&repositories_);
   manager_.set_strict_readiness(settings_.Boolean(Id::kStrictReadiness));
+  control_.set_model_book(&engine_->counters());
   observatory_ =
       std::make_unique<Observatory>(Observatory::Parts{.control = control_loop_,
                                                        .catalog = catalog_,

@@ -18,6 +18,9 @@ namespace {
 constexpr uint64_t kGraceNanos = 100 * kNanosPerMilli;
 constexpr auto kSweepPeriod = std::chrono::milliseconds(50);
 
+// For the load of one model; fewer than may be in flight to it when it is there.
+constexpr size_t kMostWaiting = 512;
+
 constexpr size_t kLeastToPrune = 64;
 // Requests that are named in the log when their host has died.
 constexpr size_t kMostNamed = 20;
@@ -139,15 +142,38 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
                                 route->reason, gone ? "; load it to have it serve again" : ""));
     return true;
   }
-  const uint64_t ticket = next_ticket_++;
+  return WaitForLoad(call, *route, model, version);
+}
+
+// A model that takes long to load must not gather all connections there are.
+bool ChannelEngine::WaitForLoad(Call& call, const ModelRoute& route, std::string_view model,
+                                std::string_view version) {
+  const auto [it, first] = resolving_.try_emplace(route.id);
+  if (it->second.size() >= kMostWaiting) {
+    call.status = Unavailable(fmt::format(
+        "{} requests wait for model \"{}\" version {} to be loaded already: try again later",
+        kMostWaiting, route.name, route.version));
+    return true;
+  }
   call.stage_ = Call::Stage::kResolving;
-  call.ticket_ = ticket;
-  resolving_.emplace(ticket, Resolving{&call, std::string(model), std::string(version)});
+  call.loading_ = route.id;
+  it->second.push_back({&call, std::string(model), std::string(version)});
   ArmSweep();
-  loader_(route->name, route->version, [this, ticket](const Status& status) {
-    loop_.Post([this, ticket, status] { OnLoaded(ticket, status); });
+  if (!first) return false;
+  loader_(route.name, route.version, [this, id = route.id](const Status& status) {
+    loop_.Post([this, id, status] { OnLoaded(id, status); });
   });
   return false;
+}
+
+void ChannelEngine::StopWaiting(Call& call) {
+  const auto is_it = [&](const Resolving& r) { return r.call == &call; };
+  // Where nobody is left the place stays until the loader has answered: it is
+  // not asked again meanwhile.
+  if (const auto it = resolving_.find(call.loading_); it != resolving_.end()) {
+    std::erase_if(it->second, is_it);
+  }
+  std::erase_if(loaded_, is_it);
 }
 
 bool ChannelEngine::Pin(Call& call, const RoutePin& route) {
@@ -161,24 +187,28 @@ bool ChannelEngine::Pin(Call& call, const RoutePin& route) {
   return true;
 }
 
-void ChannelEngine::OnLoaded(uint64_t ticket, const Status& status) {
-  const auto it = resolving_.find(ticket);
-  if (it == resolving_.end()) return;  // gave up meanwhile
-  const Resolving waiting = std::move(it->second);
+void ChannelEngine::OnLoaded(uint64_t id, const Status& status) {
+  const auto it = resolving_.find(id);
+  if (it == resolving_.end()) return;
+  loaded_ = std::move(it->second);
   resolving_.erase(it);
-  Call& call = *waiting.call;
-  call.stage_ = Call::Stage::kIdle;
-  if (!status.ok()) {
-    call.status = Unavailable(Message(status));
-  } else {
-    const RoutePin route = table_->Find(waiting.model, waiting.version);
-    if (route != nullptr && route->state == ModelState::kReady) {
-      Pin(call, route);
+  while (!loaded_.empty()) {  // what one does may end others
+    const Resolving waiting = std::move(loaded_.front());
+    loaded_.pop_front();
+    Call& call = *waiting.call;
+    call.stage_ = Call::Stage::kIdle;
+    if (!status.ok()) {
+      call.status = Unavailable(Message(status));
     } else {
-      call.status = Unavailable(fmt::format("model \"{}\" was unloaded again", waiting.model));
+      const RoutePin route = table_->Find(waiting.model, waiting.version);
+      if (route != nullptr && route->state == ModelState::kReady) {
+        Pin(call, route);
+      } else {
+        call.status = Unavailable(fmt::format("model \"{}\" was unloaded again", waiting.model));
+      }
     }
+    call.OnProgress();
   }
-  call.OnProgress();
 }
 
 // ------------------------------------------------------------------- allocate
@@ -359,7 +389,7 @@ void ChannelEngine::Finish(Call& call) {
     case Call::Stage::kIdle:
       break;
     case Call::Stage::kResolving:
-      resolving_.erase(call.ticket_);
+      StopWaiting(call);
       break;
     case Call::Stage::kAllocating:
       std::erase(call.host_->waiters(), &call);
@@ -404,9 +434,12 @@ void ChannelEngine::Expire(Call& call) {
 void ChannelEngine::Sweep() {
   const uint64_t now = NowNanos();
   std::vector<Call*> late;
-  bool pending = !resolving_.empty();
-  for (const auto& [ticket, r] : resolving_) {
-    if (now > r.call->deadline_ns) late.push_back(r.call);
+  bool pending = false;
+  for (const auto& [id, waiting] : resolving_) {
+    pending |= !waiting.empty();
+    for (const Resolving& r : waiting) {
+      if (now > r.call->deadline_ns) late.push_back(r.call);
+    }
   }
   for (const auto& [host, lane] : lanes_) {
     for (Call* call : lane->waiters()) {

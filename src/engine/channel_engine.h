@@ -9,6 +9,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -58,11 +59,14 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   void FinishSleep() override;
 
  private:
+  // Requests that wait for one registration of a model to be loaded.  The
+  // loader is asked once for all of them; it may outlive them.
   struct Resolving {
     Call* call = nullptr;
     std::string model;
     std::string version;
   };
+  using Resolvings = std::deque<Resolving>;
 
   void OnCompletion(HostLane& lane, const channel::Completion& completion) override;
   void OnSpace(HostLane& lane) override;
@@ -72,7 +76,10 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   static void Uncount(Call& call);
   void PruneBook();
   bool TryAllocate(Call& call);
-  void OnLoaded(uint64_t ticket, const Status& status);
+  bool WaitForLoad(Call& call, const ModelRoute& route, std::string_view model,
+                   std::string_view version);
+  void OnLoaded(uint64_t id, const Status& status);
+  void StopWaiting(Call& call);
   void DecodeAnswer(HostLane& lane, Call& call, const channel::Completion& completion);
   Status CheckOutputs(HostLane& lane, Call& call);
   void ArmSweep();
@@ -87,9 +94,9 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   metrics::ModelBook book_;
   size_t prune_at_;  // so many models in the book: look for those that are gone
   std::map<uint64_t, std::shared_ptr<HostLane>> lanes_;
-  std::unordered_map<uint64_t, Resolving> resolving_;
-  uint64_t next_ticket_ = 1;
-  uint32_t running_ = 0;  // submitted and not answered
+  std::unordered_map<uint64_t, Resolvings> resolving_;  // by registration
+  Resolvings loaded_;                                   // being told that they may go on
+  uint32_t running_ = 0;                                // submitted and not answered
   tensor::ResponseView view_;
   boost::asio::steady_timer sweep_;
   bool sweep_armed_ = false;

@@ -71,7 +71,7 @@ class Call {
   tensor::RequestPlan* plan_ = nullptr;  // while it waits for memory
   uint64_t plan_bytes_ = 0;
   std::vector<uint32_t> wanted_;  // outputs asked for
-  uint64_t ticket_ = 0;           // while it waits for its model
+  uint64_t loading_ = 0;          // while it waits for its model: of which registration
   bool counted_ = false;          // among those in flight
 };
 

@@ -67,7 +67,8 @@ struct ModelVersions {
 
 struct RoutingTable {
   std::map<std::string, std::shared_ptr<const ModelVersions>, std::less<>> models;
-  bool ready = false;  // everything that should be loaded is
+  bool ready = false;     // everything that should be loaded is
+  std::string not_ready;  // what is not, for people; not all of many
 
   // Adds one, in ascending order; for tables that are made from nothing.
   void Add(RoutePin route);

@@ -53,6 +53,10 @@ class Manager {
   void LoadPlugin(std::string_view name, std::string_view version, Done done);
   void UnloadPlugin(std::string_view name, std::string_view version, Done done);
   void LoadModel(std::string_view name, std::string_view version, Done done);
+  // The same for who does not wait: once it is under way it is kept as wanted, so
+  // that it is tried again by a daemon that does not live to see its end, until it
+  // fails.
+  void PromiseModel(std::string_view name, std::string_view version, Done done);
   void UnloadModel(std::string_view name, std::string_view version, Done done);
   // For the first inference of a model that is registered on demand.
   void EnsureLoaded(std::string_view name, std::string_view version, Done done);
@@ -98,7 +102,9 @@ class Manager {
   void KillHosts();
 
   // Everything that should be loaded is, and the daemon is not being stopped.
-  bool Ready() const;
+  bool Ready() const { return WhatIsMissing().empty(); }
+  // Empty when ready, else what is not, for people; not all of many.
+  std::string WhatIsMissing() const;
   void NoteStopping() { stopping_soon_ = true; }
   // False: the daemon is ready also while models or plugins are not.
   void set_strict_readiness(bool strict) { strict_readiness_ = strict; }
@@ -186,9 +192,11 @@ class Manager {
 
   // ---- models: models.cc
   void SaveChecksumsSoon();
-  void Load(catalog::ModelVersion& model, Done done);
+  using Competing = catalog::Competing;
+  void Load(catalog::ModelVersion& model, Done done, Competing competing = Competing::kAll);
   Status KeepLoaded(uint64_t id);
-  bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done);
+  bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done, Competing competing);
+  void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
                   const std::vector<size_t>& changed);
@@ -199,6 +207,7 @@ class Manager {
   void OnReloaded(uint64_t id, Place place, const catalog::ModelVersion& anew,
                   StatusOr<ModelInfo> info, const Done& done);
   void Readmit(catalog::ModelVersion& model);
+  void LeaveOut(catalog::ModelVersion& model, const Status& why);
   void DrainModel(catalog::ModelVersion& model, const std::string& reason);
   void OnModelUnloaded(uint64_t id, const Status& status);
   bool Defer(std::string_view plugin, std::function<void()> change);
@@ -236,6 +245,7 @@ class Manager {
   Waiters waiters_;  // by record: who waits for its load or unload to end
   // What a load that fails goes back to.
   std::set<const catalog::PluginVersion*> was_unwanted_;
+  std::set<uint64_t> promised_;  // registrations whose load is kept before it is done
   std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;

@@ -39,6 +39,20 @@ Status Changed(const std::string& file) {
       file));
 }
 
+// What a load says to who asked for it: that the files are not what was
+// registered, which is for them to mend, or that it failed.
+Status LoadError(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kNotFound:
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kPermissionDenied:
+    case StatusCode::kFailedPrecondition:
+      return FailedPrecondition(Message(status));
+    default:
+      return Unavailable(Message(status));
+  }
+}
+
 std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
   std::vector<FileIdentity> out;
   for (const OwnedFd& fd : fds) {
@@ -128,6 +142,36 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   });
 }
 
+void Manager::PromiseModel(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindModel(name, version);
+  if (!found.ok()) return done(found.status());
+  const uint64_t id = (*found)->id;
+  const uint64_t unloads = (*found)->unloads;
+  const Desired before = (*found)->desired;
+  const auto ended = std::make_shared<bool>(false);
+  LoadModel(name, version, [=, this](const Status& status) {
+    promised_.erase(id);
+    if (!status.ok()) TakeBack(id, unloads, before);
+    if (!std::exchange(*ended, true)) done(status);
+  });
+  if (*ended) return;
+  promised_.insert(id);
+  const Status kept = catalog_.SetDesired(**found, Desired::kLoaded);
+  if (kept.ok()) return;
+  *ended = true;  // what has begun goes on, and nobody counts on it
+  done(kept);
+}
+
+// A load that failed was no change of what is wanted, but for what was wanted
+// meanwhile.
+void Manager::TakeBack(uint64_t id, uint64_t unloads, Desired before) {
+  ModelVersion* model = catalog_.FindModel(id);
+  if (model == nullptr || model->unloads != unloads || model->desired != Desired::kLoaded) return;
+  const Status kept = catalog_.SetDesired(*model, before);
+  if (!kept.ok()) Log(LogLevel::kWarning, "{}: {}", Label(*model), Message(kept));
+  Publish(model->name);
+}
+
 Status Manager::KeepLoaded(uint64_t id) {
   ModelVersion* model = catalog_.FindModel(id);
   if (model == nullptr) return Unavailable("the model was removed");
@@ -139,7 +183,7 @@ Status Manager::KeepLoaded(uint64_t id) {
   return kept;
 }
 
-void Manager::Load(ModelVersion& model, Done done) {
+void Manager::Load(ModelVersion& model, Done done, Competing competing) {
   const catalog::Answer answer = ModelAnswer(Change::kLoad, model.state);
   if (answer.verdict == Verdict::kRefuse) return done(Refusal(answer, Label(model)));
   if (answer.verdict == Verdict::kAlready) return done(OkStatus());
@@ -148,8 +192,10 @@ void Manager::Load(ModelVersion& model, Done done) {
     return;
   }
   if (!model.fault.empty()) return done(Unavailable(model.fault));
-  if (Status admitted = catalog_.CheckPolicy(model); !admitted.ok()) return done(admitted);
-  if (WaitForPlugin(model, done)) return;
+  if (Status admitted = catalog_.CheckPolicy(model, competing); !admitted.ok()) {
+    return done(admitted);
+  }
+  if (WaitForPlugin(model, done, competing)) return;
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(plugin->host) : hosts_.end();
   if (host == hosts_.end()) {
@@ -164,11 +210,11 @@ void Manager::Load(ModelVersion& model, Done done) {
 
 // True: the version of the model's plugin that is to have it is on its way; the
 // load goes on when it is there, or is known not to come.
-bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
+bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done, Competing competing) {
   const PluginVersion* plugin = AwaitedVersion(model.plugin);
   if (plugin == nullptr) return false;
-  waiters_[plugin].push_back([this, id = model.id, unloads = model.unloads,
-                              done](const Status& status) {
+  waiters_[plugin].push_back([this, id = model.id, unloads = model.unloads, done,
+                              competing](const Status& status) {
     ModelVersion* waiting = catalog_.FindModel(id);
     if (waiting == nullptr) return done(Unavailable("the model was removed"));
     if (waiting->unloads != unloads) {
@@ -176,7 +222,7 @@ bool Manager::WaitForPlugin(const ModelVersion& model, const Done& done) {
     }
     const bool other = AwaitedVersion(waiting->plugin) != nullptr ||
                        catalog_.ActivePlugin(waiting->plugin) != nullptr;
-    if (status.ok() || other) return Load(*waiting, done);
+    if (status.ok() || other) return Load(*waiting, done, competing);
     done(Unavailable(Message(status)));
   });
   return true;
@@ -194,7 +240,7 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
   if (!fds.ok()) {
-    OnModelLoaded(model.id, fds.status());
+    OnModelLoaded(model.id, LoadError(fds.status()));
   } else if (changed.empty()) {
     SendLoad(model, *std::move(fds));
   } else {
@@ -223,7 +269,8 @@ void Manager::CheckFiles(ModelVersion& model, std::vector<OwnedFd> fds,
                        [this, id = model.id, kept, changed, found](const Background::Sums& sums) {
                          ModelVersion* record = catalog_.FindModel(id);
                          if (record == nullptr || record->state != State::kLoading) return;
-                         if (!sums.ok()) return OnModelLoaded(id, sums.status());
+                         if (!sums.ok())
+                           return OnModelLoaded(id, Unavailable(Message(sums.status())));
                          std::vector<FileIdentity> now = record->artefact.identities;
                          for (size_t i = 0; i < changed.size(); ++i) {
                            const size_t file = changed[i];
@@ -260,10 +307,14 @@ void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
     return;
   }
   StatusOr<backend::ModelFiles> files = FilesOf(model, model.handle, std::move(fds));
-  if (!files.ok()) return OnModelLoaded(model.id, files.status());
-  running->second.host->LoadModel(
-      *std::move(files),
-      [this, id = model.id](StatusOr<ModelInfo> info) { OnModelLoaded(id, std::move(info)); });
+  if (!files.ok()) return OnModelLoaded(model.id, Unavailable(Message(files.status())));
+  running->second.host->LoadModel(*std::move(files),
+                                  [this, id = model.id](StatusOr<ModelInfo> info) {
+                                    // Whatever a plugin calls it, to who asked for the load it is
+                                    // one that failed.
+                                    if (!info.ok()) info = Unavailable(Message(info.status()));
+                                    OnModelLoaded(id, std::move(info));
+                                  });
 }
 
 void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
@@ -289,7 +340,7 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
     const std::string reason(Message(settings.status()));
     Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), reason);
     Unsettle(*model, State::kFailed, reason);
-    Finish(model, Unavailable(reason));
+    Finish(model, info.ok() ? Unavailable(reason) : info.status());
   }
   MoveNext(plugin);
 }
@@ -380,18 +431,24 @@ void Manager::ApplyPolicy(std::string_view name) {
     if (model->state == State::kUnloaded && model->left_out && catalog_.CheckPolicy(*model).ok()) {
       Readmit(*model);
     }
-    if (model->state != State::kReady) continue;
-    const Status admitted = catalog_.CheckPolicy(*model, catalog::Competing::kReady);
-    if (admitted.ok()) continue;
-    const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
-    if (!kept.ok()) {
-      Log(LogLevel::kWarning, "{}", Message(kept));
-      continue;
-    }
-    model->left_out = true;
-    DrainModel(*model, std::string(Message(admitted)));
+    const bool awaited = model->desired == Desired::kLoaded && model->repository.empty();
+    if (model->state != State::kReady && !awaited) continue;
+    const Status admitted = catalog_.CheckPolicy(*model, Competing::kReady);
+    if (!admitted.ok()) LeaveOut(*model, admitted);
   }
   Publish(name);
+}
+
+void Manager::LeaveOut(ModelVersion& model, const Status& why) {
+  const Status kept = catalog_.SetDesired(model, Desired::kUnloaded);
+  if (!kept.ok()) return Log(LogLevel::kWarning, "{}", Message(kept));
+  model.left_out = true;
+  if (model.state == State::kReady) {
+    DrainModel(model, std::string(Message(why)));
+  } else if (!IsLoaded(model.state)) {  // one that is on its way goes when it is there
+    model.state = State::kUnloaded;
+    model.reason = std::string(Message(why));
+  }
 }
 
 // What a policy had left out may serve again: its next request loads it.

@@ -57,21 +57,14 @@ void Manager::Reconcile() {
 }
 
 // A version that the policy left out was to be unloaded when the daemon was
-// ended.
+// ended.  Not so one that only a newer one would push out: that is not there
+// yet, and where it does not come the older one serves, as it did.
 void Manager::FinishPolicies() {
   for (const auto& [name, versions] : catalog_.models()) {
-    std::vector<std::pair<catalog::ModelVersion*, Status>> left_out;
     for (const auto& [version, model] : versions) {
       if (model->desired != Desired::kLoaded) continue;
-      if (Status admitted = catalog_.CheckPolicy(*model); !admitted.ok()) {
-        left_out.emplace_back(model.get(), std::move(admitted));
-      }
-    }
-    for (const auto& [model, why] : left_out) {
-      const Status kept = catalog_.SetDesired(*model, Desired::kUnloaded);
-      if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-      model->state = State::kUnloaded;
-      model->reason = std::string(Message(why));
+      const Status admitted = catalog_.CheckPolicy(*model, Competing::kReady);
+      if (!admitted.ok()) LeaveOut(*model, admitted);
     }
   }
 }
@@ -166,7 +159,8 @@ void Manager::StartPlugin(PluginVersion& plugin) {
       return;
     }
     plugin.host = LaunchHost(plugin, [this, name, version](uint64_t number, const Status& started) {
-      PluginStarted(name, version, number, started);
+      PluginStarted(name, version, number,
+                    started.ok() ? OkStatus() : Unavailable(Message(started)));
     });
   });
 }
@@ -198,7 +192,8 @@ void Manager::LoadFailed(PluginVersion& plugin, const Status& status) {
     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
     Publish();
   }
-  Finish(&plugin, Unavailable(Message(status)));
+  const bool theirs = status.code() == StatusCode::kFailedPrecondition;  // to mend
+  Finish(&plugin, theirs ? status : Unavailable(Message(status)));
 }
 
 void Manager::PluginFailed(PluginVersion& plugin, const Status& status) {
@@ -247,7 +242,11 @@ void Manager::ReconcileModels(std::string_view plugin) {
       if (model->plugin != plugin || model->desired != Desired::kLoaded) continue;
       if (model->state != State::kRegistered && model->state != State::kFailed) continue;
       if (!model->fault.empty()) continue;
-      Load(*model, [](const Status&) {});  // the model's reason says what failed
+      // The model's reason says what failed.  Of versions that a policy lets
+      // follow each other all come back: the older ones go when the newer are there.
+      const bool registered = model->repository.empty();
+      Load(
+          *model, [](const Status&) {}, registered ? Competing::kReady : Competing::kAll);
     }
   }
 }

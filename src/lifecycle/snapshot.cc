@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where models are, and what the engines are told of it.
+#include <fmt/core.h>
+
+#include "base/log.h"
 #include "lifecycle/manager.h"
 
 namespace mlos::lifecycle {
@@ -28,6 +31,28 @@ engine::ModelState RouteState(State state) {
   }
   return engine::ModelState::kFailed;
 }
+
+// What should be loaded and is not: the first few by name.
+class Missing {
+ public:
+  template <typename Record>
+  void Add(const Record& record, State state, std::string_view reason) {
+    if (++count_ > kNamed) return;
+    text_ += fmt::format("{}{} is {}", text_.empty() ? "" : "; ", Label(record), StateName(state));
+    if (!reason.empty()) text_ += fmt::format(": {}", Cut(reason));
+  }
+  std::string Text() const {
+    return count_ > kNamed ? fmt::format("{}; and {} more", text_, count_ - kNamed) : text_;
+  }
+
+ private:
+  static constexpr size_t kNamed = 5;
+  // Between characters.
+  static std::string Cut(std::string_view reason) { return EscapeForLog(reason, 200); }
+
+  std::string text_;
+  size_t count_ = 0;
+};
 
 }  // namespace
 
@@ -107,26 +132,31 @@ void Manager::Refresh(std::string_view name) {
 // Only what has changed was made anew: a table is names and pointers.
 void Manager::Publish() {
   if (hold_publishing_) return;
-  table_.ready = Ready();
+  table_.not_ready = WhatIsMissing();
+  table_.ready = table_.not_ready.empty();
   const auto table = std::make_shared<const engine::RoutingTable>(table_);
   for (engine::ChannelEngine* engine : engines_) engine->Publish(table);
 }
 
-bool Manager::Ready() const {
-  if (stopping_soon_ || readiness_held_) return false;
-  if (!strict_readiness_) return true;
+std::string Manager::WhatIsMissing() const {
+  if (stopping_soon_) return "the server is shutting down";
+  if (readiness_held_) return "the model repositories have not been read yet";
+  if (!strict_readiness_) return {};
+  Missing missing;
   for (const auto& [name, versions] : catalog_.plugins()) {
     for (const auto& [number, plugin] : versions) {
-      if (plugin->wanted && plugin->state != State::kReady) return false;
+      if (!plugin->wanted || plugin->state == State::kReady) continue;
+      missing.Add(*plugin, plugin->state, plugin->reason);
     }
   }
   for (const auto& [name, versions] : catalog_.models()) {
     for (const auto& [version, model] : versions) {
       if (model->desired != Desired::kLoaded || model->state == State::kReady) continue;
-      if (catalog_.CheckPolicy(*model).ok()) return false;
+      if (promised_.count(model->id) != 0) continue;  // its load is news, not what should be there
+      if (catalog_.CheckPolicy(*model).ok()) missing.Add(*model, model->state, model->reason);
     }
   }
-  return true;
+  return missing.Text();
 }
 
 }  // namespace mlos::lifecycle

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/name.h"
 #include "base/near_miss.h"
 
@@ -24,6 +25,7 @@ bool HasType(const json::value& value, Type type) {
   switch (type) {
     case Type::kString:
     case Type::kPath:
+    case Type::kName:
       return value.is_string();
     case Type::kInteger:
       return value.is_uint64() || (value.is_int64() && value.get_int64() >= 0);
@@ -36,6 +38,11 @@ bool HasType(const json::value& value, Type type) {
       return value.is_bool();
     case Type::kObject:
       return value.is_object();
+    case Type::kLogLevel: {
+      LogLevel level = LogLevel::kInfo;
+      return value.is_string() &&
+             ParseLogLevel({value.get_string().data(), value.get_string().size()}, &level);
+    }
     case Type::kUnset:
       break;
   }
@@ -65,6 +72,10 @@ Status CheckMembers(const OperationRow& row, const json::object& members) {
       const std::string text = v.is_string() ? std::string(v.get_string()) : json::serialize(v);
       return InvalidArgument(
           fmt::format("\"{}\" must be {}, not {}", name, TypeText(field->type), Quoted(text)));
+    }
+    if (field->type == Type::kName) {
+      const json::string& text = member.value().get_string();
+      MLOS_RETURN_IF_ERROR(ValidateName(fmt::format("\"{}\"", name), {text.data(), text.size()}));
     }
   }
   for (const Field& field : row.fields) {

@@ -101,6 +101,19 @@ constexpr Member kLogLines[] = {
     {"next", Type::kInteger, Is::kOne, "What the next line will be"},
 };
 
+constexpr Member kUsage[] = {
+    {"name", Type::kString, Is::kOne, "The model"},
+    {"version", Type::kString, Is::kOne, "Its version"},
+    {"in_flight", Type::kInteger, Is::kOne, "Requests that have no answer yet"},
+    {"requests", Type::kInteger, Is::kOne, "Requests that were answered"},
+    {"errors", Type::kInteger, Is::kOne, "Those of them that failed, for whatever reason"},
+    {"total_us", Type::kInteger, Is::kOne,
+     "Microseconds from arrival to answer, of all answered requests together"},
+    {"run_us", Type::kInteger, Is::kOne, "Microseconds in the plugin, likewise"},
+};
+constexpr Member kUsages[] = {
+    {"usage", Type::kObject, Is::kList, "By name and version", {}, O::kUsage}};
+
 constexpr ObjectRow kObjects[] = {
     {O::kStatus, "Status", "The daemon", kStatus},
     {O::kHost, "Host", "A process that runs a plugin", kHost},
@@ -117,6 +130,8 @@ constexpr ObjectRow kObjects[] = {
     {O::kLogLevel, "LogLevel", "What is logged", kLogLevel},
     {O::kLogLine, "LogLine", "A line of a log", kLogLine},
     {O::kLogLines, "LogLines", "Lines of a log", kLogLines},
+    {O::kUsage, "Usage", "The requests of a model version", kUsage},
+    {O::kUsages, "Usages", "The requests of model versions", kUsages},
 };
 
 constexpr bool IsWhole(const Member& member) {

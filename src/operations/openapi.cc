@@ -33,6 +33,10 @@ json::object TypeSchema(Type type) {
       return {{"type", "object"}};
     case Type::kPath:
       return {{"type", "string"}, {"pattern", "^/"}};
+    case Type::kLogLevel:
+      return {{"type", "string"}, {"enum", {"debug", "info", "warning", "error"}}};
+    case Type::kName:
+      return {{"type", "string"}, {"pattern", "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}};
     case Type::kString:
     case Type::kUnset:
       break;

@@ -33,7 +33,7 @@ constexpr Field kSwapPluginFields[] = {
 };
 
 constexpr Field kLabelModelFields[] = {
-    {"label", Type::kString, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"label", Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
      "A name that requests may give instead of a version, such as stable"},
     {"version", Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
      "What it stands for from now on; without one the label is taken away"},
@@ -45,7 +45,7 @@ constexpr Field kSetModelPolicyFields[] = {
 };
 
 constexpr Field kRegisterModelFields[] = {
-    {"name", Type::kString, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"name", Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
      "What requests will call the model"},
     {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
      "The artefact, or the directory that holds it"},
@@ -62,7 +62,7 @@ constexpr Field kRegisterModelFields[] = {
 constexpr Permission kWriteDaemon{Verb::kWrite, Resource::kDaemon};
 
 constexpr Field kSetLogLevelFields[] = {
-    {"level", Type::kString, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"level", Type::kLogLevel, In::kBody, Need::kRequired, CliForm::kPositional,
      "debug, info, warning or error"},
 };
 
@@ -71,7 +71,7 @@ constexpr Field kReadLogFields[] = {
      "So many lines at most, the newest; 100 unless given, at most 1000"},
     {"after", Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag,
      "Only lines behind this number"},
-    {"level", Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag,
+    {"level", Type::kLogLevel, In::kQuery, Need::kOptional, CliForm::kFlag,
      "Only lines that are at least this important: debug, info, warning or error"},
 };
 
@@ -172,6 +172,19 @@ constexpr OperationRow kOperations[] = {
      .answers = O::kHosts,
      .help = "The plugin hosts: the processes that run plugins",
      .example = "mlos ps"},
+    {.kind = K::kListUsage,
+     .name = "usage.list",
+     .permission = kSeeModels,
+     .rate = RateClass::kRead,
+     .http_method = "GET",
+     .http_path = "/api/v1/usage",
+     .grpc_method = "mlos.v1.Management/ListUsage",
+     .cli = "usage",
+     .wait = Wait::kNever,
+     .takes = Takes::kNoBody,
+     .answers = O::kUsages,
+     .help = "What requests each model has had since it was registered or the daemon started",
+     .example = "mlos usage"},
     {.kind = K::kListPlugins,
      .name = "plugin.list",
      .permission = kSeePlugins,
@@ -495,7 +508,9 @@ std::string_view TypeText(Type type) {
                                          "an integer from 0 on",
                                          "an integer from 1 on",
                                          "a boolean",
-                                         "an object"};
+                                         "an object",
+                                         "a level: debug, info, warning or error",
+                                         "a string (a name)"};
   return kTexts[static_cast<size_t>(type)];
 }
 

@@ -46,6 +46,7 @@ enum class OperationKind {
   kSetLogLevel,
   kReadLog,
   kReadPluginLog,
+  kListUsage,
   kCount,  // how many there are: each has its row
 };
 
@@ -105,6 +106,8 @@ enum class ObjectKind : uint8_t {
   kLogLevel,
   kLogLine,
   kLogLines,
+  kUsage,
+  kUsages,
   kCount,
 };
 
@@ -116,6 +119,8 @@ enum class Type : uint8_t {
   kVersion,  // a model's: an integer from 1 on, or the same as a string
   kBoolean,
   kObject,
+  kLogLevel,
+  kName,  // a string: of a plugin, a model, a label
 };
 std::string_view TypeText(Type type);  // "a string", "an absolute path", …
 

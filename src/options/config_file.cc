@@ -25,9 +25,12 @@ class ConfigFile {
   void Read(std::string_view text) {
     YamlNode root;
     if (IsBlank(text)) return;
-    if (const auto fault = ParseYaml(text, &root)) {
-      return Fail(fault->line, fault->column, EscapeForLog(fault->text));
+    std::vector<YamlFault> repeated;
+    const auto fault = ParseYaml(text, &root, &repeated);
+    for (const YamlFault& again : repeated) {
+      Fail(again.line, again.column, EscapeForLog(again.text));
     }
+    if (fault) return Fail(fault->line, fault->column, EscapeForLog(fault->text));
     if (root.kind == Kind::kNull) return;
     if (root.kind != Kind::kMapping) {
       return Fail(root.line, root.column,

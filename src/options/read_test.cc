@@ -126,6 +126,21 @@ TEST_F(ReadTest, AllFaultsOfAllSourcesAtOnce) {
   EXPECT_THAT(report, HasSubstr("mlosd: 11 errors in the configuration:\n"));
 }
 
+TEST_F(ReadTest, AKeyThatComesAgainHidesNothing) {
+  const std::string file = Write(
+      "workers: 0\n"
+      "workers: 300\n"
+      "log-levle: info\n"
+      "workers: {a: [b]}\n"
+      "http-max-body: 64MB\n");
+  EXPECT_THAT(
+      Faults(Read({{"--config", file}, {}})),
+      ElementsAre(AllOf(HasSubstr(file + ":2:1:"), HasSubstr("'workers' again")),
+                  AllOf(HasSubstr(file + ":4:1:"), HasSubstr("first on line 1")),
+                  HasSubstr(file + ":1:10: workers is '0'"), HasSubstr("did you mean 'log-level'?"),
+                  HasSubstr(file + ":5:16: http-max-body is '64MB'")));
+}
+
 TEST_F(ReadTest, AHiddenFaultIsReportedToo) {
   const std::string file = Write("workers: many\n");
   EXPECT_THAT(Faults(Read({{"--config", file, "--workers", "4"}, {}})),

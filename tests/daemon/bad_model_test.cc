@@ -87,7 +87,7 @@ TEST_F(BadModelTest, AFileThatIsGoneOrHasChangedByTheTimeItIsLoaded) {
     return At(daemon().Get("/api/v1/models/gone/versions/1"), "/files/0/sha256") != "null";
   }));
   ASSERT_EQ(0, unlink((dir / "m.affine").c_str()));
-  EXPECT_REFUSED(503, "m.affine", daemon().ModelAction("gone", "load"));
+  EXPECT_REFUSED(409, "m.affine", daemon().ModelAction("gone", "load"));
   // Mended, it loads.
   WriteWhole(dir / "m.affine", "scale 1\noffset 0\n");
   EXPECT_STATUS(200, daemon().ModelAction("gone", "load"));

@@ -71,7 +71,7 @@ TEST_F(BadPluginTest, ALibraryThatIsExchangedAfterRegisteringIsNotRegisteredAgai
   ASSERT_EQ(201, daemon().RegisterPlugin(copy).status);
   WriteWhole(copy + "/libecho.so", "exchanged");
   EXPECT_REFUSED(409, "echo 1.0.0", daemon().RegisterPlugin(copy));
-  EXPECT_REFUSED(503, "echo", daemon().PluginAction("echo", "load"));
+  EXPECT_REFUSED(409, "echo", daemon().PluginAction("echo", "load"));
   EXPECT_STATUS(200, daemon().Delete("/api/v1/plugins/echo/versions/1.0.0"));
 }
 

@@ -74,7 +74,7 @@ TEST_F(CliInferTest, WhatCannotBeSentIsSaid) {
   };
   EXPECT_THAT(fails(2, name + "=@" + (dir_ / "bad.npy")), HasSubstr("no .npy file"));
   EXPECT_THAT(fails(2, name + "=@/no/such/file"), HasSubstr("No such file"));
-  EXPECT_THAT(fails(2, "nothing=1"), HasSubstr("the model has no input 'nothing'"));
+  EXPECT_THAT(fails(1, "nothing=1"), HasSubstr("the model has no input 'nothing'"));
   EXPECT_THAT(fails(1, name + "=[1,2,3]"), HasSubstr(name));
 }
 

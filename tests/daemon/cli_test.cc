@@ -123,11 +123,17 @@ TEST_P(CliTest, ExitStatusesAndWhatToDoNext) {
   EXPECT_THAT(Fails(4, {"model", "load", "nobody"}), HasSubstr("nobody"));
   EXPECT_THAT(Fails(1, {"plugin", "remove", "template", "1.0.0"}),
               HasSubstr("hint: see its state: mlos plugin list\n"));
-  EXPECT_THAT(Fails(1, {"model", "register", "a/b", "/etc/hostname"}),
-              HasSubstr("hint: mlos model register NAME PATH [--version VERSION]"));
+  EXPECT_THAT(Fails(1, {"model", "label", "digits", "7", "--version", "1"}),
+              HasSubstr("hint: mlos model label NAME LABEL [--version VERSION]"));
+  // What the command line itself can see is wrong is not sent.
+  EXPECT_THAT(Fails(2, {"model", "register", "a/b", "/etc/hostname"}),
+              HasSubstr("'a/b' has '/' at position 2"));
+  EXPECT_THAT(Fails(2, {"model", "load", "a b"}), HasSubstr("NAME 'a b' has ' ' at position 2"));
+  EXPECT_THAT(Fails(2, {"plugin", "load", "echo", "1/0"}), HasSubstr("VERSION '1/0' has '/'"));
+  EXPECT_THAT(Fails(2, {"logs", "--level", "loud"}), HasSubstr("debug, info, warning or error"));
   EXPECT_THAT(Fails(2, {"model", "lod", "x"}), HasSubstr("did you mean 'load'?"));
   EXPECT_THAT(Fails(2, {"infer", "digits"}), HasSubstr("--json FILE|-"));
-  EXPECT_THAT(Fails(2, {"infer", "digits", "--input", "x=[1,2]"}), HasSubstr("X FP32 ["));
+  EXPECT_THAT(Fails(1, {"infer", "digits", "--input", "x=[1,2]"}), HasSubstr("X FP32 ["));
   options_.environment["MLOS_TOKEN"] = "a\r\nb";
   EXPECT_THAT(Fails(2, {"status"}), HasSubstr("MLOS_TOKEN"));
 }
@@ -148,6 +154,10 @@ TEST_P(CliTest, EveryOperationIsACommand) {
     }
     const MlosRun run = Mlos(args);
     const bool reads = row.http_path.find('{') == std::string_view::npos && !row.takes_body();
+    if (row.kind == operations::OperationKind::kSetLogLevel) {  // "nobody" is no level
+      EXPECT_EQ(2, run.exit);
+      continue;
+    }
     EXPECT_TRUE(reads ? run.exit == 0 : run.exit == 1 || run.exit == 4)
         << row.cli << " ended with " << run.exit << "\n"
         << run.out << run.err;
@@ -205,12 +215,50 @@ TEST(CliAloneTest, CompletionCompletes) {
   EXPECT_EQ(RunMlos({"completion", "tcsh"}).exit, 2);
 }
 
+TEST(CliAloneTest, CompletionAsksTheDaemonForNames) {
+  Daemon daemon;
+  daemon.BringTestModel("echo");
+  MlosOptions options;
+  options.environment = {{"MLOS_HOST", "http://" + daemon.address()}};
+  const auto words = [&](std::vector<std::string> before) {
+    before.insert(before.begin(), "__complete");
+    const MlosRun run = RunMlos(before, options);
+    EXPECT_EQ("", run.err);
+    EXPECT_EQ(0, run.exit);
+    return run.out;
+  };
+  EXPECT_EQ(words({"model", "load"}), "m-echo\n");
+  EXPECT_EQ(words({"-o", "json"}), "");
+  EXPECT_EQ(words({"model", "load", "-o", "json", "--no-wait"}), "m-echo\n");
+  EXPECT_EQ(words({"model", "load", "m-echo"}), "1\n");
+  EXPECT_EQ(words({"infer"}), "m-echo\n");
+  EXPECT_EQ(words({"infer", "m-echo", "--version"}), "1\n");
+  EXPECT_EQ(words({"plugin", "show"}), "echo\n");
+  EXPECT_EQ(words({"plugin", "swap", "echo", "--to"}), "1.0.0\n");
+  EXPECT_EQ(words({"model", "register", "x", "/x", "--plugin"}), "echo\n");
+  EXPECT_EQ(words({"logs"}), "echo\n");
+  for (const std::vector<std::string>& nothing :
+       std::vector<std::vector<std::string>>{{},
+                                             {"model"},
+                                             {"model", "register"},
+                                             {"top"},
+                                             {"plugin", "show", "none"},
+                                             {"nonsense", "x"}}) {
+    EXPECT_EQ(words(nothing), "");
+  }
+  // Where there is no daemon, and where one does not answer.
+  options.environment = {{"MLOS_HOST", "http://127.0.0.1:1"}};
+  EXPECT_EQ(words({"model", "load"}), "");
+  options.environment = {{"MLOS_HOST", "what"}};
+  EXPECT_EQ(words({"model", "load"}), "");
+}
+
 TEST(CliAloneTest, TopRefreshesOnATerminal) {
   Daemon daemon;
   MlosOptions options;
   options.environment = {{"MLOS_HOST", "http://" + daemon.address()}};
   options.terminal = true;
-  options.until = "no hosts\r\n\x1b[H\x1b[J";  // the second look
+  options.until = "no models\r\n\x1b[H\x1b[J";  // the second look
   EXPECT_EQ(RunMlos({"top", "--interval", "0.1"}, options).exit, 128 + SIGINT);
 }
 

@@ -130,6 +130,11 @@ TEST(MetricsTest, SeriesStayUntilTheirObjectIsRemoved) {
   EXPECT_EQ(1, Scrape(daemon).Value("mlos_model_state", {{"state", "unloaded"}}));
   EXPECT_STATUS(503, daemon.InferJson("m-echo", kOnX));
   EXPECT_EQ(1, Scrape(daemon).Value("mlos_requests_total", {{"code", "UNAVAILABLE"}}));
+  const Reply usage = daemon.Get("/api/v1/usage");
+  EXPECT_EQ("2", At(usage, "/usage/0/requests"));
+  EXPECT_EQ("1", At(usage, "/usage/0/errors"));
+  EXPECT_EQ("0", At(usage, "/usage/0/in_flight"));
+  EXPECT_GT(std::stoll(At(usage, "/usage/0/total_us")), 0);
   EXPECT_STATUS(200, daemon.Delete("/api/v1/models/m-echo/versions/1"));
   const auto parsed = Scrape(daemon);
   EXPECT_EQ(nullptr, parsed.Find("mlos_model_state"));

@@ -110,6 +110,7 @@ TEST_F(ReferenceTest, ObjectsAreAsDescribed) {
   check(daemon().Get("/api/v1/models"), "Models");
   check(daemon().Get("/api/v1/models/digits"), "Models");
   check(daemon().Get("/api/v1/models/digits/versions/1"), "Model");
+  check(daemon().Get("/api/v1/usage"), "Usages");
   check(daemon().Get("/api/v1/models/nobody"), "Error");
   check(daemon().Post("/api/v1/models", "{}"), "Error");
 }

@@ -274,6 +274,11 @@ bool Allowed(const World& world, const Change& c) {
     case Change::kDropLabel:
       return world.models.count(c.name) != 0 && group != world.groups.end() &&
              group->second.labels.count(c.label) != 0;
+    case Change::kSetPolicy: {
+      const auto versions = world.models.find(c.name);
+      return versions != world.models.end() &&
+             (c.policy != kPolicies[2] || versions->second.count("1") != 0);
+    }
     default:
       return world.models.count(c.name) != 0;
   }

@@ -46,7 +46,7 @@ class ChangedFilesTest : public testing::Test {
     });
   }
   void ExpectChanged(const Outcome& out, const std::string& what) {
-    EXPECT_EQ(StatusCode::kUnavailable, out.status.code());
+    EXPECT_EQ(StatusCode::kFailedPrecondition, out.status.code());
     EXPECT_THAT(Text(out), HasSubstr(what));
     EXPECT_THAT(Text(out), HasSubstr("changed since it was registered: register it as another"));
   }

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "catalog/version_policy.h"
 #include "held_core.h"
 
@@ -373,6 +375,129 @@ TEST_F(ChangesTest, WhatThePolicyAdmitsGoesOnlyWhenTheNewVersionIsThere) {
   EXPECT_EQ(StatusCode::kFailedPrecondition, again.status.code());
   EXPECT_THAT(Text(again), HasSubstr("the latest version"));
   EXPECT_EQ("unloaded", held_.DesiredOf("1"));
+}
+
+// As a daemon does at its start with what another one left.
+TEST_F(ChangesTest, AfterARestartTheOlderVersionServesUntilTheNewerIsThere) {
+  const std::string gone = held_.File("gone.test");
+  held_.KnowPlugin();
+  held_.KnowModel(1);
+  ASSERT_EQ(StatusCode::kOk, Code(held_.RegisterModel(2, "{}", gone)));
+  std::filesystem::remove(gone);
+  const auto reconcile = [&] {
+    held_.core().OnControl([&] {
+      catalog::Catalog& catalog = held_.core().catalog();
+      EXPECT_TRUE(catalog.SetWanted(**catalog.FindPlugin("held", "1.0.0"), true).ok());
+      for (const char* version : {"1", "2"}) {
+        EXPECT_TRUE(
+            catalog.SetDesired(**catalog.FindModel("m", version), catalog::Desired::kLoaded).ok());
+      }
+      catalog::VersionPolicy latest;
+      latest.kind = catalog::VersionPolicy::Kind::kLatest;
+      EXPECT_TRUE(catalog.SetPolicy("m", latest).ok());
+      held_.core().manager().Reconcile();
+      return 0;
+    });
+  };
+  reconcile();
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("1") == "ready"; }));
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("2") == "failed"; }));
+  EXPECT_EQ("loaded", held_.DesiredOf("1"));
+  EXPECT_EQ(StatusCode::kOk, Code(held_.Infer()));
+  EXPECT_THAT(held_.core().OnFront([&] { return held_.core().engine().routes()->not_ready; }),
+              testing::StartsWith("model m version 2 is failed: the model's file 'gone.test'"));
+  // The newer one can be loaded after all.
+  held_.File("gone.test");
+  ASSERT_EQ(StatusCode::kOk, Code(held_.Model(K::kRemoveModel, "2")));
+  ASSERT_EQ(StatusCode::kOk, Code(held_.RegisterModel(2, "{}", gone)));
+  ASSERT_EQ(StatusCode::kOk, Code(held_.Model(K::kLoadModel, "2")));
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("1") == "unloaded"; }));
+  EXPECT_EQ("unloaded", held_.DesiredOf("1"));
+}
+
+TEST_F(ChangesTest, AfterARestartTheNewerVersionPushesTheOlderOneOut) {
+  held_.KnowPlugin();
+  held_.KnowModel(1);
+  held_.KnowModel(2);
+  held_.core().OnControl([&] {
+    catalog::Catalog& catalog = held_.core().catalog();
+    EXPECT_TRUE(catalog.SetWanted(**catalog.FindPlugin("held", "1.0.0"), true).ok());
+    for (const char* version : {"1", "2"}) {
+      EXPECT_TRUE(
+          catalog.SetDesired(**catalog.FindModel("m", version), catalog::Desired::kLoaded).ok());
+    }
+    catalog::VersionPolicy latest;
+    latest.kind = catalog::VersionPolicy::Kind::kLatest;
+    EXPECT_TRUE(catalog.SetPolicy("m", latest).ok());
+    held_.core().manager().Reconcile();
+    return 0;
+  });
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("2") == "ready"; }));
+  EXPECT_EQ("unloaded", held_.DesiredOf("1"));  // with that, not after it
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("1") == "unloaded"; }));
+}
+
+TEST_F(ChangesTest, ALoadThatWasPromisedIsKeptUntilItFails) {
+  held_.BringPlugin();
+  held_.KnowModel();
+  held_.Hold("load");
+  held_.Fail("load");
+  const Outcome promised = Await(held_.Model(K::kLoadModel, "1", false));
+  EXPECT_TRUE(promised.accepted) << promised.status;
+  EXPECT_EQ("loaded", held_.DesiredOf());  // a daemon that starts now loads it
+  EXPECT_TRUE(held_.core().OnControl([&] { return held_.core().manager().Ready(); }));
+  EXPECT_EQ(held_.Known(), held_.Stored());
+  held_.Release();
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState() == "failed"; }));
+  EXPECT_TRUE(WaitUntil([&] { return held_.DesiredOf() == "on_demand"; }));
+  EXPECT_EQ(held_.Known(), held_.Stored());
+  held_.GoOn();
+  EXPECT_TRUE(Await(held_.Model(K::kLoadModel, "1", false)).accepted);
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState() == "ready"; }));
+  EXPECT_EQ("loaded", held_.DesiredOf());
+}
+
+TEST_F(ChangesTest, APolicyThatLetsNothingServeIsRefused) {
+  held_.BringPlugin();
+  held_.BringModel(1);
+  const auto policy = [&](std::initializer_list<boost::json::value_ref> versions) {
+    return Await(
+        held_.Apply({.kind = K::kSetModelPolicy,
+                     .name = "m",
+                     .body = {{"version_policy",
+                               {{"specific", {{"versions", boost::json::array(versions)}}}}}}}));
+  };
+  for (const Outcome& refused : {policy({}), policy({2, 3})}) {
+    EXPECT_EQ(StatusCode::kFailedPrecondition, refused.status.code());
+    EXPECT_THAT(Text(refused), HasSubstr("would let nothing serve"));
+    EXPECT_THAT(Text(refused), HasSubstr("model m has version 1"));
+  }
+  EXPECT_EQ("ready", held_.ModelState());
+  EXPECT_EQ(StatusCode::kOk, policy({1, 2}).status.code());
+  EXPECT_EQ("ready", held_.ModelState());
+}
+
+// What waits is bounded, and what gave up leaves nothing behind.
+TEST_F(ChangesTest, RequestsThatWaitForOneLoadAreBounded) {
+  held_.BringPlugin();
+  held_.KnowModel();
+  held_.Hold("load");
+  TestCore& core = held_.core();
+  const Input input = MakeInput(tensor::Datatype::kFp32, std::vector<float>{1});
+  std::vector<std::future<Answer>> brief;
+  for (int i = 0; i < 100; ++i) brief.push_back(core.Start("m", {input}, 10));
+  for (auto& late : brief) EXPECT_EQ(StatusCode::kDeadlineExceeded, late.get().status.code());
+  std::vector<std::future<Answer>> waiting;
+  for (int i = 0; i < 512; ++i) waiting.push_back(core.Start("m", {input}, 60'000));
+  const Answer refused = core.Infer("m", {input});
+  EXPECT_EQ(StatusCode::kUnavailable, refused.status.code());
+  EXPECT_THAT(std::string(Message(refused.status)),
+              HasSubstr("512 requests wait for model \"m\" version 1 to be loaded already"));
+  EXPECT_EQ(1, core.loads_asked());
+  held_.Release();
+  for (auto& answer : waiting) EXPECT_TRUE(answer.get().status.ok());
+  EXPECT_TRUE(core.Infer("m", {input}).status.ok());
+  EXPECT_EQ(1, core.loads_asked());
 }
 
 TEST_F(ChangesTest, NothingIsStartedOnceTheEndHasBegun) {

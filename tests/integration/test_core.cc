@@ -92,6 +92,7 @@ TestCore::TestCore(uint32_t workers, channel::Options channel_options)
   engine_ = std::make_unique<engine::ChannelEngine>(
       front_, control_, channel_options,
       [this](std::string name, std::string version, std::function<void(Status)> done) {
+        ++loads_asked_;
         control_.Post([this, name = std::move(name), version = std::move(version),
                        done = std::move(done)] { manager_.EnsureLoaded(name, version, done); });
       });

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -75,6 +76,8 @@ class TestCore {
                        const std::string& config = "{}", uint64_t version = 1);
   Status LoadModel(const std::string& name, const std::string& version = "1");
   Status UnloadModel(const std::string& name, const std::string& version = "1");
+  // How often the engine asked for a model to be loaded.
+  int loads_asked() const { return loads_asked_; }
   // Plugin, its model "m-NAME", both loaded.
   Status Bring(const std::string& plugin, const std::string& config = "{}");
 
@@ -116,6 +119,7 @@ class TestCore {
                                               lifecycle::Manager::Done);
   Status Change(Action action, const std::string& name, const std::string& version);
 
+  std::atomic<int> loads_asked_{0};
   EventLoop front_;
   EventLoop control_;
   state::MemoryStore store_;

@@ -331,13 +331,15 @@ class ApiSession final : public Session {
 
   void ServerReady(Response& response) {
     if (context_.leaving) return ShuttingDown(response);
-    if (context_.engine.routes()->ready) {
+    const auto routes = context_.engine.routes();
+    if (routes->ready) {
       response.body.Append("{\"ready\":true}");
       return;
     }
     response.status = 400;
-    response.body.Append(
-        "{\"ready\":false,\"error\":\"not all models that should be loaded are\"}");
+    response.body.Append("{\"ready\":false,\"error\":");
+    AppendJsonString("not all that should be loaded is: " + routes->not_ready, &response.body);
+    response.body.Append('}');
   }
 
   void ModelReady(Response& response) {
@@ -378,14 +380,19 @@ class ApiSession final : public Session {
     }
     // The answer comes on another thread, when this connection may be gone.
     operating_ = ++operation_number_;
-    context_.control.Apply(std::move(operation),
-                           [&loop = context_.loop, session = std::weak_ptr<ApiSession*>(self_),
-                            number = operating_](control::Outcome outcome) {
-                             loop.Post([session, number, outcome = std::move(outcome)] {
-                               const auto alive = session.lock();
-                               if (alive != nullptr) (*alive)->OnOutcome(number, outcome);
-                             });
-                           });
+    context_.control.Apply(
+        std::move(operation), [&loop = context_.loop, session = std::weak_ptr<ApiSession*>(self_),
+                               number = operating_](control::Outcome outcome) {
+          // A list of a thousand models is put into words here, and
+          // taken apart: the front loop has requests to serve.
+          std::string text;
+          if (outcome.status.ok()) text = boost::json::serialize(outcome.body);
+          outcome.body = nullptr;
+          loop.Post([session, number, outcome = std::move(outcome), text = std::move(text)] {
+            const auto alive = session.lock();
+            if (alive != nullptr) (*alive)->OnOutcome(number, outcome, text);
+          });
+        });
     return false;
   }
 
@@ -401,13 +408,14 @@ class ApiSession final : public Session {
     return OkStatus();
   }
 
-  void OnOutcome(uint64_t number, const control::Outcome& outcome) {
+  // `text`: the outcome's body.
+  void OnOutcome(uint64_t number, const control::Outcome& outcome, std::string_view text) {
     if (operating_ != number) return;  // abandoned
     operating_ = 0;
     Response& response = exchange_.response();
     if (outcome.status.ok()) {
       response.status = outcome.created ? 201 : outcome.accepted ? 202 : 200;
-      response.body.Append(boost::json::serialize(outcome.body));
+      response.body.Append(text);
     } else {
       response.ManagementError(outcome.status, outcome.hint);
     }

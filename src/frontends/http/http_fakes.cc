@@ -98,6 +98,7 @@ FakeEngine::FakeEngine(EventLoop& loop) : loop_(loop), table_(Models()) {}
 void FakeEngine::SetReady(bool ready) {
   auto table = std::make_shared<RoutingTable>(*table_);
   table->ready = ready;
+  if (!ready) table->not_ready = "model m version 1 is loading";
   table_ = std::move(table);
 }
 

@@ -78,6 +78,7 @@ TEST_F(HttpTest, HealthAndServerMetadata) {
   const Reply reply = Ask("GET", "/v2/health/ready");
   EXPECT_EQ(reply.status, 400);
   EXPECT_THAT(reply.body, HasSubstr(R"("ready":false)"));
+  EXPECT_THAT(reply.body, HasSubstr("model m version 1 is loading"));
   EXPECT_EQ(reply.fields.count("date"), 1u);
 }
 
@@ -190,12 +191,18 @@ TEST_F(HttpTest, OperationsReachTheControlPath) {
   EXPECT_EQ(reply.status, 201);
   EXPECT_EQ(reply.body, R"({"kind":)" + kind(K::kRegisterPlugin) +
                             R"(,"name":"","version":"","body":{"path":"/p"},"wait":true})");
-  reply = Ask("POST", "/api/v1/plugins/onnx%2Drt/versions/1.2.3/load?x=1&wait=false");
+  reply = Ask("POST", "/api/v1/plugins/onnx%2Drt/versions/1.2.3/load?wait=false");
   EXPECT_EQ(reply.status, 202);
   EXPECT_EQ(reply.body, R"({"kind":)" + kind(K::kLoadPlugin) +
                             R"(,"name":"onnx-rt","version":"1.2.3","body":{},"wait":false})");
   // What cannot be waited for is not accepted, it is done.
   EXPECT_EQ(Ask("GET", "/api/v1/models?wait=false").status, 200);
+  reply = Ask("POST", "/api/v1/plugins/p/versions/1.2.3/load?wiat=false");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("no parameter 'wiat' (did you mean 'wait'?) (known: wait)"));
+  EXPECT_THAT(Ask("GET", "/api/v1/models?limit=3").body, HasSubstr("takes none in its query"));
+  EXPECT_THAT(Ask("POST", "/api/v1/plugins/p/versions/1.2.3/load?wait=maybe").body,
+              HasSubstr("'wait' is true or false, not 'maybe'"));
   reply = Ask("DELETE", "/api/v1/models/m/versions/2");
   EXPECT_EQ(reply.status, 200);
   EXPECT_THAT(reply.body, HasSubstr(kind(K::kRemoveModel)));
@@ -227,7 +234,10 @@ TEST(RouterTest, ParametersOfAQueryAreThoseOfTheRow) {
     return status.ok() ? boost::json::serialize(members) : std::string(Message(status));
   };
   EXPECT_EQ(read(""), "{}");
-  EXPECT_EQ(read("lines=10&x=1&level=a%20b&path=/p&"), R"({"lines":10,"level":"a b"})");
+  EXPECT_EQ(read("lines=10&&level=a%20b&"), R"({"lines":10,"level":"a b"})");
+  EXPECT_EQ(read("lines=10&x=1"), "there is no parameter 'x' (known: lines, level)");
+  EXPECT_EQ(read("path=/p"), "there is no parameter 'path' (known: lines, level)");
+  EXPECT_EQ(read("lines=1&lines=2"), "parameter 'lines' is given twice");
   EXPECT_EQ(read("lines=ten&level"), R"({"lines":"ten","level":""})");
   EXPECT_EQ(read("level=%zz"), "parameter 'level' is not percent-encoded text");
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/router.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/name.h"
+#include "base/near_miss.h"
 #include "operations/body.h"
 
 namespace mlos::http {
@@ -150,6 +153,21 @@ void FindOperation(const Segments& s, Method method, Route* route) {
   route->target = method == Method::kOptions ? Target::kOptions : Target::kMethodNotAllowed;
 }
 
+// Why a parameter is none of the operation's.
+Status NoParameter(const operations::OperationRow& row, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const operations::Field& field : row.fields) {
+    if (field.in == operations::In::kQuery) known.push_back(field.name);
+  }
+  if (row.can_wait()) known.push_back("wait");
+  std::string list;
+  for (const std::string_view one : known) {
+    list.append(list.empty() ? " (known: " : ", ").append(one);
+  }
+  return InvalidArgument("there is no parameter " + Quoted(name) + DidYouMean(name, known) +
+                         (known.empty() ? ": this takes none in its query" : list + ")"));
+}
+
 // True unless the query has wait=false (or 0).
 bool Waits(std::string_view query) {
   while (!query.empty()) {
@@ -177,9 +195,19 @@ Status ReadQuery(const operations::OperationRow& row, std::string_view query,
     const size_t end = query.find('&');
     const std::string_view pair = query.substr(0, end);
     query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    if (pair.empty()) continue;
     const size_t equals = pair.find('=');
-    const operations::Field* field = operations::FindField(row, pair.substr(0, equals));
-    if (field == nullptr || field->in != operations::In::kQuery) continue;
+    const std::string_view name = pair.substr(0, equals);
+    if (name == "wait") {  // of what is done at once it is true either way
+      const std::string_view value = pair.substr(std::min(name.size() + 1, pair.size()));
+      if (value == "true" || value == "1" || value == "false" || value == "0") continue;
+      return InvalidArgument("parameter 'wait' is true or false, not " + Quoted(value));
+    }
+    const operations::Field* field = operations::FindField(row, name);
+    if (field == nullptr || field->in != operations::In::kQuery) return NoParameter(row, name);
+    if (members->contains(boost::json::string_view(name.data(), name.size()))) {
+      return InvalidArgument("parameter '" + std::string(name) + "' is given twice");
+    }
     std::string text;
     if (equals != std::string_view::npos && !PercentDecode(pair.substr(equals + 1), &text)) {
       return InvalidArgument("parameter '" + std::string(field->name) +

@@ -52,8 +52,9 @@ std::string_view MethodName(Method method);  // "GET", also for HEAD; "" for kOt
 
 void FindRoute(Method method, std::string_view target, Route* route);
 
-// Puts the parameters of a query that the operation knows into `members`, in
-// the type of their field; others are left out, as everywhere on the web.
+// Puts the parameters of a query into `members`, in the type of their field.
+// INVALID_ARGUMENT: one that the operation does not know; it names those that it
+// does.
 Status ReadQuery(const operations::OperationRow& row, std::string_view query,
                  boost::json::object* members);
 
