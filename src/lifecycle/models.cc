@@ -236,7 +236,7 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   Publish(model.name);
   Status sound = ExamineConfig(model);
   if (sound.ok() && model.repository.empty()) sound = TakeLabels(&model);
-  if (!sound.ok()) return OnModelLoaded(model.id, sound);
+  if (!sound.ok()) return OnModelLoaded(model.id, Unavailable(Message(sound)));
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
   if (!fds.ok()) {
