@@ -211,8 +211,7 @@ TEST_F(DataDirTest, NumbersAreWhatTheyWereAfterAnyNumberOfStarts) {
   const Reply registered =
       daemon.client().Send("POST", "/api/v1/models",
                            R"({"name":"exact","path":")" + SourcePath("tests/plugins/model.test") +
-                               R"(","plugin":"echo","metadata":{"x":)" + numbers +
-                               R"(},"config":{"x":)" + numbers + "}}");
+                               R"(","plugin":"echo","metadata":{"x":)" + numbers + "}}");
   ASSERT_EQ(201, registered.status) << Show(registered);
   const std::string whole = R"("metadata":{"x":)" + numbers + "}";
   EXPECT_THAT(registered.body, testing::HasSubstr(whole));
