@@ -130,6 +130,7 @@ TEST_F(FramingAttack, FieldsThatOnlySomeReadersSee) {
                                    "Host: other\r\n"s}) {
     ExpectRefused(Infer(field + Length(ends.size()), ends));
     ExpectRefused(Infer(Length(ends.size()) + field, ends));
+    ExpectRefused(Infer(field, ends));
   }
   // A name of its own: one reading, by length.
   ExpectOne(400, Infer(Length(ends.size()) + "Transfer_Encoding: chunked\r\n", ends));

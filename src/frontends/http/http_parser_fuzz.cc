@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hostile HTTP: heads and chunked bodies, arriving in pieces.  However the
-// bytes are cut, the parser comes to the same end.
+// bytes are cut, the parser comes to the same end; and a head that it takes has
+// one reading only, by rules that are written here a second time.
 //
 // Input: one byte for the size of the pieces, then the stream.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "frontends/http/request_parser.h"
@@ -20,6 +22,51 @@ constexpr uint64_t kMaxBody = 4096;
 
 void Require(bool condition) {
   if (!condition) std::abort();
+}
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return (x >= 'A' && x <= 'Z' ? x + 32 : x) == (y >= 'A' && y <= 'Z' ? y + 32 : y);
+  });
+}
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Every line ends with CRLF and has no control character, every field has a
+// name with nothing around it, and its end is given once: what another reader
+// of the same bytes, before or behind us, cannot take for something else.
+void RequireOneReading(std::string_view head, bool http10) {
+  Require(head.size() >= 4 && head.substr(head.size() - 4) == "\r\n\r\n");
+  head.remove_suffix(2);
+  bool first = true;
+  size_t lengths = 0;
+  size_t codings = 0;
+  while (!head.empty()) {
+    const size_t end = head.find("\r\n");
+    const std::string_view line = head.substr(0, end);
+    head.remove_prefix(end + 2);
+    Require(!line.empty());
+    for (const char c : line)
+      Require((static_cast<unsigned char>(c) >= 0x20 || c == '\t') && c != 0x7f);
+    if (std::exchange(first, false)) continue;
+    const size_t colon = line.find(':');
+    Require(colon != std::string_view::npos && colon > 0);
+    const std::string_view name = line.substr(0, colon);
+    Require(name.find_first_of(" \t") == std::string_view::npos);
+    const std::string_view value = Trimmed(line.substr(colon + 1));
+    if (EqualsIgnoringCase(name, "content-length")) {
+      ++lengths;
+      Require(!value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos);
+    } else if (EqualsIgnoringCase(name, "transfer-encoding")) {
+      ++codings;
+      Require(EqualsIgnoringCase(value, "chunked") && !http10);
+    }
+  }
+  Require(lengths + codings <= 1);
 }
 
 // What came of one message.
@@ -51,6 +98,7 @@ End Run(std::string_view stream, size_t piece) {
     if (!in_body) {
       result = parser.ReadHead(view, &consumed);
       if (result == RequestParser::Result::kDone) {
+        RequireOneReading(stream.substr(at, consumed), parser.head().http10);
         at += consumed;
         mlos::http::Route route;
         mlos::http::FindRoute(parser.head().method, parser.head().target, &route);

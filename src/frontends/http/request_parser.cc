@@ -47,6 +47,17 @@ bool ParseLength(std::string_view text, int64_t* value) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+constexpr std::string_view kFolded = "folded header lines are not accepted";
+
+// A line that goes on with the one before it.  The parser would take it away
+// where that one has nothing behind its colon.
+bool HasFolding(std::string_view head) {
+  for (size_t at = 0; (at = head.find('\n', at)) != std::string_view::npos;) {
+    if (++at < head.size() && (head[at] == ' ' || head[at] == '\t')) return true;
+  }
+  return false;
+}
+
 // One message.  Beast's parser cannot be reset, so it is made anew in place.
 class Message : public beast::http::basic_parser<true> {
  public:
@@ -89,7 +100,7 @@ class Message : public beast::http::basic_parser<true> {
     // its own in the input.  Folding is obsolete and a way to hide things.
     if (!value.empty() &&
         (value.data() < input.data() || value.data() >= input.data() + input.size())) {
-      return Refuse(400, "folded header lines are not accepted", ec);
+      return Refuse(400, kFolded, ec);
     }
     switch (name) {
       case field::content_length:
@@ -232,6 +243,12 @@ class RequestParser::Parser {
     return Result::kError;
   }
 
+  Result RefuseFolding() {
+    status_ = 400;
+    text_ = kFolded;
+    return Result::kError;
+  }
+
   uint32_t max_header_bytes() const { return max_header_bytes_; }
   int status() const { return status_; }
   std::string_view text() const { return text_; }
@@ -280,6 +297,9 @@ RequestParser::Result RequestParser::ReadHead(std::string_view data, size_t* con
   const size_t header = result == Result::kDone ? *consumed : data.size();
   if (result != Result::kError && header > parser_->max_header_bytes()) {
     return parser_->RefuseHeader();
+  }
+  if (result == Result::kDone && HasFolding(data.substr(0, header))) {
+    return parser_->RefuseFolding();
   }
   return result;
 }

@@ -57,6 +57,26 @@ TEST(RequestParser, ReadsAChunkedBodyHoweverItIsCut) {
   }
 }
 
+TEST(RequestParser, RefusesFoldedLinesHoweverTheyAreCut) {
+  for (const std::string_view field :
+       {"Transfer-Encoding:\r\n chunked", "Transfer-Encoding: \r\n\tchunked", "X:\r\n y",
+        "X: a\r\n b", "X:\r\n \r\n y", "X: a\r\n ", "Content-Length:\r\n 5", "X:\r\n\t"}) {
+    const std::string head = "POST /v2 HTTP/1.1\r\nHost: a\r\n" + std::string(field) + "\r\n\r\n";
+    for (size_t piece = 1; piece <= head.size(); ++piece) {
+      SCOPED_TRACE(head + " in pieces of " + std::to_string(piece));
+      RequestParser parser(4096, 64);
+      size_t consumed = 0;
+      Result result = Result::kNeedMore;
+      for (size_t arrived = 0; result == Result::kNeedMore && arrived < head.size();) {
+        arrived = std::min(head.size(), arrived + piece);
+        result = parser.ReadHead(std::string_view(head).substr(0, arrived), &consumed);
+      }
+      EXPECT_EQ(result, Result::kError);
+      EXPECT_EQ(parser.error_status(), 400);
+    }
+  }
+}
+
 TEST(RequestParser, ReadsALengthThatIsWrittenInDigitsOnly) {
   const auto length = [](const std::string& value) {
     RequestParser parser(4096, 64);
