@@ -18,6 +18,7 @@
 #include "catalog/package.h"
 #include "channel/waiting.h"
 #include "daemon/data_dir.h"
+#include "daemon/descriptors.h"
 #include "daemon/reload.h"
 #include "daemon/users.h"
 #include "daemon/version.h"
@@ -104,6 +105,8 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
+  http_options.max_connections =
+      ConnectionsThatFit(http_options.max_connections, RaiseDescriptorLimit());
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
                                              std::move(http_options), &client_regions_);
   control_.set_plugin_logs(&host_watch_.logs);

@@ -2,6 +2,7 @@
 //
 // mlosd: the core.  Exit status: 0 stopped as told, 1 could not start, 2 usage,
 // 3 another daemon has the data directory.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -73,6 +74,10 @@ int Run(mlos::options::Inputs inputs, const mlos::options::Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Large buffers are the system's again as soon as they are freed.  Left to itself the allocator
+  // comes to keep them once it has seen a few: a crowd's bodies would stay for good.
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
   auto inputs = mlos::options::Inputs::Of(argc, argv, environ);
   mlos::options::Reading reading = mlos::options::Read(inputs);
   switch (reading.action) {

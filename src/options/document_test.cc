@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -50,6 +51,26 @@ TEST(DocumentTest, TheReferencePageIsUpToDate) {
   std::ostringstream text;
   text << file.rdbuf();
   EXPECT_EQ(Markdown(), text.str()) << "make it anew: mlosd --manual=markdown > docs/options.md";
+}
+
+// Every number of HTTP is a limit: the page of limits has its line, with this default, and no line
+// about an option that there is not.
+TEST(DocumentTest, ThePageOfLimitsHasThemAll) {
+  std::ifstream file(MLOS_SOURCE_DIR "/docs/limits.md");
+  std::ostringstream text;
+  text << file.rdbuf();
+  for (const Row& row : Table()) {
+    if (row.group != Group::kHttp || !IsNumber(row.type)) continue;
+    EXPECT_THAT(text.str(), HasSubstr("| `" + std::string(row.name) + "` | " +
+                                      std::string(row.initial.text) + " | "));
+  }
+  for (const std::string& line : Lines(text.str())) {
+    if (line.rfind("| `", 0) != 0) continue;
+    const std::string name = line.substr(3, line.find('`', 3) - 3);
+    EXPECT_TRUE(std::any_of(Table().begin(), Table().end(), [&](const Row& row) {
+      return row.name == name;
+    })) << name;
+  }
 }
 
 }  // namespace

@@ -7,14 +7,14 @@
 //   a bystander, who infers all the time on a connection of his own, has lost
 //   no request at all, and 99 of 100 were answered about as fast as before.
 //
-// Descriptors and threads are compared exactly.  Memory may be 2 % and 8 MiB
-// more: allocators keep some.  The bystander's 99th percentile is compared
-// with that of a calm time just before, in the same run, and may be ten times
-// as long, or 100 ms: attackers and daemon share the machine's few cores, so
-// that attackers who merely compute slow him down.  That catches what an
-// attack must not do, hold up the loop that serves everybody.  On a machine
-// with cores to spare MLOS_ORACLE_FACTOR=1.5 asks for that factor and grants
-// no milliseconds.
+// Descriptors and threads are compared exactly; with the descriptors the
+// channels' segments, whose pages stay for the next requests.  The daemon's own
+// memory may be 2 % and 8 MiB more: allocators keep some.  The bystander's 99th percentile is
+// compared with that of a calm time just before, in the same run, and may be ten times as long, or
+// 200 ms: attackers and daemon share the machine's few cores, so that attackers who merely compute
+// slow him down.  That catches what an attack must not do, hold up the loop that serves everybody.
+// On a machine with cores to spare MLOS_ORACLE_FACTOR=1.5 asks for that factor and grants no
+// milliseconds.
 //
 // One thread; the bystander has his own.
 #pragma once
@@ -33,6 +33,8 @@ namespace mlos::test {
 // Memory that a sanitizer keeps back, or nothing.
 uint64_t SanitizerSlack();
 
+// What is resident of the process's own memory: not of files, not of channels.
+uint64_t OwnRssBytes(pid_t pid);
 size_t CountThreads(pid_t pid);
 // This process may then have as many descriptors as the system lets it, for a thousand peers.
 void RaiseDescriptorLimit();

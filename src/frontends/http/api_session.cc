@@ -453,8 +453,13 @@ class ApiSession final : public Session {
 Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
          const HttpOptions& options, metrics::HttpCounters& counters,
          frontend::RegionTable& regions)
-    : context_{loop,    engine, control, options, counters,
-               regions, {},     {},      {},      LogLimit(kRequestLinesPerSecond)} {
+    : context_{.loop = loop,
+               .engine = engine,
+               .control = control,
+               .options = options,
+               .counters = counters,
+               .regions = regions,
+               .lines = LogLimit(kRequestLinesPerSecond)} {
   context_.decoder.set_regions(&regions, options.max_body_bytes);
 }
 

@@ -31,7 +31,8 @@ struct ApiContext {
   const HttpOptions& options;
   metrics::HttpCounters& counters;
   frontend::RegionTable& regions;
-  InferDecoder decoder = {};
+  InferDecoder decoder =
+      InferDecoder({.max_tensors = options.max_tensors, .max_json_depth = options.max_json_depth});
   frontend::Classifier classifier = {};
   frontend::IdSource ids = {};
   LogLimit lines;         // about requests

@@ -14,13 +14,20 @@ namespace {
 
 // Header and a small body fit; a body that does not gets a buffer of its own.
 constexpr size_t kInBytes = 32 << 10;
-// A buffer up to this size is not accounted with the owner, and an idle
-// connection may keep it.
-constexpr size_t kIdleBytes = 64 << 10;
+// A buffer up to this size is not accounted with the owner.
+constexpr size_t kUncountedBytes = 64 << 10;
 // A request that has run this long is worth a look whether its client is
 // still there.
 constexpr uint64_t kLookAfterNs = 100 * kNanosPerMilli;
 constexpr size_t kMostGathered = 64;
+// Room for a body, until more of it has come: who only claims a large one
+// holds no more than this.
+constexpr uint64_t kFirstRoom = 1 << 20;
+// An answer that waits for its client this long leaves the model's memory.
+constexpr uint64_t kHoldAnswerNs = kNanosPerSecond;
+
+// What counts of a buffer among those that are accounted for.
+uint64_t Counted(uint64_t bytes) { return bytes > kUncountedBytes ? bytes : 0; }
 
 }  // namespace
 
@@ -143,19 +150,24 @@ bool Connection::BeginBody(uint64_t total) {
   if (body_inline_) {
     if (total <= end_ - begin_) return OnBodyRead(in_.get() + begin_, total);
   } else {
-    EnterPhase(Phase::kBody, TransferTime(total));  // no longer idle
-    const uint64_t more = total + kBodyPadding;
-    if (more > body_.capacity()) body_.Trim(0);
-    if (!Account(KeptBytes() + (more > body_.capacity() ? more : 0))) {
-      return Refuse(503, "too many large requests at once: try again");
-    }
-    body_.Reserve(more);
-    Account(KeptBytes());
+    EnterPhase(Phase::kBody, TransferTime(0));  // no longer idle
+    if (!GrowBody()) return Refuse(503, "too many large requests at once: try again");
     body_.Append({in_.get() + begin_, end_ - begin_});
     begin_ = end_ = 0;
   }
-  EnterPhase(Phase::kBody, TransferTime(total));
+  EnterPhase(Phase::kBody, TransferTime(0));
   return SayContinue();
+}
+
+// Room for as much again as has come; false when there is too much of it.
+bool Connection::GrowBody() {
+  const uint64_t room =
+      std::min(body_total_ + kBodyPadding, std::max<uint64_t>(kFirstRoom, 2 * body_.size()));
+  if (room <= body_.capacity()) return true;
+  if (body_.empty()) body_.Trim(0);  // nothing to be moved
+  if (!Account(KeptBytes() - Counted(body_.capacity()) + room)) return false;
+  body_.Reserve(room);
+  return true;
 }
 
 bool Connection::StepBody() {
@@ -164,7 +176,10 @@ bool Connection::StepBody() {
     return Read(in_.get() + end_, kInBytes - end_);
   }
   if (body_.size() == body_total_) return OnBodyRead(body_.data(), body_.size());
-  return Read(body_.data() + body_.size(), body_total_ - body_.size());
+  deadline_ns_ = phase_start_ns_ + TransferTime(body_.size());
+  const uint64_t end = std::min<uint64_t>(body_total_, body_.capacity() - kBodyPadding);
+  if (end > body_.size()) return Read(body_.data() + body_.size(), end - body_.size());
+  return GrowBody() || Refuse(503, "too many large requests at once: try again");
 }
 
 bool Connection::StepChunks() {
@@ -280,7 +295,8 @@ void Connection::WriteResponse() {
       gather_.push_back({const_cast<std::byte*>(blob.data()), blob.size()});
     }
   }
-  EnterPhase(Phase::kWriting, TransferTime(response_.content_length()));
+  written_ = 0;
+  EnterPhase(Phase::kWriting, TransferTime(0));
 }
 
 bool Connection::StepWrite() {
@@ -290,15 +306,13 @@ bool Connection::StepWrite() {
     message.msg_iovlen = std::min(gather_.size() - gather_at_, kMostGathered);
     ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      socket_.async_wait(Socket::wait_write, Handler{shared_from_this(), Io::kWritable});
-      return false;
-    }
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return WaitToWrite();
     if (sent < 0) {
       Close();
       return false;
     }
     owner_->counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+    written_ += static_cast<uint64_t>(sent);
     while (sent > 0) {
       iovec& piece = gather_[gather_at_];
       const size_t taken = std::min(static_cast<size_t>(sent), piece.iov_len);
@@ -311,12 +325,51 @@ bool Connection::StepWrite() {
   return FinishRequest();
 }
 
-bool Connection::FinishRequest() {
-  if (with_session_) {
-    with_session_ = false;
-    session_->Sent();
-    if (body_inline_) begin_ += body_total_;
+// The model has only so many places for answers.  A few may wait there for
+// their clients for a moment, which spares them a copy.
+bool Connection::WaitToWrite() {
+  deadline_ns_ = phase_start_ns_ + TransferTime(written_);
+  if (with_session_ && response_.blobs.empty()) EndSession();  // all of it is ours
+  if (with_session_ && !held_) {
+    held_ = owner_->HoldAnswer();
+    if (!held_ && !TakeOverAnswer()) return false;
   }
+  socket_.async_wait(Socket::wait_write, Handler{shared_from_this(), Io::kWritable});
+  return false;
+}
+
+// Copies what is not sent yet and lets the model have its memory back.  False:
+// there is no room for it, and the connection is closed.
+bool Connection::TakeOverAnswer() {
+  uint64_t left = 0;
+  for (size_t i = gather_at_; i < gather_.size(); ++i) left += gather_[i].iov_len;
+  if (!Account(KeptBytes() + Counted(left))) {
+    Abort();
+    return false;
+  }
+  rest_.Reserve(left);
+  for (size_t i = gather_at_; i < gather_.size(); ++i) {
+    rest_.Append({static_cast<const char*>(gather_[i].iov_base), gather_[i].iov_len});
+  }
+  gather_.clear();
+  gather_at_ = 0;
+  gather_.push_back({rest_.data(), rest_.size()});
+  response_.blobs.clear();
+  EndSession();
+  return true;
+}
+
+// The session's part in this request is over: its answer is sent, or is ours.
+void Connection::EndSession() {
+  with_session_ = false;
+  if (std::exchange(held_, false)) owner_->ReleaseAnswer();
+  session_->Sent();
+  if (body_inline_) begin_ += body_total_;
+}
+
+bool Connection::FinishRequest() {
+  if (with_session_) EndSession();
+  rest_.Trim(0);
   if (close_after_) {
     BeginLinger();
     return true;
@@ -333,9 +386,8 @@ bool Connection::FinishRequest() {
 // would pay for fresh pages each time; it stays accounted for until it is given
 // back (TrimIdle).
 uint64_t Connection::KeptBytes() const {
-  const auto counted = [](uint64_t bytes) { return bytes > kIdleBytes ? bytes : 0; };
-  return counted(body_.capacity()) + counted(response_.body.capacity()) +
-         counted(plain_.capacity()) + counted(packed_.capacity()) +
+  return Counted(body_.capacity()) + Counted(response_.body.capacity()) +
+         Counted(rest_.capacity()) + Counted(plain_.capacity()) + Counted(packed_.capacity()) +
          (inflater_ != nullptr ? frontend::Inflater::kMemory : 0) +
          (deflater_ != nullptr ? frontend::Deflater::kMemory : 0);
 }
@@ -352,8 +404,8 @@ bool Connection::Account(uint64_t bytes) {
 
 void Connection::TrimIdle() {
   if (phase_ != Phase::kHead && phase_ != Phase::kLinger) return;
-  body_.Trim(kIdleBytes);
-  response_.body.Trim(kIdleBytes);
+  body_.Trim(0);
+  response_.body.Trim(0);
   plain_.Trim(0);
   packed_.Trim(0);
   Account(0);
@@ -371,6 +423,7 @@ void Connection::BeginLinger() {
 void Connection::Close() {
   if (phase_ == Phase::kClosed) return;
   phase_ = Phase::kClosed;
+  if (std::exchange(held_, false)) owner_->ReleaseAnswer();
   if (with_session_) {
     with_session_ = false;
     session_->Abandon();
@@ -394,10 +447,23 @@ void Connection::Sweep(uint64_t now_ns) {
     return;
   }
   if (deadline_ns_ != 0 && now_ns > deadline_ns_) return OnTimeout();
+  if (held_ && now_ns > phase_start_ns_ + kHoldAnswerNs) {
+    TakeOverAnswer();
+    return;
+  }
   if (phase_ == Phase::kHead && now_ns > phase_start_ns_ + kNanosPerSecond) TrimIdle();
 }
 
+// The client takes nothing more: what the system has for it goes at once,
+// where it would otherwise be kept for minutes.
+void Connection::Abort() {
+  const linger at_once{1, 0};
+  ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  Close();
+}
+
 void Connection::OnTimeout() {
+  if (phase_ == Phase::kWriting) return Abort();
   const bool in_request =
       phase_ == Phase::kBody || phase_ == Phase::kChunks || (phase_ == Phase::kHead && head_seen_);
   if (in_request) {

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "frontends/common/peer_counts.h"
 #include "frontends/http/buffer.h"
 #include "frontends/http/exchange.h"
 #include "frontends/http/io_memory.h"
@@ -47,6 +48,10 @@ class ConnectionOwner {
   // much of it, also after TrimIdle of all connections.
   virtual bool ReserveBuffer(uint64_t bytes) = 0;
   virtual void ReleaseBuffer(uint64_t bytes) = 0;
+  // An answer that its client does not take may wait where the model wrote it;
+  // false: not this one, there are too many already.
+  virtual bool HoldAnswer() = 0;
+  virtual void ReleaseAnswer() = 0;
   virtual metrics::HttpCounters& counters() = 0;
   // Calls Resume soon, after what else there is to do has had its turn.
   virtual void Later(Connection& connection) = 0;
@@ -75,7 +80,9 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   Response& response() override { return response_; }
   void Send() override;
 
-  size_t owner_index = 0;  // the owner's
+  // The owner's.
+  size_t owner_index = 0;
+  frontend::Peer peer;
 
  private:
   enum class Phase : uint8_t {
@@ -108,6 +115,10 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool SayContinue();
   bool OnBodyRead(const char* data, uint64_t size);
   bool DispatchBody(const char* data, uint64_t size);
+  bool GrowBody();
+  bool WaitToWrite();
+  bool TakeOverAnswer();
+  void EndSession();
   bool FinishRequest();
   bool Account(uint64_t bytes);
   uint64_t KeptBytes() const;
@@ -126,6 +137,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   void WriteResponse();
   void CountAnswer(int status);
   void OnTimeout();
+  void Abort();
   bool PeerHasLeft() const;
 
   bool MoveInputToFront();  // false: full
@@ -146,6 +158,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool head_done_ = false;     // the session knows the request's head
   bool with_session_ = false;  // OnBody was called, neither Sent nor Abandon yet
   bool answered_ = false;      // Send was called
+  bool held_ = false;          // the answer waits in the model's memory
   bool close_after_ = false;
   bool http10_ = false;
   bool omit_body_ = false;
@@ -183,6 +196,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   Buffer head_out_;
   std::vector<iovec> gather_;
   size_t gather_at_ = 0;
+  uint64_t written_ = 0;
+  Buffer rest_;  // of an answer whose client takes its time: what is not sent yet
 
   IoMemory io_memory_;
 };

@@ -722,6 +722,9 @@ TEST(HttpOptionsTest, ComeFromTheSettings) {
   EXPECT_EQ(o.compress_from_bytes, settings.Number(Id::kHttpCompressFrom));
   EXPECT_EQ(o.max_chunks, settings.Number(Id::kHttpMaxChunks));
   EXPECT_EQ(o.max_connections, settings.Number(Id::kHttpMaxConnections));
+  EXPECT_EQ(o.max_connections_per_address, settings.Number(Id::kHttpMaxConnectionsPerAddress));
+  EXPECT_EQ(o.max_tensors, settings.Number(Id::kHttpMaxTensors));
+  EXPECT_EQ(o.max_json_depth, settings.Number(Id::kHttpMaxJsonDepth));
   EXPECT_EQ(o.idle_timeout_ns, settings.Nanos(Id::kHttpIdleTimeout));
   EXPECT_EQ(o.header_timeout_ns, settings.Nanos(Id::kHttpHeaderTimeout));
   EXPECT_EQ(o.transfer_timeout_ns, settings.Nanos(Id::kHttpTransferTimeout));

@@ -151,7 +151,7 @@ TEST_F(InferForms, OutputsThatAreWrong) {
   ExpectError(Pair(R"(,"outputs":[{"name":"a","parameters":[]}])"), 400, "is not an object");
   std::string many = R"(,"outputs":[{"name":"a"})";
   for (int i = 0; i < 100'000; ++i) many += R"(,{"name":"a"})";
-  ExpectError(Pair(many + "]"), 400, "more than 4096 outputs");
+  ExpectError(Pair(many + "]"), 400, "more than 1024 outputs");
 }
 
 // ------------------------------------------------------- nothing and no text

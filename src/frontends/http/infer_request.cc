@@ -109,7 +109,7 @@ Status ParseInput(od::object object, InferRequest* request) {
   return OkStatus();
 }
 
-Status ParseInputs(od::value value, InferRequest* request) {
+Status ParseInputs(od::value value, size_t most, InferRequest* request) {
   od::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS) {
     return InvalidArgument("\"inputs\" is not an array");
@@ -121,9 +121,8 @@ Status ParseInputs(od::value value, InferRequest* request) {
     if (item.get_object().get(object) != simdjson::SUCCESS) {
       return InvalidArgument("an element of \"inputs\" is not an object");
     }
-    if (request->inputs.size() == tensor::kMaxTensors) {
-      return InvalidArgument("the request has more than " + std::to_string(tensor::kMaxTensors) +
-                             " inputs");
+    if (request->inputs.size() == most) {
+      return InvalidArgument("the request has more than " + std::to_string(most) + " inputs");
     }
     MLOS_RETURN_IF_ERROR(ParseInput(object, request));
   }
@@ -150,7 +149,7 @@ Status ParseOutput(od::object object, InferRequest* request) {
   return OkStatus();
 }
 
-Status ParseOutputs(od::value value, InferRequest* request) {
+Status ParseOutputs(od::value value, size_t most, InferRequest* request) {
   od::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS) {
     return InvalidArgument("\"outputs\" is not an array");
@@ -162,9 +161,8 @@ Status ParseOutputs(od::value value, InferRequest* request) {
     if (item.get_object().get(object) != simdjson::SUCCESS) {
       return InvalidArgument("an element of \"outputs\" is not an object");
     }
-    if (request->outputs.size() == tensor::kMaxTensors) {
-      return InvalidArgument("the request asks for more than " +
-                             std::to_string(tensor::kMaxTensors) + " outputs");
+    if (request->outputs.size() == most) {
+      return InvalidArgument("the request asks for more than " + std::to_string(most) + " outputs");
     }
     MLOS_RETURN_IF_ERROR(ParseOutput(object, request));
   }
@@ -202,10 +200,11 @@ struct InferDecoder::Parser {
   od::document document;
 
   Status Iterate(const InferRequest& request);
-  Status ParseDocument(InferRequest* request);
+  Status ParseDocument(const InferLimits& limits, InferRequest* request);
 };
 
-InferDecoder::InferDecoder() : parser_(std::make_unique<Parser>()) {}
+InferDecoder::InferDecoder(InferLimits limits)
+    : limits_(limits), parser_(std::make_unique<Parser>()) {}
 InferDecoder::~InferDecoder() = default;
 
 void InferDecoder::Trim() {
@@ -223,6 +222,7 @@ void InferDecoder::Rest(uint64_t now_ns) {
 Status InferDecoder::Parse(const Body& body, int64_t json_length, InferRequest* request) {
   request->Clear();
   request->body = body;
+  request->max_json_depth = limits_.max_json_depth;
   if (json_length > 0 && static_cast<uint64_t>(json_length) > body.size) {
     return InvalidArgument("Inference-Header-Content-Length is " + std::to_string(json_length) +
                            " but the body has only " + std::to_string(body.size) + " bytes");
@@ -235,7 +235,7 @@ Status InferDecoder::Parse(const Body& body, int64_t json_length, InferRequest* 
   if (request->json_bytes == 0) return InvalidArgument("the body is empty");
   if (request->json_bytes > kRestingCapacity) large_ns_ = NowNanos();
   MLOS_RETURN_IF_ERROR(parser_->Iterate(*request));
-  MLOS_RETURN_IF_ERROR(parser_->ParseDocument(request));
+  MLOS_RETURN_IF_ERROR(parser_->ParseDocument(limits_, request));
   return PlaceBlobs(request);
 }
 
@@ -254,7 +254,7 @@ Status InferDecoder::Parser::Iterate(const InferRequest& request) {
           .get(document));
 }
 
-Status InferDecoder::Parser::ParseDocument(InferRequest* request) {
+Status InferDecoder::Parser::ParseDocument(const InferLimits& limits, InferRequest* request) {
   od::object root;
   if (document.get_object().get(root) != simdjson::SUCCESS) {
     return InvalidArgument("the request is not one complete JSON object");
@@ -266,10 +266,10 @@ Status InferDecoder::Parser::ParseDocument(InferRequest* request) {
     const od::raw_json_string key = field.key();
     if (key == "inputs") {
       MLOS_RETURN_IF_ERROR(seen.Mark(0, "inputs"));
-      MLOS_RETURN_IF_ERROR(ParseInputs(field.value(), request));
+      MLOS_RETURN_IF_ERROR(ParseInputs(field.value(), limits.max_tensors, request));
     } else if (key == "outputs") {
       MLOS_RETURN_IF_ERROR(seen.Mark(1, "outputs"));
-      MLOS_RETURN_IF_ERROR(ParseOutputs(field.value(), request));
+      MLOS_RETURN_IF_ERROR(ParseOutputs(field.value(), limits.max_tensors, request));
     } else if (key == "id") {
       MLOS_RETURN_IF_ERROR(seen.Mark(2, "id"));
       MLOS_RETURN_IF_ERROR(ReadString(field.value(), "id", request, &request->id));

@@ -25,6 +25,7 @@
 #include "base/status.h"
 #include "frontends/common/client_regions.h"
 #include "frontends/common/infer_plan.h"
+#include "frontends/http/options.h"
 #include "frontends/http/request.h"
 #include "tensor/message.h"
 #include "tensor/model_info.h"
@@ -61,6 +62,12 @@ struct InferOutput {
   uint32_t index = 0;        // after Plan
 };
 
+// What one request may ask for.
+struct InferLimits {
+  uint32_t max_tensors = DefaultNumber(Id::kHttpMaxTensors);  // inputs, and outputs
+  uint32_t max_json_depth = DefaultNumber(Id::kHttpMaxJsonDepth);
+};
+
 struct InferRequest {
   Body body;
   uint64_t json_bytes = 0;  // 0: the body is one raw tensor
@@ -68,6 +75,7 @@ struct InferRequest {
   uint64_t timeout_us = 0;  // 0: none given
   bool binary_default = false;
   bool in_sequence = false;  // a sequence_id other than none
+  uint32_t max_json_depth = 0;
   std::vector<InferInput> inputs;
   std::vector<InferOutput> outputs;    // empty: all
   std::string parameters;              // custom ones, as a JSON object; or empty
@@ -88,7 +96,7 @@ struct InferRequest {
 
 class InferDecoder {
  public:
-  InferDecoder();
+  explicit InferDecoder(InferLimits limits = {});
   ~InferDecoder();
 
   // Where tensors in clients' shared memory are found, and how many bytes of
@@ -119,6 +127,7 @@ class InferDecoder {
   Status PlanOutputs(std::string_view model, const ModelInfo& info, InferRequest* request);
 
   struct Parser;
+  const InferLimits limits_;
   std::unique_ptr<Parser> parser_;
   uint64_t large_ns_ = 0;  // when it last read a document that needed much memory
   frontend::PlanBuilder builder_;

@@ -211,8 +211,9 @@ Status InferDecoder::PlanInputs(std::string_view model, InferRequest* request) {
     MLOS_RETURN_IF_ERROR(builder_.AddInput(input.name, &input.desc));
     MLOS_RETURN_IF_ERROR(CheckSize(model, *request, &input));
     if (IsBytes(input) && input.form == Form::kJson) {
-      MLOS_RETURN_IF_ERROR(
-          About(model, input, MeasureStrings(input.data, CountOf(input), &input.desc.bytes)));
+      MLOS_RETURN_IF_ERROR(About(
+          model, input,
+          MeasureStrings(input.data, CountOf(input), &input.desc.bytes, request->max_json_depth)));
     }
     if (input.form != Form::kRegion) continue;
     MLOS_RETURN_IF_ERROR(FindRegion(model, "input", input.name, &input.place));
@@ -252,7 +253,7 @@ Status InferDecoder::Fill(std::string_view model, const InferRequest& request,
     const Status status =
         input.form == Form::kJson
             ? ParseElements(input.data, static_cast<Datatype>(input.desc.datatype), CountOf(input),
-                            to)
+                            to, request.max_json_depth)
         : input.form == Form::kRegion ? CopyRegion(input, to)
                                       : CopyBlob(request, input, to);
     MLOS_RETURN_IF_ERROR(About(model, input, status));

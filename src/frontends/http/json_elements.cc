@@ -10,7 +10,6 @@
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_float.h"
 #include "frontends/http/json_string.h"
-#include "frontends/http/options.h"
 
 namespace mlos::http {
 namespace {
@@ -188,7 +187,7 @@ const char* SkipSpace(const char* p) {
 // Walks the array and gives each scalar to the sink.  The text ends with the
 // bracket that closes it, which stops every scan below.
 template <typename Sink>
-Status Walk(std::string_view text, uint64_t count, Sink& sink) {
+Status Walk(std::string_view text, uint64_t count, uint32_t max_depth, Sink& sink) {
   while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
   if (text.size() < 2 || text.front() != '[' || text.back() != ']') return NotJson(0);
   const char* const last = &text.back();
@@ -200,8 +199,9 @@ Status Walk(std::string_view text, uint64_t count, Sink& sink) {
     p = SkipSpace(p);
     bool closes = false;
     if (*p == '[') {
-      if (++depth > kMaxJsonDepth) {
-        return InvalidArgument("\"data\" is nested deeper than " + std::to_string(kMaxJsonDepth));
+      if (++depth > max_depth) {
+        return InvalidArgument("\"data\" is nested deeper than " + std::to_string(max_depth) +
+                               " levels");
       }
       p = SkipSpace(p + 1);
       closes = *p == ']';
@@ -236,15 +236,22 @@ Status Walk(std::string_view text, uint64_t count, Sink& sink) {
   }
 }
 
+struct Array {
+  std::string_view text;
+  uint64_t count;
+  uint32_t max_depth;
+};
+
 template <typename Sink>
-Status Run(std::string_view text, uint64_t count, Sink sink) {
-  return Walk(text, count, sink);
+Status Run(const Array& array, Sink sink) {
+  return Walk(array.text, array.count, array.max_depth, sink);
 }
 
 }  // namespace
 
 Status ParseElements(std::string_view text, Datatype datatype, uint64_t count,
-                     std::span<std::byte> out) {
+                     std::span<std::byte> out, uint32_t max_depth) {
+  const Array array{text, count, max_depth};
   std::byte* const at = out.data();
   if (datatype != Datatype::kBytes &&
       out.size() / std::max(tensor::ElementSize(datatype), 1u) < count) {
@@ -252,29 +259,29 @@ Status ParseElements(std::string_view text, Datatype datatype, uint64_t count,
   }
   switch (datatype) {
     case Datatype::kFp32:
-      return Run(text, count, FloatSink<float>{at});
+      return Run(array, FloatSink<float>{at});
     case Datatype::kFp64:
-      return Run(text, count, FloatSink<double>{at});
+      return Run(array, FloatSink<double>{at});
     case Datatype::kInt8:
-      return Run(text, count, IntegerSink<int8_t>{at});
+      return Run(array, IntegerSink<int8_t>{at});
     case Datatype::kInt16:
-      return Run(text, count, IntegerSink<int16_t>{at});
+      return Run(array, IntegerSink<int16_t>{at});
     case Datatype::kInt32:
-      return Run(text, count, IntegerSink<int32_t>{at});
+      return Run(array, IntegerSink<int32_t>{at});
     case Datatype::kInt64:
-      return Run(text, count, IntegerSink<int64_t>{at});
+      return Run(array, IntegerSink<int64_t>{at});
     case Datatype::kUint8:
-      return Run(text, count, IntegerSink<uint8_t>{at});
+      return Run(array, IntegerSink<uint8_t>{at});
     case Datatype::kUint16:
-      return Run(text, count, IntegerSink<uint16_t>{at});
+      return Run(array, IntegerSink<uint16_t>{at});
     case Datatype::kUint32:
-      return Run(text, count, IntegerSink<uint32_t>{at});
+      return Run(array, IntegerSink<uint32_t>{at});
     case Datatype::kUint64:
-      return Run(text, count, IntegerSink<uint64_t>{at});
+      return Run(array, IntegerSink<uint64_t>{at});
     case Datatype::kBool:
-      return Run(text, count, BoolSink{at});
+      return Run(array, BoolSink{at});
     case Datatype::kBytes:
-      return Run(text, count, StringSink{at, at + out.size()});
+      return Run(array, StringSink{at, at + out.size()});
     case Datatype::kFp16:
     case Datatype::kBf16:
     case Datatype::kInvalid:
@@ -284,9 +291,9 @@ Status ParseElements(std::string_view text, Datatype datatype, uint64_t count,
                          " has no JSON form: send it as binary data");
 }
 
-Status MeasureStrings(std::string_view text, uint64_t count, uint64_t* bytes) {
+Status MeasureStrings(std::string_view text, uint64_t count, uint64_t* bytes, uint32_t max_depth) {
   MeasureSink sink;
-  MLOS_RETURN_IF_ERROR(Walk(text, count, sink));
+  MLOS_RETURN_IF_ERROR(Walk(text, count, max_depth, sink));
   *bytes = sink.bytes;
   return OkStatus();
 }

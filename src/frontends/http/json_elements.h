@@ -15,17 +15,21 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "frontends/http/options.h"
 #include "tensor/datatype.h"
 
 namespace mlos::http {
+
+constexpr uint32_t kDefaultJsonDepth = DefaultNumber(Id::kHttpMaxJsonDepth);
 
 // Writes exactly `count` elements to `out`, which has room for them.  For
 // BYTES the encoded form.  INVALID_ARGUMENT says which element is wrong; the
 // caller puts the tensor's name before it.
 Status ParseElements(std::string_view text, tensor::Datatype datatype, uint64_t count,
-                     std::span<std::byte> out);
+                     std::span<std::byte> out, uint32_t max_depth = kDefaultJsonDepth);
 
 // Size of the encoded form of an array of strings, and their number checked.
-Status MeasureStrings(std::string_view text, uint64_t count, uint64_t* bytes);
+Status MeasureStrings(std::string_view text, uint64_t count, uint64_t* bytes,
+                      uint32_t max_depth = kDefaultJsonDepth);
 
 }  // namespace mlos::http

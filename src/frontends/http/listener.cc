@@ -15,15 +15,20 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace mlos::http {
 namespace {
 
 constexpr int kBacklog = 1024;
+// The system's limit, less the final zero.
+constexpr size_t kMostPath = sizeof(sockaddr_un::sun_path) - 1;
 // Accepted in one go before other events get their turn.
 constexpr int kAcceptAtOnce = 64;
 constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(100);
+// That it waits is said once in this time.
+constexpr uint64_t kQuietNs = 10 * kNanosPerSecond;
 
 StatusOr<OwnedFd> NewSocket(int family) {
   OwnedFd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -59,13 +64,14 @@ Status RemoveStale(const sockaddr_un& address, const std::string& path) {
   return OkStatus();
 }
 
+ino_t InodeOf(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
 StatusOr<OwnedFd> OpenUnix(const Address& wanted, std::string* chosen) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (wanted.host.size() >= sizeof(address.sun_path)) {
-    return InvalidArgument("the socket path '" + wanted.host + "' is longer than " +
-                           std::to_string(sizeof(address.sun_path) - 1) + " characters");
-  }
   std::memcpy(address.sun_path, wanted.host.data(), wanted.host.size());
   *chosen = "unix:" + wanted.host;
   MLOS_RETURN_IF_ERROR(RemoveStale(address, wanted.host));
@@ -140,6 +146,10 @@ StatusOr<Address> Address::Parse(std::string_view text) {
     address.host = text.substr(5);
     if (address.host.substr(0, 2) == "//") address.host.erase(0, 2);
     if (address.host.empty() || address.host.find('\0') != std::string::npos) return bad();
+    if (address.host.size() > kMostPath) {
+      return InvalidArgument("the socket path '" + address.host + "' is longer than " +
+                             std::to_string(kMostPath) + " characters");
+    }
     return address;
   }
   const size_t colon = text.rfind(':');
@@ -192,8 +202,10 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
 
   void Accept() {
     for (int i = 0; i < kAcceptAtOnce; ++i) {
-      OwnedFd client(
-          ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      sockaddr_storage from{};
+      socklen_t length = sizeof(from);
+      OwnedFd client(::accept4(descriptor.native_handle(), reinterpret_cast<sockaddr*>(&from),
+                               &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!client) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -205,14 +217,23 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         const int on = 1;
         ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
       }
-      on_accept({std::move(client), family});
+      from.ss_family = static_cast<sa_family_t>(family);  // not said of a client without a name
+      const frontend::Peer peer = frontend::PeerOf(from, client.get());
+      on_accept({std::move(client), family, peer});
       if (!descriptor.is_open()) return;
     }
     Wait();
   }
 
   void Pause() {
-    Log(LogLevel::kWarning, "{}: no descriptors left to accept clients, waiting", name);
+    const uint64_t now = NowNanos();
+    if (now > quiet_until_ns) {
+      quiet_until_ns = now + kQuietNs;
+      Log(LogLevel::kWarning,
+          "{}: no descriptors left to accept clients, waiting for some to leave; raise the limit "
+          "on open files, or lower --http-max-connections",
+          name);
+    }
     pause.expires_after(kPauseWithoutDescriptors);
     pause.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
       if (!error && self->descriptor.is_open()) self->Wait();
@@ -223,8 +244,10 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   boost::asio::steady_timer pause;
   OnAccept on_accept;
   int family = 0;
+  uint64_t quiet_until_ns = 0;
   std::string name;
-  std::string path;  // of a Unix socket: ours to remove
+  std::string path;  // of a Unix socket: ours to remove, as long as it is this file
+  ino_t inode = 0;
 };
 
 StatusOr<std::unique_ptr<Listener>> Listener::Open(boost::asio::io_context& io,
@@ -239,7 +262,10 @@ StatusOr<std::unique_ptr<Listener>> Listener::Open(boost::asio::io_context& io,
   state->on_accept = std::move(on_accept);
   state->family = bound.ss_family;
   state->name = chosen;
-  if (address.is_unix) state->path = address.host;
+  if (address.is_unix) {
+    state->path = address.host;
+    state->inode = InodeOf(state->path);
+  }
   state->Wait();
   return std::unique_ptr<Listener>(new Listener(std::move(state)));
 }
@@ -250,7 +276,9 @@ Listener::~Listener() {
   boost::system::error_code ignored;
   state_->descriptor.close(ignored);
   state_->pause.cancel();
-  if (!state_->path.empty()) ::unlink(state_->path.c_str());
+  if (!state_->path.empty() && InodeOf(state_->path) == state_->inode) {
+    ::unlink(state_->path.c_str());
+  }
 }
 
 const std::string& Listener::address() const { return state_->name; }

@@ -16,6 +16,7 @@
 
 #include "base/owned_fd.h"
 #include "base/status.h"
+#include "frontends/common/peer_counts.h"
 
 namespace mlos::http {
 
@@ -34,6 +35,7 @@ struct Address {
 struct Accepted {
   OwnedFd fd;
   int family = 0;
+  frontend::Peer peer;
 };
 
 class Listener {

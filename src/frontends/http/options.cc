@@ -15,6 +15,9 @@ HttpOptions OptionsFrom(const options::Settings& settings) {
   o.compress_from_bytes = settings.Number(Id::kHttpCompressFrom);
   o.max_chunks = number32(Id::kHttpMaxChunks);
   o.max_connections = number32(Id::kHttpMaxConnections);
+  o.max_connections_per_address = number32(Id::kHttpMaxConnectionsPerAddress);
+  o.max_tensors = number32(Id::kHttpMaxTensors);
+  o.max_json_depth = number32(Id::kHttpMaxJsonDepth);
   o.idle_timeout_ns = settings.Nanos(Id::kHttpIdleTimeout);
   o.header_timeout_ns = settings.Nanos(Id::kHttpHeaderTimeout);
   o.transfer_timeout_ns = settings.Nanos(Id::kHttpTransferTimeout);

@@ -31,6 +31,9 @@ struct HttpOptions {
   uint64_t compress_from_bytes = DefaultNumber(Id::kHttpCompressFrom);  // 0: never
   uint32_t max_chunks = DefaultNumber(Id::kHttpMaxChunks);
   uint32_t max_connections = DefaultNumber(Id::kHttpMaxConnections);
+  uint32_t max_connections_per_address = DefaultNumber(Id::kHttpMaxConnectionsPerAddress);
+  uint32_t max_tensors = DefaultNumber(Id::kHttpMaxTensors);
+  uint32_t max_json_depth = DefaultNumber(Id::kHttpMaxJsonDepth);
 
   uint64_t idle_timeout_ns = DefaultNanos(Id::kHttpIdleTimeout);
   uint64_t header_timeout_ns = DefaultNanos(Id::kHttpHeaderTimeout);
@@ -48,8 +51,5 @@ struct HttpOptions {
 };
 
 HttpOptions OptionsFrom(const options::Settings& settings);
-
-// Deepest nesting of JSON that is looked into.
-constexpr uint32_t kMaxJsonDepth = 100;
 
 }  // namespace mlos::http

@@ -19,6 +19,23 @@ constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
     "Content-Length: 48\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
     "{\"error\":\"too many connections: try again soon\"}";
+constexpr std::string_view kPeerFull =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    "Content-Length: 81\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    "{\"error\":\"too many connections from your address: close some, or try again soon\"}";
+
+// Answers that may wait in the models' memory for clients that take their time;
+// a model has several hundred places.
+constexpr size_t kMostHeldAnswers = 64;
+
+void TurnAway(const OwnedFd& client, std::string_view answer) {
+  // What has come already is thrown away: closed with it unread, the system
+  // would take back the answer.
+  constexpr size_t kMost = 64 << 10;
+  (void)!::recv(client.get(), nullptr, kMost, MSG_DONTWAIT | MSG_TRUNC);
+  (void)!::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  ::shutdown(client.get(), SHUT_WR);
+}
 
 }  // namespace
 
@@ -27,6 +44,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   Impl(EventLoop& loop, HttpOptions options)
       : options_(std::move(options)),
         loop_(loop),
+        peers_(options_.max_connections_per_address),
         sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {
     loop_.AddPoller(this);
   }
@@ -101,6 +119,13 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   void Later(Connection& connection) override { later_.push_back(connection.shared_from_this()); }
   void ReleaseBuffer(uint64_t bytes) override { buffered_ -= bytes; }
 
+  bool HoldAnswer() override {
+    if (held_answers_ == kMostHeldAnswers) return false;
+    ++held_answers_;
+    return true;
+  }
+  void ReleaseAnswer() override { --held_answers_; }
+
   void OnClosed(Connection& connection) override {
     const size_t index = connection.owner_index;
     std::shared_ptr<Connection> gone = std::move(connections_[index]);
@@ -109,6 +134,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
       connections_[index]->owner_index = index;
     }
     connections_.pop_back();
+    peers_.Leave(connection.peer);
     if (!connection.late()) --early_connections_;
     counters_.open.Set(connections_.size());
     // Somebody further up the stack may still be inside it.
@@ -133,19 +159,22 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   void Accept(Accepted client) {
     if (connections_.size() >= options_.max_connections) {
-      (void)!::send(client.fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::shutdown(client.fd.get(), SHUT_WR);
       counters_.refused.Add();
-      return;
+      return TurnAway(client.fd, kFull);
+    }
+    if (!peers_.Enter(client.peer)) {
+      counters_.refused.Add();
+      return TurnAway(client.fd, kPeerFull);
     }
     Socket socket(loop_.io().get_executor());
     boost::system::error_code error;
     socket.assign(boost::asio::generic::stream_protocol(client.family, 0), client.fd.get(), error);
-    if (error) return;
+    if (error) return peers_.Leave(client.peer);
     client.fd.Release();
     auto connection = std::make_shared<Connection>(std::move(socket), *this);
     connection->set_session(service_->NewSession(*connection));
     connection->owner_index = connections_.size();
+    connection->peer = client.peer;
     connections_.push_back(connection);
     if (!connection->late()) ++early_connections_;
     counters_.accepted.Add();
@@ -187,6 +216,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   const HttpOptions options_;
   EventLoop& loop_;
+  frontend::PeerCounts peers_;
   std::shared_ptr<boost::asio::steady_timer> sweep_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool sweeping_ = false;
@@ -195,6 +225,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   size_t early_connections_ = 0;  // accepted before the server drained
   std::function<void()> drained_;
   uint64_t buffered_ = 0;
+  size_t held_answers_ = 0;
   time_t date_of_ = 0;
   char date_[64] = "";
   size_t date_length_ = 0;

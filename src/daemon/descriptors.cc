@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/descriptors.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace mlos::daemon {
+namespace {
+
+// A plugin host takes about ten and one for each segment of its channel.
+constexpr uint64_t kForOthers = 512;
+
+}  // namespace
+
+uint64_t RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return before;
+  return limit.rlim_cur;
+}
+
+uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors) {
+  const uint64_t left = descriptors - std::min(kForOthers, descriptors / 2);
+  if (wanted <= left) return wanted;
+  Log(LogLevel::kWarning,
+      "the system allows {} open files, so that there will be at most {} HTTP connections, not {}: "
+      "raise that limit (LimitNOFILE= of the service, ulimit -n), or lower --http-max-connections",
+      descriptors, left, wanted);
+  return static_cast<uint32_t>(std::max<uint64_t>(left, 1));
+}
+
+}  // namespace mlos::daemon

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// File descriptors, of which every connection takes one.  Called when the
+// daemon starts, by its one thread.
+#pragma once
+
+#include <cstdint>
+
+namespace mlos::daemon {
+
+// Lets this process have as many as the system's hard limit allows; the soft
+// limit is for programs that use select().  Returns how many.
+uint64_t RaiseDescriptorLimit();
+
+// As many of `wanted` connections as leave descriptors for everything else:
+// plugin hosts, their memory, the state store.  Says so in the log where that
+// is less.
+uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors);
+
+}  // namespace mlos::daemon
