@@ -173,7 +173,7 @@ TEST_F(NamesAttack, LinksOutOfTheModel) {
   ASSERT_EQ(201, daemon().RegisterModel("turncoat", dir_ / "model").status);
   ASSERT_EQ(0, unlink(inside.c_str()));
   ASSERT_EQ(0, symlink(canary.c_str(), inside.c_str()));
-  EXPECT_REFUSED(503, "model.onnx", daemon().ModelAction("turncoat", "load"));
+  EXPECT_REFUSED(409, "model.onnx", daemon().ModelAction("turncoat", "load"));
   EXPECT_STATUS(200, daemon().Delete("/api/v1/models/turncoat/versions/1"));
 }
 
@@ -195,7 +195,7 @@ TEST_F(NamesAttack, HardLinksToSomebodyElsesFile) {
   ASSERT_EQ(201, daemon().RegisterModel("turncoat", dir_ / "model").status);
   ASSERT_EQ(0, unlink(link.c_str()));
   ASSERT_EQ(0, ::link(canary.c_str(), link.c_str()));
-  EXPECT_REFUSED(503, "weights.bin", daemon().ModelAction("turncoat", "load"));
+  EXPECT_REFUSED(409, "weights.bin", daemon().ModelAction("turncoat", "load"));
   EXPECT_STATUS(200, daemon().Delete("/api/v1/models/turncoat/versions/1"));
 }
 
