@@ -64,26 +64,42 @@ void AppendElement(std::string_view number, uint32_t index, std::string_view lab
   out->append(label);
 }
 
+// Calls `f` with a zero of the datatype's kind, if it is one that has an order
+// worth telling.
+template <typename F>
+Status WithType(Datatype datatype, F f) {
+  switch (datatype) {
+    case Datatype::kInt8:
+      return f(int8_t{}), OkStatus();
+    case Datatype::kInt16:
+      return f(int16_t{}), OkStatus();
+    case Datatype::kInt32:
+      return f(int32_t{}), OkStatus();
+    case Datatype::kInt64:
+      return f(int64_t{}), OkStatus();
+    case Datatype::kUint8:
+      return f(uint8_t{}), OkStatus();
+    case Datatype::kUint16:
+      return f(uint16_t{}), OkStatus();
+    case Datatype::kUint32:
+      return f(uint32_t{}), OkStatus();
+    case Datatype::kUint64:
+      return f(uint64_t{}), OkStatus();
+    case Datatype::kFp32:
+      return f(float{}), OkStatus();
+    case Datatype::kFp64:
+      return f(double{}), OkStatus();
+    default:
+      return InvalidArgument("classification is not there for " +
+                             std::string(tensor::DatatypeName(datatype)) +
+                             ": ask for the output itself");
+  }
+}
+
 }  // namespace
 
 Status CheckClassifiable(const TensorInfo& output) {
-  switch (output.datatype) {
-    case Datatype::kInt8:
-    case Datatype::kInt16:
-    case Datatype::kInt32:
-    case Datatype::kInt64:
-    case Datatype::kUint8:
-    case Datatype::kUint16:
-    case Datatype::kUint32:
-    case Datatype::kUint64:
-    case Datatype::kFp32:
-    case Datatype::kFp64:
-      return OkStatus();
-    default:
-      return InvalidArgument("classification is not there for " +
-                             std::string(tensor::DatatypeName(output.datatype)) +
-                             ": ask for the output itself");
-  }
+  return WithType(output.datatype, [](auto) {});
 }
 
 template <typename T>
@@ -136,42 +152,9 @@ Status Classifier::Classify(const engine::OutputTensor& output, bool batches, ui
   values_.assign(
       output.data.begin(),
       output.data.begin() + static_cast<std::ptrdiff_t>(count * tensor::ElementSize(datatype)));
-  const auto rank = [&](auto zero) {
-    if (most > 0) Rank<decltype(zero)>(rows, row, most, labels, elements);
-  };
-  switch (datatype) {
-    case Datatype::kInt8:
-      rank(int8_t{});
-      break;
-    case Datatype::kInt16:
-      rank(int16_t{});
-      break;
-    case Datatype::kInt32:
-      rank(int32_t{});
-      break;
-    case Datatype::kInt64:
-      rank(int64_t{});
-      break;
-    case Datatype::kUint8:
-      rank(uint8_t{});
-      break;
-    case Datatype::kUint16:
-      rank(uint16_t{});
-      break;
-    case Datatype::kUint32:
-      rank(uint32_t{});
-      break;
-    case Datatype::kUint64:
-      rank(uint64_t{});
-      break;
-    case Datatype::kFp32:
-      rank(float{});
-      break;
-    case Datatype::kFp64:
-      rank(double{});
-      break;
-    default:
-      return CheckClassifiable({.name = {}, .datatype = datatype, .shape = {}});
+  if (most > 0) {
+    MLOS_RETURN_IF_ERROR(WithType(
+        datatype, [&](auto zero) { Rank<decltype(zero)>(rows, row, most, labels, elements); }));
   }
   tensor::TensorDesc made;  // `desc` may be the output's own
   made.index = output.desc.index;

@@ -100,8 +100,8 @@ TEST(InferDecoderTest, ARawElementThatIsTooLongForItsPrefix) {
 // -------------------------------------------------------- requested outputs
 
 TEST_F(InferForms, TheOutputsOwnWordWinsOverTheRequests) {
-  const char* kDefaults[] = {"", R"(,"parameters":{"binary_data_output":false})",
-                             R"(,"parameters":{"binary_data_output":true})"};
+  const char* const kDefaults[] = {"", R"(,"parameters":{"binary_data_output":false})",
+                                   R"(,"parameters":{"binary_data_output":true})"};
   const std::pair<const char*, const char*> kOutputs[] = {
       {R"({"name":"a"})", nullptr},
       {R"({"name":"a","parameters":{}})", nullptr},
@@ -157,8 +157,8 @@ TEST_F(InferForms, OutputsThatAreWrong) {
 // ------------------------------------------------------- nothing and no text
 
 TEST_F(InferForms, TensorsWithoutElements) {
-  const char* kDatatypes[] = {"INT8",   "INT16",  "INT32", "INT64", "UINT8", "UINT16",
-                              "UINT32", "UINT64", "FP32",  "FP64",  "BOOL",  "BYTES"};
+  const char* const kDatatypes[] = {"INT8",   "INT16",  "INT32", "INT64", "UINT8", "UINT16",
+                                    "UINT32", "UINT64", "FP32",  "FP64",  "BOOL",  "BYTES"};
   for (const char* name : kDatatypes) {
     SCOPED_TRACE(name);
     for (const char* data : {"[]", " [ ] ", "[[],[]]"}) {
@@ -231,7 +231,7 @@ TEST_F(InferForms, HalvesAreRefusedInJsonBothWays) {
 // ---------------------------------------------------------------- parameters
 
 TEST_F(InferForms, CustomParametersReachTheModelAsTheyWereWritten) {
-  const char* kExact[] = {
+  const char* const kExact[] = {
       R"({"s":""})",
       R"({"s":"\u0000\t/"})",
       R"({"t":true,"f":false})",

@@ -177,8 +177,8 @@ TEST_F(InferRegions, TensorsComeFromThemAndGoThere) {
   Object("out", std::string(20, '.'));
   ASSERT_EQ(Register("in", "/in", 0, 16).status, 200);
   ASSERT_EQ(Register("out", "/out", 0, 20).status, 200);
-  const char* kIn = R"({"shared_memory_region":"in","shared_memory_byte_size":12,)"
-                    R"("shared_memory_offset":4})";
+  const char* const kIn = R"({"shared_memory_region":"in","shared_memory_byte_size":12,)"
+                          R"("shared_memory_offset":4})";
   EXPECT_THAT(FromRegion("FP32", "[3]", kIn).body, HasSubstr(R"("data":[1.0,2.5,-3.0])"));
   // Clients say binary_data:false with it, and offset 0 not at all.
   const Reply reply = FromRegion("FP32", "[3]", kIn,
@@ -317,7 +317,7 @@ TEST_F(InferRegions, AnObjectThatShrinksHarmsNobody) {
   Object("shm", std::string(8192, 'z'));
   ASSERT_EQ(Register("shm", "shm", 0, 8192).status, 200);
   ASSERT_EQ(::truncate((directory_ / "shm").c_str(), 100), 0);
-  const char* kAll = R"({"shared_memory_region":"shm","shared_memory_byte_size":8192})";
+  const char* const kAll = R"({"shared_memory_region":"shm","shared_memory_byte_size":8192})";
   ExpectError(FromRegion("UINT8", "[8192]", kAll), 400, "has become smaller");
   ExpectError(
       Infer("id_UINT8", R"({"inputs":[{"name":"in","datatype":"UINT8","shape":[2],"data":[1,2]}],)"
