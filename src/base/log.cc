@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "base/log_switches.h"
 #include "base/log_text.h"
 #include "base/log_writer.h"
 
@@ -24,7 +25,12 @@ constexpr size_t kMaxField = 1024;
 constexpr size_t kRecentLines = 4096;
 constexpr size_t kRecentBytes = 1 << 20;
 
-std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
+constexpr uint32_t Bit(LogLevel level) { return 1u << static_cast<uint32_t>(level); }
+constexpr uint32_t AllFrom(LogLevel level) { return (1u << kLevelNames.size()) - Bit(level); }
+
+std::atomic<uint32_t> g_levels{AllFrom(LogLevel::kInfo)};  // those that are written
+std::atomic<uint32_t> g_verbose{0};
+std::atomic<bool> g_utc{false};
 std::atomic<LogFormat> g_format{LogFormat::kText};
 
 std::atomic<LogWriter*> g_writer{nullptr};
@@ -55,7 +61,8 @@ std::string Compose(LogFormat format, int64_t time_ms, LogLevel level, std::stri
   const std::string_view name = LogLevelName(level);
   std::string out;
   if (format == LogFormat::kText) {
-    out = fmt::format("{} {} {}", LogTextTime(time_ms), name, text);
+    out =
+        fmt::format("{} {} {}", g_utc.load() ? UtcTime(time_ms) : LogTextTime(time_ms), name, text);
     AppendLogFields(fields, &out);
     return out;
   }
@@ -85,12 +92,40 @@ bool ParseLogLevel(std::string_view name, LogLevel* level) {
   return true;
 }
 
-void SetLogLevel(LogLevel level) { g_level.store(static_cast<int>(level)); }
+void SetLogLevel(LogLevel level) {
+  g_levels.store(AllFrom(level));
+  g_verbose.store(level == LogLevel::kDebug ? 1 : 0);
+}
 
-LogLevel CurrentLogLevel() { return static_cast<LogLevel>(g_level.load()); }
+// The least important one that is written.
+LogLevel CurrentLogLevel() {
+  const uint32_t levels = g_levels.load();
+  for (size_t i = 0; i < kLevelNames.size(); ++i) {
+    if ((levels & Bit(static_cast<LogLevel>(i))) != 0) return static_cast<LogLevel>(i);
+  }
+  return LogLevel::kError;
+}
 
 bool LogEnabled(LogLevel level) {
-  return static_cast<int>(level) >= g_level.load(std::memory_order_relaxed);
+  return (g_levels.load(std::memory_order_relaxed) & Bit(level)) != 0;
+}
+
+LogSwitches CurrentLogSwitches() {
+  const uint32_t levels = g_levels.load();
+  return {.info = (levels & Bit(LogLevel::kInfo)) != 0,
+          .warning = (levels & Bit(LogLevel::kWarning)) != 0,
+          .error = (levels & Bit(LogLevel::kError)) != 0,
+          .verbose = g_verbose.load(),
+          .utc = g_utc.load()};
+}
+
+void SetLogSwitches(const LogSwitches& switches) {
+  g_verbose.store(switches.verbose);
+  g_utc.store(switches.utc);
+  g_levels.store((switches.verbose > 0 ? Bit(LogLevel::kDebug) : 0) |
+                 (switches.info ? Bit(LogLevel::kInfo) : 0) |
+                 (switches.warning ? Bit(LogLevel::kWarning) : 0) |
+                 (switches.error ? Bit(LogLevel::kError) : 0));
 }
 
 bool ParseLogFormat(std::string_view name, LogFormat* format) {

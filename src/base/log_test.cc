@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/log_switches.h"
 
 namespace mlos {
 namespace {
@@ -120,6 +121,35 @@ TEST(LogRingTest, WritersAndReadersMayBeMany) {
   }
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(3'001u, ring.Read(1, 0, LogLevel::kDebug).next);
+}
+
+TEST(LogSwitchesTest, LevelsAreSwitchedOneByOne) {
+  const LogLevel before = CurrentLogLevel();
+  SetLogLevel(LogLevel::kInfo);
+  LogSwitches switches = CurrentLogSwitches();
+  EXPECT_TRUE(switches.info && switches.warning && switches.error);
+  EXPECT_EQ(0u, switches.verbose);
+  switches.info = false;
+  switches.verbose = 3;
+  SetLogSwitches(switches);
+  EXPECT_TRUE(LogEnabled(LogLevel::kDebug));
+  EXPECT_FALSE(LogEnabled(LogLevel::kInfo));
+  EXPECT_TRUE(LogEnabled(LogLevel::kWarning));
+  EXPECT_EQ(LogLevel::kDebug, CurrentLogLevel());
+  EXPECT_EQ(3u, CurrentLogSwitches().verbose);
+  SetLogSwitches({.info = false, .warning = false, .error = false});
+  EXPECT_FALSE(LogEnabled(LogLevel::kError));
+  SetLogLevel(before);
+}
+
+TEST(LogSwitchesTest, TextLinesMaySayTheTimeInUtc) {
+  LogSwitches switches = CurrentLogSwitches();
+  switches.utc = true;
+  SetLogSwitches(switches);
+  EXPECT_EQ("2023-11-14T22:13:20.123Z info x",
+            FormatLogLine(LogFormat::kText, 1'700'000'000'123, LogLevel::kInfo, "x", {}));
+  switches.utc = false;
+  SetLogSwitches(switches);
 }
 
 }  // namespace

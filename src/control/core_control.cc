@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "control/log_operations.h"
 #include "control/objects.h"
+#include "control/outcomes.h"
+#include "control/trace_operations.h"
 #include "lifecycle/configure.h"
 #include "operations/body.h"
 #include "operations/openapi.h"
@@ -16,51 +18,6 @@ namespace json = boost::json;
 using K = OperationKind;
 
 namespace {
-
-// The request that shows what an operation is about.
-std::string ListOf(const Operation& op) {
-  const bool plugin =
-      operations::Row(op.kind).permission.resource == operations::Resource::kPlugins;
-  return operations::RequestText(operations::Row(plugin ? K::kListPlugins : K::kListModels));
-}
-
-// What to do next, by what went wrong.
-std::string HintFor(const Operation& op, const Status& status) {
-  const operations::OperationRow& row = operations::Row(op.kind);
-  switch (status.code()) {
-    case StatusCode::kNotFound:
-      return op.kind == K::kRegisterPlugin || op.kind == K::kRegisterModel
-                 ? "check the path: it is a path on the machine that mlosd runs on"
-                 : "list what there is: " + ListOf(op);
-    case StatusCode::kAlreadyExists:
-      return "register it under another version, or remove the registered one; see " + ListOf(op);
-    case StatusCode::kFailedPrecondition:
-      return op.kind == K::kLoadModel
-                 ? "see the state of its plugin: " +
-                       operations::RequestText(operations::Row(K::kListPlugins))
-                 : "see its state: " + ListOf(op);
-    case StatusCode::kUnavailable:
-      return row.can_wait() ? "the object's \"reason\" says what failed; mend it and load again"
-                            : "nothing has changed; mend what the message names and try again";
-    case StatusCode::kInvalidArgument:
-      return operations::RequestText(row) + ": " + std::string(row.help);
-    default:
-      return {};
-  }
-}
-
-Outcome Fail(const Operation& op, const Status& status) {
-  Outcome out;
-  out.status = status;
-  out.hint = HintFor(op, status);
-  return out;
-}
-
-Outcome Object(json::value body) {
-  Outcome out;
-  out.body = std::move(body);
-  return out;
-}
 
 bool IsPluginOperation(K kind) {
   return kind == K::kLoadPlugin || kind == K::kUnloadPlugin || kind == K::kRemovePlugin ||
@@ -141,8 +98,18 @@ void CoreControl::Run(Operation& op, const Done& done) {
     case K::kUnloadModel:
       ChangeState(op, done);
       return;
+    case K::kLoadModelVersions:
+    case K::kUnloadModelVersions:
+      ChangeVersions(op, done);
+      return;
+    case K::kGetTraceSettings:
+    case K::kSetTraceSettings:
+      done(ChangeTrace(op));
+      return;
     case K::kGetLogLevel:
     case K::kSetLogLevel:
+    case K::kGetLogSettings:
+    case K::kSetLogSettings:
     case K::kReadLog:
     case K::kReadPluginLog: {
       Outcome out = op.kind == K::kReadPluginLog ? ReadPluginLog(op) : ApplyLogOperation(op);
@@ -202,6 +169,20 @@ Outcome CoreControl::ReadPluginLog(const Operation& op) {
   Outcome out;
   out.status = record.status();
   return out;
+}
+
+Outcome CoreControl::ChangeTrace(const Operation& op) {
+  if (tracer_ == nullptr) {
+    return Fail(op, MakeStatus(StatusCode::kUnimplemented, "this daemon does not trace"));
+  }
+  if (const json::value* model = op.body.if_contains("model"); model != nullptr) {
+    const std::string name(model->get_string());
+    if (catalog_.models().find(name) == catalog_.models().end()) {
+      return Fail(op, catalog_.FindModel(name, "").status());
+    }
+  }
+  Outcome out = ApplyTraceOperation(op, *tracer_);
+  return out.status.ok() ? std::move(out) : Fail(op, out.status);
 }
 
 Outcome CoreControl::Remove(const Operation& op) {

@@ -14,6 +14,7 @@
 #include "lifecycle/manager.h"
 #include "lifecycle/repositories.h"
 #include "metrics/model_counters.h"
+#include "trace/tracer.h"
 
 namespace mlos::control {
 
@@ -29,6 +30,8 @@ class CoreControl : public Control {
   void set_repositories(lifecycle::Repositories* repositories) { repositories_ = repositories; }
   // Where requests are counted; outlives this.
   void set_model_book(const metrics::ModelBook* book) { book_ = book; }
+  // What records requests; outlives this.
+  void set_tracer(trace::Tracer* tracer) { tracer_ = tracer; }
 
   void Apply(Operation operation, std::function<void(Outcome)> done) override;
 
@@ -42,12 +45,16 @@ class CoreControl : public Control {
   Outcome ChangeGroup(const Operation& op);
   void ChangeState(const Operation& op, const Done& done);
   void LoadHeld(const Operation& op, const lifecycle::Manager::Done& finished);
+  void ChangeVersions(const Operation& op, const Done& done);
+  void LoadVersion(const std::string& name, const std::string& version,
+                   const lifecycle::Manager::Done& done);
   void Swap(const Operation& op, const Done& done);
   void GoOn(const Operation& op, const Done& done,
             const std::function<void(const lifecycle::Manager::Done&)>& start,
             const std::function<Outcome()>& describe);
   Outcome Describe(const Operation& op);
   Outcome ReadPluginLog(const Operation& op);
+  Outcome ChangeTrace(const Operation& op);
 
   EventLoop& loop_;
   catalog::Catalog& catalog_;
@@ -55,6 +62,7 @@ class CoreControl : public Control {
   backend::PluginLogs* plugin_logs_ = nullptr;
   lifecycle::Repositories* repositories_ = nullptr;
   const metrics::ModelBook* book_ = nullptr;
+  trace::Tracer* tracer_ = nullptr;
   const std::string version_;
   const uint64_t started_ns_;
 };

@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include <boost/json/array.hpp>
+#include <utility>
 
 #include "base/log.h"
+#include "base/log_switches.h"
 #include "base/name.h"
 
 namespace mlos::control {
@@ -14,6 +16,7 @@ namespace {
 
 constexpr uint64_t kDefaultTail = 100;
 constexpr uint64_t kMostTail = 1000;
+constexpr uint64_t kMostVerbose = INT32_MAX;  // what the protocol's clients can read
 
 json::string Text(std::string_view text) { return json::string(text.data(), text.size()); }
 
@@ -40,6 +43,64 @@ Status ReadLevel(const json::object& members, LogLevel* level) {
   if (ParseLogLevel(name, level)) return OkStatus();
   return InvalidArgument(
       fmt::format("there is no level {}: it is debug, info, warning or error", Quoted(name)));
+}
+
+constexpr const char* OnOff(bool on) { return on ? "on" : "off"; }
+
+Outcome SettingsObject() {
+  const LogSwitches switches = CurrentLogSwitches();
+  Outcome out;
+  out.body = json::object{{"info", OnOff(switches.info)},
+                          {"warning", OnOff(switches.warning)},
+                          {"error", OnOff(switches.error)},
+                          {"verbose", switches.verbose},
+                          {"format", switches.utc ? "ISO8601" : "default"}};
+  return out;
+}
+
+// OK and unchanged where it is not given.
+Status ReadSwitch(const json::object& members, const char* name, bool* on) {
+  const json::value* value = members.if_contains(name);
+  if (value == nullptr) return OkStatus();
+  const std::string_view text = {value->get_string().data(), value->get_string().size()};
+  if (text != "on" && text != "off") {
+    return InvalidArgument(fmt::format("\"{}\" is on or off, not {}", name, Quoted(text)));
+  }
+  *on = text == "on";
+  return OkStatus();
+}
+
+// What is given is changed, all or nothing.
+Outcome SwitchLog(const json::object& members) {
+  LogSwitches switches = CurrentLogSwitches();
+  for (const auto& [name, to] :
+       {std::pair{"info", &switches.info}, std::pair{"warning", &switches.warning},
+        std::pair{"error", &switches.error}}) {
+    if (const Status status = ReadSwitch(members, name, to); !status.ok()) return Refuse(status);
+  }
+  const uint64_t verbose = Number(members, "verbose", switches.verbose);
+  if (verbose > kMostVerbose) {
+    return Refuse(
+        InvalidArgument(fmt::format("\"verbose\" is {}; it is at most {}", verbose, kMostVerbose)));
+  }
+  switches.verbose = static_cast<uint32_t>(verbose);
+  if (const json::value* value = members.if_contains("format")) {
+    const std::string_view name = {value->get_string().data(), value->get_string().size()};
+    if (name != "default" && name != "ISO8601") {
+      return Refuse(InvalidArgument(
+          fmt::format("there is no format {}: it is default or ISO8601", Quoted(name))));
+    }
+    switches.utc = name == "ISO8601";
+  }
+  SetLogSwitches(switches);
+  // Whatever is switched off: who reads the log wants to know.
+  if (!members.empty()) {
+    LogLine(LogLevel::kInfo,
+            fmt::format("the log's levels are now: info {}, warning {}, error {}, verbose {}",
+                        OnOff(switches.info), OnOff(switches.warning), OnOff(switches.error),
+                        switches.verbose));
+  }
+  return SettingsObject();
 }
 
 json::object LineObject(const LogRing::Line& line) {
@@ -74,6 +135,8 @@ Outcome ReadLogLines(const Operation& op, const LogRing* ring) {
 }
 
 Outcome ApplyLogOperation(const Operation& op) {
+  if (op.kind == OperationKind::kSetLogSettings) return SwitchLog(op.body);
+  if (op.kind == OperationKind::kGetLogSettings) return SettingsObject();
   if (op.kind == OperationKind::kReadLog) return ReadLogLines(op, &RecentLog());
   if (op.kind == OperationKind::kSetLogLevel) {
     LogLevel level = CurrentLogLevel();

@@ -8,7 +8,8 @@
 
 namespace mlos::control {
 
-// kGetLogLevel, kSetLogLevel, kReadLog.  Errors come without a hint.
+// kGetLogLevel, kSetLogLevel, kGetLogSettings, kSetLogSettings, kReadLog.
+// Errors come without a hint.
 Outcome ApplyLogOperation(const Operation& op);
 
 // A page of `ring` as the operation's query asks for it; null: an empty one.

@@ -65,6 +65,11 @@ std::string PackageDir(const std::string& data_dir) {
   return std::filesystem::absolute(data_dir).lexically_normal() / "packages";
 }
 
+std::string TraceFile(const options::Settings& settings) {
+  const std::string& given = settings.Text(Id::kTraceFile);
+  return given.empty() ? settings.Text(Id::kDataDir) + "/trace.json" : given;
+}
+
 }  // namespace
 
 Core::Core(options::Inputs inputs, options::Settings settings,
@@ -80,6 +85,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                 .package_dir = PackageDir(settings_.Text(Id::kDataDir)),
                 .watch = &host_watch_}),
       repositories_(control_loop_, catalog_, manager_, RepositoryOptionsFrom(settings_)),
+      tracer_(TraceFile(settings_), settings_.Number(Id::kTraceMaxBytes)),
       control_(control_loop_, catalog_, manager_, kVersion),
       control_meter_(control_),
       client_regions_(ClientRegions(settings_)),
@@ -108,11 +114,12 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   http_options.max_connections =
       ConnectionsThatFit(http_options.max_connections, RaiseDescriptorLimit());
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
-                                             std::move(http_options), &client_regions_);
+                                             std::move(http_options), &client_regions_, &tracer_);
   control_.set_plugin_logs(&host_watch_.logs);
   control_.set_repositories(&repositories_);
   manager_.set_strict_readiness(settings_.Boolean(Id::kStrictReadiness));
   control_.set_model_book(&engine_->counters());
+  control_.set_tracer(&tracer_);
   observatory_ =
       std::make_unique<Observatory>(Observatory::Parts{.control = control_loop_,
                                                        .catalog = catalog_,

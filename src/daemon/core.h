@@ -35,6 +35,7 @@
 #include "lifecycle/repositories.h"
 #include "options/read.h"
 #include "state/state_store.h"
+#include "trace/tracer.h"
 
 namespace mlos::daemon {
 
@@ -77,6 +78,7 @@ class Core {
   backend::HostWatch host_watch_;
   lifecycle::Manager manager_;
   lifecycle::Repositories repositories_;
+  trace::Tracer tracer_;
   control::CoreControl control_;
   ControlMeter control_meter_;
   std::unique_ptr<engine::ChannelEngine> engine_;

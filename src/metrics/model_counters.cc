@@ -18,6 +18,20 @@ std::string_view ProtocolName(Protocol protocol) {
   return kNames[static_cast<size_t>(protocol)];
 }
 
+// Small sizes, which are most, are found at the first look.
+void BatchCounters::Count(uint64_t size, uint64_t infer_ns) {
+  if (size == 0) return;
+  for (size_t i = 0; i < kRows; ++i) {
+    Row& row = rows_[(size + i) % kRows];
+    const uint64_t there = row.size.load(std::memory_order_relaxed);
+    if (there != size && there != 0) continue;
+    row.count.Add();
+    row.infer_ns.Add(infer_ns);
+    if (there == 0) row.size.store(size, std::memory_order_release);
+    return;
+  }
+}
+
 void ModelCounters::Count(const Answered& a) {
   const auto protocol = static_cast<size_t>(a.protocol);
   const uint64_t took = a.answered_ns > a.arrived_ns ? a.answered_ns - a.arrived_ns : 0;
@@ -25,6 +39,7 @@ void ModelCounters::Count(const Answered& a) {
   total[protocol].Record(took);
   const bool ok = a.code == StatusCode::kOk;
   (ok ? success_ns : fail_ns).Add(took);
+  if (a.code == StatusCode::kCancelled) cancelled_ns.Add(took);
   last_ns.Set(a.answered_ns);
   if (a.submitted_ns == 0 || a.started_ns == 0) return;
   const uint64_t started =
@@ -33,17 +48,41 @@ void ModelCounters::Count(const Answered& a) {
   queue.Record(started - a.submitted_ns);
   run.Record(finished - started);
   executions.Add();
-  if (!ok) return;
+  if (!ok) {
+    if (a.code == StatusCode::kCancelled) return;
+    failed_runs.Add();
+    failed_runs_ns.Add(finished - started);
+    return;
+  }
   success_queue_ns.Add(started - a.submitted_ns);
   success_infer_ns.Add(finished - started);
   inferences.Add(a.batch);
+  batches.Count(a.batch, finished - started);
 }
+
+namespace {
+
+void AddBatches(const BatchCounters& counters, std::vector<InferStatistics::Batch>* batches) {
+  for (const BatchCounters::Row& row : counters.rows()) {
+    const uint64_t size = row.size.load(std::memory_order_acquire);
+    if (size == 0) continue;
+    auto at = std::lower_bound(batches->begin(), batches->end(), size,
+                               [](const auto& batch, uint64_t s) { return batch.size < s; });
+    if (at == batches->end() || at->size != size) at = batches->insert(at, {size, {}});
+    at->compute_infer.count += row.count.value();
+    at->compute_infer.ns += row.infer_ns.value();
+  }
+}
+
+}  // namespace
 
 void AddTo(const ModelCounters& counters, InferStatistics* s) {
   uint64_t success = 0;
   uint64_t fail = 0;
+  uint64_t cancelled = 0;
   for (const auto& codes : counters.requests) {
     success += codes[0].value();
+    cancelled += codes[CodeIndex(StatusCode::kCancelled)].value();
     for (size_t code = 1; code < kCodes; ++code) fail += codes[code].value();
   }
   const auto add = [](InferStatistics::Duration* d, uint64_t count, uint64_t ns) {
@@ -56,6 +95,9 @@ void AddTo(const ModelCounters& counters, InferStatistics* s) {
   add(&s->compute_input, success, 0);
   add(&s->compute_infer, success, counters.success_infer_ns.value());
   add(&s->compute_output, success, 0);
+  add(&s->cancelled, cancelled, counters.cancelled_ns.value());
+  add(&s->failed_runs, counters.failed_runs.value(), counters.failed_runs_ns.value());
+  AddBatches(counters.batches, &s->batches);
   s->inference_count += counters.inferences.value();
   s->execution_count += counters.executions.value();
   s->last_inference_ns = std::max(s->last_inference_ns, counters.last_ns.value());

@@ -10,6 +10,8 @@
 // by what is registered, because its owner prunes it.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,6 +43,24 @@ struct Answered {
   uint64_t batch = 1;  // inferences in it
 };
 
+// Requests by the size of their batch.  Keeps a row for each of the first sizes
+// that come; what comes with a further one is in the model's sums only.
+class BatchCounters {
+ public:
+  struct Row {
+    std::atomic<uint64_t> size{0};  // 0: free
+    Counter count;
+    Counter infer_ns;
+  };
+  static constexpr size_t kRows = 64;
+
+  void Count(uint64_t size, uint64_t infer_ns);  // the loop
+  const std::array<Row, kRows>& rows() const { return rows_; }
+
+ private:
+  std::array<Row, kRows> rows_;
+};
+
 class ModelCounters {
  public:
   ModelCounters(uint64_t id, std::string model, std::string version)
@@ -68,6 +88,10 @@ class ModelCounters {
   Counter fail_ns;
   Counter success_queue_ns;
   Counter success_infer_ns;
+  Counter cancelled_ns;    // of requests that their clients left
+  Counter failed_runs;     // that ran and gave an error
+  Counter failed_runs_ns;  // how long they ran
+  BatchCounters batches;
   Counter inferences;
   Counter executions;
   Gauge last_ns;  // CLOCK_MONOTONIC of the last answer; 0: none
@@ -90,6 +114,13 @@ struct InferStatistics {
   Duration compute_input;
   Duration compute_infer;
   Duration compute_output;
+  Duration cancelled;    // of the failures, those that their clients left
+  Duration failed_runs;  // of the failures, those that ran: time in the model
+  struct Batch {
+    uint64_t size = 0;
+    Duration compute_infer;
+  };
+  std::vector<Batch> batches;  // ascending by size
   uint64_t inference_count = 0;
   uint64_t execution_count = 0;
   uint64_t last_inference_ns = 0;  // CLOCK_MONOTONIC; 0: none

@@ -36,9 +36,54 @@ TEST(ModelCountersTest, CountsWhatTheProtocolReports) {
   EXPECT_EQ(4u, s.inference_count);
   EXPECT_EQ(2u, s.execution_count);
   EXPECT_EQ(1'500u, s.last_inference_ns) << "the last that was answered";
+  EXPECT_EQ(0u, s.cancelled.count);
+  EXPECT_EQ(1u, s.failed_runs.count);
+  EXPECT_EQ(4'000u, s.failed_runs.ns);
   AddTo(counters, &s);  // another loop's
   EXPECT_EQ(2u, s.success.count);
   EXPECT_EQ(8u, s.inference_count);
+}
+
+TEST(ModelCountersTest, CountsBatchesBySize) {
+  ModelCounters counters(7, "m", "1");
+  for (const uint64_t size : {4, 1, 4, 64, 128}) counters.Count(Ran(StatusCode::kOk, size));
+  counters.Count(Ran(StatusCode::kInternal, 3));
+  InferStatistics s;
+  AddTo(counters, &s);
+  AddTo(counters, &s);  // another loop's
+  ASSERT_EQ(4u, s.batches.size());
+  EXPECT_EQ(1u, s.batches[0].size);
+  EXPECT_EQ(2u, s.batches[0].compute_infer.count);
+  EXPECT_EQ(4u, s.batches[1].size);
+  EXPECT_EQ(4u, s.batches[1].compute_infer.count);
+  EXPECT_EQ(16'000u, s.batches[1].compute_infer.ns);
+  EXPECT_EQ(64u, s.batches[2].size);
+  EXPECT_EQ(128u, s.batches[3].size);
+}
+
+TEST(ModelCountersTest, BatchSizesBeyondTheRowsAreInTheSumsOnly) {
+  ModelCounters counters(7, "m", "1");
+  uint64_t sum = 0;
+  for (uint64_t size = 1; size <= 2 * BatchCounters::kRows; ++size) {
+    counters.Count(Ran(StatusCode::kOk, size));
+    sum += size;
+  }
+  InferStatistics s;
+  AddTo(counters, &s);
+  EXPECT_EQ(BatchCounters::kRows, s.batches.size());
+  EXPECT_EQ(sum, s.inference_count);
+  EXPECT_EQ(2 * BatchCounters::kRows, s.execution_count);
+}
+
+TEST(ModelCountersTest, CancelledRequestsAreNoFailedRuns) {
+  ModelCounters counters(7, "m", "1");
+  counters.Count(Ran(StatusCode::kCancelled));
+  InferStatistics s;
+  AddTo(counters, &s);
+  EXPECT_EQ(1u, s.fail.count);
+  EXPECT_EQ(1u, s.cancelled.count);
+  EXPECT_EQ(19'000u, s.cancelled.ns);
+  EXPECT_EQ(0u, s.failed_runs.count);
 }
 
 // A host writes its times into shared memory and may write anything.

@@ -113,6 +113,20 @@ constexpr Member kUsage[] = {
 };
 constexpr Member kUsages[] = {
     {"usage", Type::kObject, Is::kList, "By name and version", {}, O::kUsage}};
+constexpr Member kLogSettings[] = {
+    {"info", Type::kString, Is::kOne, "Whether lines of level info are logged", "on|off"},
+    {"warning", Type::kString, Is::kOne, "Whether lines of level warning are logged", "on|off"},
+    {"error", Type::kString, Is::kOne, "Whether lines of level error are logged", "on|off"},
+    {"verbose", Type::kInteger, Is::kOne, "From 1 on, lines of level debug are logged"},
+    {"format", Type::kString, Is::kOne, "How lines of text say the time: local, or UTC",
+     "default|ISO8601"},
+};
+
+constexpr Member kTraceSettings[] = {
+    {"model", Type::kString, Is::kNullable, "Whose settings these are; null: all models'"},
+    {"settings", Type::kObject, Is::kOne,
+     "By the names of the protocol's trace extension; trace_level is a list"},
+};
 
 constexpr ObjectRow kObjects[] = {
     {O::kStatus, "Status", "The daemon", kStatus},
@@ -132,6 +146,8 @@ constexpr ObjectRow kObjects[] = {
     {O::kLogLines, "LogLines", "Lines of a log", kLogLines},
     {O::kUsage, "Usage", "The requests of a model version", kUsage},
     {O::kUsages, "Usages", "The requests of model versions", kUsages},
+    {O::kLogSettings, "LogSettings", "What is logged, level by level", kLogSettings},
+    {O::kTraceSettings, "TraceSettings", "Which requests are traced", kTraceSettings},
 };
 
 constexpr bool IsWhole(const Member& member) {

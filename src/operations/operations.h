@@ -37,6 +37,8 @@ enum class OperationKind {
   kRegisterModel,
   kLoadModel,
   kUnloadModel,
+  kLoadModelVersions,
+  kUnloadModelVersions,
   kRemoveModel,
   kLabelModel,
   kSetModelPolicy,
@@ -47,6 +49,10 @@ enum class OperationKind {
   kReadLog,
   kReadPluginLog,
   kListUsage,
+  kGetLogSettings,
+  kSetLogSettings,
+  kGetTraceSettings,
+  kSetTraceSettings,
   kCount,  // how many there are: each has its row
 };
 
@@ -108,6 +114,8 @@ enum class ObjectKind : uint8_t {
   kLogLines,
   kUsage,
   kUsages,
+  kLogSettings,
+  kTraceSettings,
   kCount,
 };
 

@@ -23,6 +23,8 @@ std::string_view GroupTitle(Group group) {
       return "Limits of HTTP";
     case Group::kClientMemory:
       return "Shared memory of clients";
+    case Group::kTracing:
+      return "Tracing";
     case Group::kMissing:
       break;
   }

@@ -39,7 +39,8 @@ enum class Group : uint8_t {
   kRequests,
   kStopping,
   kHttp,
-  kClientMemory
+  kClientMemory,
+  kTracing
 };
 std::string_view GroupTitle(Group group);
 

@@ -55,6 +55,8 @@ enum class Id : uint8_t {
   kAllowClientShm,
   kClientShmOwners,
   kClientShmRegions,
+  kTraceFile,
+  kTraceMaxBytes,
   kCount,
 };
 
@@ -455,6 +457,24 @@ inline constexpr Row kTable[] = {
      .doc = "Regions of shared memory that may be registered at once",
      .reason = "Each holds a descriptor; a load generator registers one for each tensor of each "
                "stream."},
+    {.id = Id::kTraceFile,
+     .name = "trace-file",
+     .group = Group::kTracing,
+     .type = Type::kPath,
+     .initial = Default::None(),
+     .change = Change::kRestart,
+     .doc = "Where traced requests are written; trace.json in the data directory unless given",
+     .reason =
+         "Who may switch tracing on over the network must not choose a file of this machine."},
+    {.id = Id::kTraceMaxBytes,
+     .name = "trace-max-bytes",
+     .group = Group::kTracing,
+     .type = Type::kSize,
+     .initial = Default::Is("256MiB"),
+     .range = {"0", "1TiB"},
+     .change = Change::kRestart,
+     .doc = "So much is written of traced requests, and then no more until a restart",
+     .reason = "Nobody should be able to fill the disk by asking for traces."},
 };
 
 constexpr bool TableIsComplete() {

@@ -11,9 +11,15 @@ struct Row {
 
 constexpr Row kRows[] = {
     {"classification"},
+    {"model_repository"},
+    {"model_repository(unload_dependents)"},
+    {"model_configuration"},
     {"system_shared_memory", &Offered::client_regions},
     {"binary_tensor_data"},
     {"parameters"},
+    {"statistics"},
+    {"trace"},
+    {"logging"},
 };
 
 }  // namespace

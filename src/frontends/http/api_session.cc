@@ -4,57 +4,21 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
-#include <boost/json/serialize.hpp>
-#include <optional>
+#include <array>
 
 #include "base/clock.h"
-#include "base/json.h"
-#include "frontends/common/infer_plan.h"
+#include "frontends/http/handler.h"
 #include "frontends/http/infer_handler.h"
-#include "frontends/http/json_text.h"
-#include "frontends/http/metadata.h"
-#include "frontends/http/region_routes.h"
 #include "frontends/http/router.h"
 
 namespace mlos::http {
 namespace {
 
-using frontend::Quote;
-
 // Bodies of requests that take none are read, up to this, and ignored.
 constexpr uint64_t kIgnoredBodyBytes = 64 << 10;
-constexpr uint32_t kMaxManagementDepth = 32;
 // Lines about requests in the log, a second; a broken model must not fill it.
 constexpr uint32_t kRequestLinesPerSecond = 100;
 constexpr size_t kLoggedTargetBytes = 256;
-
-metrics::RouteClass ClassOf(Target target) {
-  switch (target) {
-    case Target::kInfer:
-      return metrics::RouteClass::kInfer;
-    case Target::kServerMetadata:
-    case Target::kModelMetadata:
-      return metrics::RouteClass::kMetadata;
-    case Target::kLive:
-    case Target::kReady:
-    case Target::kModelReady:
-      return metrics::RouteClass::kHealth;
-    case Target::kRegionStatus:
-    case Target::kRegionRegister:
-    case Target::kRegionUnregister:
-    case Target::kCudaStatus:
-    case Target::kCudaRegister:
-    case Target::kCudaUnregister:
-    case Target::kOperation:
-      return metrics::RouteClass::kManagement;
-    case Target::kOptions:
-    case Target::kUnknownPath:
-    case Target::kMethodNotAllowed:
-    case Target::kBadPath:
-      break;
-  }
-  return metrics::RouteClass::kUnknown;
-}
 
 // "localhost" or an address, with or without a port.
 bool IsAddress(std::string_view host) {
@@ -81,47 +45,9 @@ bool IsCrossOrigin(const RequestHead& head) {
          !IsAddress(head.host);
 }
 
-class ApiSession;
-
-// GET /v2/models/{m}: waits for the model to be loaded where that is needed.
-class MetadataCall final : public engine::Call {
- public:
-  MetadataCall(ApiContext& context, Exchange& exchange) : context_(context), exchange_(exchange) {}
-
-  void Start(std::string_view model, std::string_view version) {
-    explicit_version_ = !version.empty();
-    active_ = true;
-    deadline_ns = NowNanos() + context_.options.default_deadline_ns;
-    if (context_.engine.Resolve(*this, model, version)) OnProgress();
-  }
-
-  void OnProgress() override {
-    Response& response = exchange_.response();
-    if (status.ok()) {
-      AppendModelMetadata(*route, *context_.engine.routes(), explicit_version_, &response.body);
-    } else {
-      response.Error(status);
-    }
-    Release();
-    exchange_.Send();
-  }
-
-  void Release() {
-    if (!std::exchange(active_, false)) return;
-    context_.engine.Finish(*this);
-  }
-
- private:
-  ApiContext& context_;
-  Exchange& exchange_;
-  bool explicit_version_ = false;
-  bool active_ = false;
-};
-
 class ApiSession final : public Session {
  public:
-  ApiSession(ApiContext& context, Exchange& exchange)
-      : context_(context), exchange_(exchange), self_(std::make_shared<ApiSession*>(this)) {}
+  ApiSession(ApiContext& context, Exchange& exchange) : context_(context), exchange_(exchange) {}
 
   uint64_t OnHead(const RequestHead& head) override {
     FindRoute(head.method, head.target, &route_);
@@ -131,6 +57,8 @@ class ApiSession final : public Session {
     cross_origin_ = IsCrossOrigin(head);
     request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids);
     method_ = head.method;
+    const bool traced = context_.tracer != nullptr && context_.tracer->enabled();
+    head_ns_ = traced ? NowNanos() : 0;
     if (LogEnabled(LogLevel::kDebug)) {
       target_.assign(head.target.substr(0, kLoggedTargetBytes));
     } else {
@@ -142,9 +70,8 @@ class ApiSession final : public Session {
         head.coding == frontend::Coding::kGzip || head.coding == frontend::Coding::kDeflate;
     encoded_ = head.coding != frontend::Coding::kIdentity && !takes_compressed();
     if (refused_) return 0;
-    if (route_.target == Target::kInfer) return context_.options.max_body_bytes;
-    if (route_.target == Target::kOperation) return context_.options.max_management_body_bytes;
-    return kIgnoredBodyBytes;
+    const uint64_t limit = BodyLimit();
+    return limit != 0 ? limit : kIgnoredBodyBytes;
   }
 
   bool takes_compressed() const override {
@@ -153,10 +80,7 @@ class ApiSession final : public Session {
 
   void RefuseBody(Response& response) override {
     if (refused_) return ShuttingDown(response);
-    if (route_.target == Target::kInfer || route_.target == Target::kOperation) {
-      const uint64_t limit = route_.target == Target::kInfer
-                                 ? context_.options.max_body_bytes
-                                 : context_.options.max_management_body_bytes;
+    if (const uint64_t limit = BodyLimit(); limit != 0) {
       return Fail(
           response, 413,
           InvalidArgument("the body is larger than the " + std::to_string(limit) +
@@ -173,7 +97,7 @@ class ApiSession final : public Session {
     exchange_.Send();
   }
 
-  metrics::RouteClass route_class() const override { return ClassOf(route_.target); }
+  metrics::RouteClass route_class() const override { return RouteClassOf(route_.target); }
   const frontend::RequestContext* context() const override { return &request_; }
 
   // Failures of our own, and at level debug everything.  Client and log name
@@ -217,47 +141,38 @@ class ApiSession final : public Session {
   bool head_only() const override { return route_.head_only; }
 
  private:
-  // True: the response is complete.  False: Send comes later, or has come.
-  bool Handle(const Body& body, Response& response) {
-    switch (route_.target) {
-      case Target::kInfer:
-        return Infer(body, response);
-      case Target::kModelMetadata:
-        if (!metadata_) metadata_.emplace(context_, exchange_);
-        metadata_->Start(route_.name, route_.version);
-        return false;
-      case Target::kOperation:
-        return Operate(body, response);
-      case Target::kServerMetadata:
-        AppendServerMetadata(context_.options, {.client_regions = context_.regions.allowed()},
-                             &response.body);
-        return true;
-      case Target::kLive:
-        response.body.Append("{\"live\":true}");
-        return true;
-      case Target::kReady:
-        ServerReady(response);
-        return true;
-      case Target::kModelReady:
-        ModelReady(response);
-        return true;
-      case Target::kOptions:
-        response.allow = route_.allow;
-        return true;
-      case Target::kRegionStatus:
-      case Target::kRegionRegister:
-      case Target::kRegionUnregister:
-      case Target::kCudaStatus:
-      case Target::kCudaRegister:
-      case Target::kCudaUnregister:
-        AnswerRegions(route_.target, route_.name, context_.regions, body, &response);
-        return true;
-      case Target::kUnknownPath:
-      case Target::kMethodNotAllowed:
-      case Target::kBadPath:
+  // 0: it takes none.
+  uint64_t BodyLimit() const {
+    switch (TopicOf(route_.target)) {
+      case Topic::kInfer:
+      case Topic::kGenerate:
+      case Topic::kRepository:  // it may bring a model's files
+        return context_.options.max_body_bytes;
+      case Topic::kLogging:
+      case Topic::kTrace:
+      case Topic::kManagement:
+        return context_.options.max_management_body_bytes;
+      case Topic::kNone:
+      case Topic::kServer:
+      case Topic::kModel:
+      case Topic::kRegions:
+      case Topic::kStatistics:
         break;
     }
-    return true;
+    return 0;
+  }
+
+  // True: the response is complete.  False: Send comes later, or has come.
+  bool Handle(const Body& body, Response& response) {
+    const Topic topic = TopicOf(route_.target);
+    if (topic == Topic::kInfer) return Infer(body, response);
+    if (topic == Topic::kNone) {  // OPTIONS: FailedRoute has seen the others
+      response.allow = route_.allow;
+      return true;
+    }
+    std::unique_ptr<Handler>& handler = handlers_[static_cast<size_t>(topic)];
+    if (handler == nullptr) handler = MakeHandler(topic, context_, exchange_);
+    return handler->Handle(route_, body, response);
   }
 
   // The request is refused for what its head says.
@@ -316,6 +231,7 @@ class ApiSession final : public Session {
     }
     infer_->request_id = request_.request_id();
     infer_->answer_coding = answer_coding_;
+    infer_->SetTrace(context_.tracer, request_.traceparent(), head_ns_);
     infer_->Start(route_.name, route_.version, body, json_length_);
     return false;
   }
@@ -329,112 +245,20 @@ class ApiSession final : public Session {
     }
   }
 
-  void ServerReady(Response& response) {
-    if (context_.leaving) return ShuttingDown(response);
-    const auto routes = context_.engine.routes();
-    if (routes->ready) {
-      response.body.Append("{\"ready\":true}");
-      return;
-    }
-    response.status = 400;
-    response.body.Append("{\"ready\":false,\"error\":");
-    AppendJsonString("not all that should be loaded is: " + routes->not_ready, &response.body);
-    response.body.Append('}');
-  }
-
-  void ModelReady(Response& response) {
-    const engine::RoutePin model = context_.engine.routes()->Find(route_.name, route_.version);
-    if (model == nullptr) {
-      std::string text = "there is no model " + Quote(route_.name);
-      if (!route_.version.empty()) text += " of version " + Quote(route_.version);
-      return response.Error(NotFound(text));
-    }
-    const bool ready = model->state == engine::ModelState::kReady;
-    if (!ready) response.status = route_.version.empty() ? 400 : 503;
-    response.body.Append("{\"name\":");
-    AppendJsonString(model->name, &response.body);
-    response.body.Append(ready ? ",\"ready\":true}" : ",\"ready\":false,\"error\":");
-    if (ready) return;
-    std::string text = "model " + Quote(model->name) + " version " + model->version + " is " +
-                       std::string(engine::ModelStateName(model->state));
-    if (!model->reason.empty()) text += ": " + model->reason;
-    AppendJsonString(text, &response.body);
-    response.body.Append('}');
-  }
-
-  // -------------------------------------------------------------- management
-  bool Operate(const Body& body, Response& response) {
-    control::Operation operation;
-    operation.kind = route_.operation->kind;
-    operation.name = route_.name;
-    operation.version = route_.version;
-    operation.wait = route_.wait || !route_.operation->can_wait();
-    if (Status parsed = ParseBody(body, &operation.body); !parsed.ok()) {
-      response.ManagementError(parsed, "send a JSON object");
-      return true;
-    }
-    const Status query = ReadQuery(*route_.operation, route_.query, &operation.body);
-    if (!query.ok()) {
-      response.ManagementError(query, {});
-      return true;
-    }
-    // The answer comes on another thread, when this connection may be gone.
-    operating_ = ++operation_number_;
-    context_.control.Apply(
-        std::move(operation), [&loop = context_.loop, session = std::weak_ptr<ApiSession*>(self_),
-                               number = operating_](control::Outcome outcome) {
-          // A list of a thousand models is put into words here, and
-          // taken apart: the front loop has requests to serve.
-          std::string text;
-          if (outcome.status.ok()) text = boost::json::serialize(outcome.body);
-          outcome.body = nullptr;
-          loop.Post([session, number, outcome = std::move(outcome), text = std::move(text)] {
-            const auto alive = session.lock();
-            if (alive != nullptr) (*alive)->OnOutcome(number, outcome, text);
-          });
-        });
-    return false;
-  }
-
-  Status ParseBody(const Body& body, boost::json::object* object) {
-    if (!route_.operation->takes_body() || body.size == 0) {
-      if (route_.operation->takes_body()) return InvalidArgument("the body is empty");
-      return OkStatus();
-    }
-    StatusOr<boost::json::value> value = ParseJson({body.data, body.size}, kMaxManagementDepth);
-    if (!value.ok()) return Annotate(value.status(), "the body is not valid JSON");
-    if (!value->is_object()) return InvalidArgument("the body is not a JSON object");
-    *object = std::move(value->get_object());
-    return OkStatus();
-  }
-
-  // `text`: the outcome's body.
-  void OnOutcome(uint64_t number, const control::Outcome& outcome, std::string_view text) {
-    if (operating_ != number) return;  // abandoned
-    operating_ = 0;
-    Response& response = exchange_.response();
-    if (outcome.status.ok()) {
-      response.status = outcome.created ? 201 : outcome.accepted ? 202 : 200;
-      response.body.Append(text);
-    } else {
-      response.ManagementError(outcome.status, outcome.hint);
-    }
-    exchange_.Send();
-  }
-
   void Release() {
-    operating_ = 0;
     if (infer_ != nullptr) infer_->Release();
-    if (metadata_) metadata_->Release();
+    for (const auto& handler : handlers_) {
+      if (handler != nullptr) handler->Release();
+    }
   }
 
   ApiContext& context_;
   Exchange& exchange_;
-  std::shared_ptr<ApiSession*> self_;  // expires with the session
   Route route_;
   frontend::RequestContext request_;
   Method method_ = Method::kOther;
-  std::string target_;  // only at level debug
+  std::string target_;    // only at level debug
+  uint64_t head_ns_ = 0;  // when the head was there; only where that is traced
   int64_t json_length_ = -1;
   bool bad_json_length_ = false;
   bool compressed_ = false;  // the body, in a way that is understood
@@ -442,23 +266,22 @@ class ApiSession final : public Session {
   frontend::Coding answer_coding_ = frontend::Coding::kIdentity;
   bool cross_origin_ = false;
   bool refused_ = false;  // it came when the server drained
-  uint64_t operation_number_ = 0;
-  uint64_t operating_ = 0;  // 0: no operation is awaited
   std::unique_ptr<InferHandler> infer_;
-  std::optional<MetadataCall> metadata_;
+  std::array<std::unique_ptr<Handler>, kTopics> handlers_;
 };
 
 }  // namespace
 
 Api::Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
          const HttpOptions& options, metrics::HttpCounters& counters,
-         frontend::RegionTable& regions)
+         frontend::RegionTable& regions, trace::Tracer* tracer)
     : context_{.loop = loop,
                .engine = engine,
                .control = control,
                .options = options,
                .counters = counters,
                .regions = regions,
+               .tracer = tracer,
                .lines = LogLimit(kRequestLinesPerSecond)} {
   context_.decoder.set_regions(&regions, options.max_body_bytes);
 }

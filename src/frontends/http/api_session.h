@@ -11,39 +11,16 @@
 
 #include <memory>
 
-#include "base/event_loop.h"
-#include "base/log.h"
-#include "control/operation.h"
-#include "engine/engine.h"
-#include "frontends/common/classification.h"
-#include "frontends/common/client_regions.h"
+#include "frontends/http/api_context.h"
 #include "frontends/http/exchange.h"
-#include "frontends/http/infer_request.h"
-#include "frontends/http/options.h"
 
 namespace mlos::http {
-
-// What all sessions share.
-struct ApiContext {
-  EventLoop& loop;
-  engine::Engine& engine;
-  control::Control& control;
-  const HttpOptions& options;
-  metrics::HttpCounters& counters;
-  frontend::RegionTable& regions;
-  InferDecoder decoder =
-      InferDecoder({.max_tensors = options.max_tensors, .max_json_depth = options.max_json_depth});
-  frontend::Classifier classifier = {};
-  frontend::IdSource ids = {};
-  LogLimit lines;         // about requests
-  bool leaving = false;   // not ready any more
-  bool draining = false;  // and nothing new is begun
-};
 
 class Api final : public Service {
  public:
   Api(EventLoop& loop, engine::Engine& engine, control::Control& control,
-      const HttpOptions& options, metrics::HttpCounters& counters, frontend::RegionTable& regions);
+      const HttpOptions& options, metrics::HttpCounters& counters, frontend::RegionTable& regions,
+      trace::Tracer* tracer);
   std::unique_ptr<Session> NewSession(Exchange& exchange) override;
   void Rest(uint64_t now_ns) override { context_.decoder.Rest(now_ns); }
   void set_leaving() override { context_.leaving = true; }

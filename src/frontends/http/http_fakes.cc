@@ -32,9 +32,15 @@ void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo>
   route->name = name;
   route->version = std::to_string(version);
   route->version_number = version;
+  route->id = std::hash<std::string>()(name + "/" + route->version);
   route->state = state;
   route->on_demand = state == ModelState::kRegistered;
   route->info = std::move(info);
+  if (settings == nullptr) {
+    auto made = std::make_shared<ModelSettings>();
+    made->config = R"({"name":")" + name + R"("})";
+    settings = std::move(made);
+  }
   route->settings = std::move(settings);
   route->plugin = "fakeplugin";
   table->Add(std::move(route));
@@ -123,8 +129,7 @@ bool FakeEngine::Resolve(Call& call, std::string_view model, std::string_view ve
     call.status = NotFound("there is no model " + std::string(model));
     return true;
   }
-  call.counters = book_.Of(std::hash<std::string>()(route->name + "/" + route->version),
-                           route->name, route->version);
+  call.counters = book_.Of(route->id, route->name, route->version);
   if (route->state == ModelState::kRegistered) {
     Later(call, [&call, route] { call.route = route; });
     return false;
@@ -221,9 +226,13 @@ std::string FakeEngine::last_parameters() const {
 namespace mlos::http {
 
 FakeControl::FakeControl() {
-  answer_ = [](const control::Operation&) {
+  answer_ = [](const control::Operation& operation) {
     control::Outcome outcome;
     outcome.body = boost::json::object{};
+    if (operation.kind == control::OperationKind::kGetTraceSettings ||
+        operation.kind == control::OperationKind::kSetTraceSettings) {
+      outcome.body = boost::json::object{{"settings", boost::json::object{}}};
+    }
     return outcome;
   };
   thread_ = std::thread([this] {
@@ -268,10 +277,11 @@ void FakeControl::Open(bool open) {
   changed_.notify_all();
 }
 
-TestServer::TestServer(HttpOptions options, frontend::RegionPolicy regions)
+TestServer::TestServer(HttpOptions options, frontend::RegionPolicy regions, trace::Tracer* tracer)
     : regions_(std::move(regions)) {
   engine_ = std::make_unique<engine::FakeEngine>(loop_);
-  server_ = std::make_unique<HttpServer>(loop_, *engine_, control_, std::move(options), &regions_);
+  server_ = std::make_unique<HttpServer>(loop_, *engine_, control_, std::move(options), &regions_,
+                                         tracer);
   address_ = server_->Listen("127.0.0.1:0").value();
   thread_ = std::thread([this] { loop_.Run(); });
 }

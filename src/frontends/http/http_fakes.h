@@ -110,7 +110,8 @@ class FakeControl : public control::Control {
 // A server on its own thread, listening on a free port.
 class TestServer {
  public:
-  explicit TestServer(HttpOptions options = {}, frontend::RegionPolicy regions = {});
+  explicit TestServer(HttpOptions options = {}, frontend::RegionPolicy regions = {},
+                      trace::Tracer* tracer = nullptr);
   ~TestServer();
 
   const std::string& address() const { return address_; }

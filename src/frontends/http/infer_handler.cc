@@ -78,12 +78,17 @@ void InferHandler::Run(Step step) {
 
 Status InferHandler::AfterResolve() {
   if (!parsed_.ok()) return parsed_;
+  arrival_.request_id = request_.id.empty() ? request_id : request_.id;
+  arrival_.whole_ns = arrived_ns_;
+  trace_.Begin(tracer_, frontend::kHttpTrace, *route, arrival_);
   return decoder_.Plan(model_, *route->info, &request_, &plan_);
 }
 
 Status InferHandler::AfterAllocate() {
   if (!status.ok()) return status;
-  return InferDecoder::Fill(model_, request_, plan_, slot.memory);
+  MLOS_RETURN_IF_ERROR(InferDecoder::Fill(model_, request_, plan_, slot.memory));
+  trace_.Inputs(*route->info, plan_, slot.memory);
+  return OkStatus();
 }
 
 Status InferHandler::AfterSubmit() {
@@ -147,6 +152,7 @@ void InferHandler::Count(StatusCode code) {
 
 void InferHandler::Answer(const Status& error) {
   Count(error.code());
+  trace_.Answered(*this);
   const bool allocating = step_ == Step::kAllocate;
   if (!error.ok()) {
     Response& response = exchange_.response();
@@ -159,11 +165,16 @@ void InferHandler::Answer(const Status& error) {
   }
   if (step_ != Step::kIdle) step_ = Step::kAnswered;
   // Outputs that are sent from where they lie are kept until Release.
-  if (exchange_.response().blobs.empty()) Release();
+  if (exchange_.response().blobs.empty()) GiveBack();
   exchange_.Send();
 }
 
 void InferHandler::Release() {
+  trace_.End();
+  GiveBack();
+}
+
+void InferHandler::GiveBack() {
   if (step_ != Step::kIdle) {
     // Nobody waits for it any more.
     if (step_ != Step::kAnswered) Count(StatusCode::kCancelled);

@@ -13,6 +13,7 @@
 
 #include "engine/engine.h"
 #include "frontends/common/classification.h"
+#include "frontends/common/request_trace.h"
 #include "frontends/http/exchange.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/options.h"
@@ -32,6 +33,11 @@ class InferHandler final : public engine::Call {
   // Ends in exchange.Send().  `model` and `version` stay until Sent or Abandon.
   void Start(std::string_view model, std::string_view version, const Body& body,
              int64_t json_length);
+  // Where and as what the next request may be traced; its head came at `head_ns`.
+  void SetTrace(trace::Tracer* tracer, std::string_view traceparent, uint64_t head_ns) {
+    tracer_ = tracer;
+    arrival_ = {.request_id = {}, .traceparent = traceparent, .began_ns = head_ns};
+  }
   // The answer is out, or nobody wants it any more.
   void Release();
 
@@ -52,6 +58,7 @@ class InferHandler final : public engine::Call {
   Status Classify();
   void Answer(const Status& error);
   void Count(StatusCode code);
+  void GiveBack();
   uint64_t BatchSize() const;
 
   engine::Engine& engine_;
@@ -66,6 +73,9 @@ class InferHandler final : public engine::Call {
   std::string_view model_;
   std::string_view version_;
   InferRequest request_;
+  trace::Tracer* tracer_ = nullptr;
+  frontend::RequestTrace::Arrival arrival_;
+  frontend::RequestTrace trace_;
   tensor::RequestPlan plan_;
   // Outputs of which only the greatest elements were asked for; until Release.
   std::vector<std::string> classified_;

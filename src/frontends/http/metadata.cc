@@ -79,4 +79,14 @@ void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingT
   out->Append('}');
 }
 
+void AppendModelList(const engine::RoutingTable& table, Buffer* out) {
+  const char* separator = "{\"models\":[";
+  for (const auto& [name, versions] : table.models) {
+    out->Append(separator);
+    AppendJsonString(name, out);
+    separator = ",";
+  }
+  out->Append(table.models.empty() ? "{\"models\":[]}" : "]}");
+}
+
 }  // namespace mlos::http

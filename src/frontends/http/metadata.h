@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What GET /v2 and GET /v2/models/{m} answer.  Functions without state.
+// What GET /v2, GET /v2/models and GET /v2/models/{m} answer.  Functions without
+// state.
 #pragma once
 
 #include <string_view>
@@ -19,5 +20,8 @@ void AppendServerMetadata(const HttpOptions& options, const frontend::Offered& o
 // all that are ready.
 void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingTable& table,
                          bool explicit_version, Buffer* out);
+
+// The names of all models, whatever state they are in; KServe's clients ask.
+void AppendModelList(const engine::RoutingTable& table, Buffer* out);
 
 }  // namespace mlos::http

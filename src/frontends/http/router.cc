@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "base/name.h"
@@ -60,17 +61,59 @@ void Allow(std::string_view method, Route* route) {
   if (method == "GET") route->allow += ", HEAD";
 }
 
-// The path is known and takes one method only.
-void Settle(Target target, std::string_view wanted, Method method, Route* route) {
-  if (MethodName(method) == wanted) {
-    route->target = target;
-    return;
+// What a known path takes, and what that is.
+struct Choice {
+  std::string_view path;  // or its last part
+  std::string_view method;
+  Target target;
+};
+
+// Settles the route where `choices` have rows for the path: by its method, or
+// as one that does not take it.
+void Settle(std::span<const Choice> choices, std::string_view path, Method method, Route* route) {
+  for (const Choice& choice : choices) {
+    if (choice.path != path) continue;
+    if (MethodName(method) == choice.method) {
+      route->target = choice.target;
+      route->allow.clear();
+      return;
+    }
+    Allow(choice.method, route);
   }
-  Allow(wanted, route);
+  if (route->allow.empty()) return;
   route->target = method == Method::kOptions ? Target::kOptions : Target::kMethodNotAllowed;
 }
 
-// /v2/models/{m}[/versions/{v}][/ready|/infer]
+constexpr Choice kServerPaths[] = {
+    {"/v2", "GET", Target::kServerMetadata},
+    {"/v2/health/live", "GET", Target::kLive},
+    {"/v2/health/ready", "GET", Target::kReady},
+    {"/v2/models", "GET", Target::kModelList},
+    {"/v2/models/stats", "GET", Target::kStatistics},
+    {"/v2/trace/setting", "GET", Target::kTraceSetting},
+    {"/v2/trace/setting", "POST", Target::kTraceSetting},
+    {"/v2/logging", "GET", Target::kLogging},
+    {"/v2/logging", "POST", Target::kLogging},
+};
+
+// Behind /v2/models/{m}[/versions/{v}].
+constexpr Choice kModelPaths[] = {
+    {"", "GET", Target::kModelMetadata},
+    {"infer", "POST", Target::kInfer},
+    {"config", "GET", Target::kModelConfig},
+    {"ready", "GET", Target::kModelReady},
+    {"stats", "GET", Target::kStatistics},
+    {"generate", "POST", Target::kGenerate},
+    {"generate_stream", "POST", Target::kGenerateStream},
+};
+
+// Behind /v2/models/{m}/trace: settings are a model's, not a version's.
+constexpr Choice kTracePaths[] = {
+    {"setting", "GET", Target::kTraceSetting},
+    {"setting", "POST", Target::kTraceSetting},
+};
+
+// /v2/models/{m}[/versions/{v}][/…]
 void FindModelRoute(const Segments& s, Method method, Route* route) {
   if (!PercentDecode(s.at[2], &route->name)) {
     route->target = Target::kBadPath;
@@ -81,14 +124,26 @@ void FindModelRoute(const Segments& s, Method method, Route* route) {
     if (!NormalizeVersion(s.at[4], &route->version)) return;
     next = 5;
   }
-  if (s.count == next) return Settle(Target::kModelMetadata, "GET", method, route);
-  if (s.count != next + 1) return;
-  if (s.at[next] == "infer") return Settle(Target::kInfer, "POST", method, route);
-  if (s.at[next] == "ready") return Settle(Target::kModelReady, "GET", method, route);
+  if (s.count == 5 && s.at[3] == "trace") return Settle(kTracePaths, s.at[4], method, route);
+  if (s.count > next + 1) return;
+  Settle(kModelPaths, s.count == next ? std::string_view() : s.at[next], method, route);
 }
 
+// Behind /v2/systemsharedmemory[/region/{r}], then the same of a GPU's.
+constexpr Choice kRegionPaths[] = {
+    {"status", "GET", Target::kRegionStatus},
+    {"register", "POST", Target::kRegionRegister},
+    {"unregister", "POST", Target::kRegionUnregister},
+};
+constexpr Choice kCudaPaths[] = {
+    {"status", "GET", Target::kCudaStatus},
+    {"register", "POST", Target::kCudaRegister},
+    {"unregister", "POST", Target::kCudaUnregister},
+};
+
 // /v2/{system|cuda}sharedmemory[/region/{r}]/{status|register|unregister}
-void FindRegionRoute(const Segments& s, bool cuda, Method method, Route* route) {
+void FindRegionRoute(const Segments& s, std::span<const Choice> paths, Method method,
+                     Route* route) {
   size_t next = 2;
   if (s.count == 5 && s.at[2] == "region") {
     if (!PercentDecode(s.at[3], &route->name)) {
@@ -98,25 +153,39 @@ void FindRegionRoute(const Segments& s, bool cuda, Method method, Route* route) 
     next = 4;
   }
   if (s.count != next + 1) return;
-  const std::string_view action = s.at[next];
-  if (action == "status") {
-    Settle(cuda ? Target::kCudaStatus : Target::kRegionStatus, "GET", method, route);
-  } else if (action == "register" && next == 4) {
-    Settle(cuda ? Target::kCudaRegister : Target::kRegionRegister, "POST", method, route);
-  } else if (action == "unregister") {
-    Settle(cuda ? Target::kCudaUnregister : Target::kRegionUnregister, "POST", method, route);
-  }
+  if (s.at[next] == "register" && next != 4) return;  // one, never all
+  Settle(paths, s.at[next], method, route);
 }
 
-void FindInferenceRoute(const Segments& s, Method method, Route* route) {
-  if (s.count == 1) return Settle(Target::kServerMetadata, "GET", method, route);
-  if (s.count >= 3 && s.at[1] == "models") return FindModelRoute(s, method, route);
-  if (s.at[1] == "systemsharedmemory") return FindRegionRoute(s, false, method, route);
-  if (s.at[1] == "cudasharedmemory") return FindRegionRoute(s, true, method, route);
-  if (s.count == 3 && s.at[1] == "health") {
-    if (s.at[2] == "live") return Settle(Target::kLive, "GET", method, route);
-    if (s.at[2] == "ready") return Settle(Target::kReady, "GET", method, route);
+constexpr Choice kRepositoryPaths[] = {
+    {"index", "POST", Target::kRepositoryIndex},
+    {"load", "POST", Target::kRepositoryLoad},
+    {"unload", "POST", Target::kRepositoryUnload},
+};
+
+// /v2/repository[/{repo}]/index, /v2/repository[/{repo}]/models/{m}/load or unload
+void FindRepositoryRoute(const Segments& s, Method method, Route* route) {
+  const bool index = s.at[s.count - 1] == "index";
+  const size_t rest = index ? 1 : 3;  // behind the repository's name
+  if (s.count != 2 + rest && s.count != 3 + rest) return;
+  const size_t next = s.count - rest;
+  if (!index && s.at[next] != "models") return;
+  const bool decoded = (next == 2 || PercentDecode(s.at[2], &route->repository)) &&
+                       (index || PercentDecode(s.at[next + 1], &route->name));
+  if (!decoded) {
+    route->target = Target::kBadPath;
+    return;
   }
+  Settle(kRepositoryPaths, s.at[s.count - 1], method, route);
+}
+
+void FindInferenceRoute(std::string_view path, const Segments& s, Method method, Route* route) {
+  Settle(kServerPaths, path, method, route);
+  if (route->target != Target::kUnknownPath) return;
+  if (s.count >= 3 && s.at[1] == "models") FindModelRoute(s, method, route);
+  if (s.count >= 3 && s.at[1] == "repository") FindRepositoryRoute(s, method, route);
+  if (s.at[1] == "systemsharedmemory") FindRegionRoute(s, kRegionPaths, method, route);
+  if (s.at[1] == "cudasharedmemory") FindRegionRoute(s, kCudaPaths, method, route);
 }
 
 bool MatchesPattern(const Segments& s, std::string_view pattern) {
@@ -188,6 +257,88 @@ std::string_view OriginForm(std::string_view target) {
 }
 
 }  // namespace
+
+Topic TopicOf(Target target) {
+  switch (target) {
+    case Target::kServerMetadata:
+    case Target::kLive:
+    case Target::kReady:
+    case Target::kModelList:
+    case Target::kModelReady:
+      return Topic::kServer;
+    case Target::kModelMetadata:
+    case Target::kModelConfig:
+      return Topic::kModel;
+    case Target::kInfer:
+      return Topic::kInfer;
+    case Target::kGenerate:
+    case Target::kGenerateStream:
+      return Topic::kGenerate;
+    case Target::kStatistics:
+      return Topic::kStatistics;
+    case Target::kRegionStatus:
+    case Target::kRegionRegister:
+    case Target::kRegionUnregister:
+    case Target::kCudaStatus:
+    case Target::kCudaRegister:
+    case Target::kCudaUnregister:
+      return Topic::kRegions;
+    case Target::kRepositoryIndex:
+    case Target::kRepositoryLoad:
+    case Target::kRepositoryUnload:
+      return Topic::kRepository;
+    case Target::kLogging:
+      return Topic::kLogging;
+    case Target::kTraceSetting:
+      return Topic::kTrace;
+    case Target::kOperation:
+      return Topic::kManagement;
+    case Target::kOptions:
+    case Target::kUnknownPath:
+    case Target::kMethodNotAllowed:
+    case Target::kBadPath:
+      break;
+  }
+  return Topic::kNone;
+}
+
+metrics::RouteClass RouteClassOf(Target target) {
+  switch (target) {
+    case Target::kInfer:
+    case Target::kGenerate:
+    case Target::kGenerateStream:
+      return metrics::RouteClass::kInfer;
+    case Target::kServerMetadata:
+    case Target::kModelList:
+    case Target::kModelMetadata:
+    case Target::kModelConfig:
+    case Target::kStatistics:
+      return metrics::RouteClass::kMetadata;
+    case Target::kLive:
+    case Target::kReady:
+    case Target::kModelReady:
+      return metrics::RouteClass::kHealth;
+    case Target::kRegionStatus:
+    case Target::kRegionRegister:
+    case Target::kRegionUnregister:
+    case Target::kCudaStatus:
+    case Target::kCudaRegister:
+    case Target::kCudaUnregister:
+    case Target::kRepositoryIndex:
+    case Target::kRepositoryLoad:
+    case Target::kRepositoryUnload:
+    case Target::kLogging:
+    case Target::kTraceSetting:
+    case Target::kOperation:
+      return metrics::RouteClass::kManagement;
+    case Target::kOptions:
+    case Target::kUnknownPath:
+    case Target::kMethodNotAllowed:
+    case Target::kBadPath:
+      break;
+  }
+  return metrics::RouteClass::kUnknown;
+}
 
 Status ReadQuery(const operations::OperationRow& row, std::string_view query,
                  boost::json::object* members) {
@@ -262,6 +413,7 @@ bool PercentDecode(std::string_view text, std::string* out) {
 
 void FindRoute(Method method, std::string_view target, Route* route) {
   route->target = Target::kUnknownPath;
+  route->method = method;
   route->management = false;
   route->head_only = method == Method::kHead;
   route->wait = true;
@@ -270,6 +422,7 @@ void FindRoute(Method method, std::string_view target, Route* route) {
   route->operation = nullptr;
   route->allow.clear();
   route->query.clear();
+  route->repository.clear();
 
   if (target == "*" && method == Method::kOptions) {
     route->target = Target::kOptions;
@@ -284,7 +437,7 @@ void FindRoute(Method method, std::string_view target, Route* route) {
   Segments segments;
   if (!Split(path, &segments)) return;
   if (segments.at[0] == "v2") {
-    FindInferenceRoute(segments, method, route);
+    FindInferenceRoute(path, segments, method, route);
   } else if (segments.at[0] == "api") {
     if (question != std::string_view::npos) route->query = target.substr(question + 1);
     route->wait = Waits(route->query);

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "frontends/http/request.h"
+#include "metrics/http_counters.h"
 #include "operations/operations.h"
 
 namespace mlos::http {
@@ -19,7 +20,9 @@ enum class Target : uint8_t {
   kServerMetadata,
   kLive,
   kReady,
+  kModelList,
   kModelMetadata,
+  kModelConfig,
   kModelReady,
   kInfer,
   kRegionStatus,  // of clients' shared memory: one, or all where `name` is empty
@@ -28,6 +31,14 @@ enum class Target : uint8_t {
   kCudaStatus,  // the same of a GPU's
   kCudaRegister,
   kCudaUnregister,
+  kGenerate,
+  kGenerateStream,
+  kStatistics,  // of all models where no name is given
+  kRepositoryIndex,
+  kRepositoryLoad,
+  kRepositoryUnload,
+  kLogging,
+  kTraceSetting,
   kOperation,
   kOptions,           // any known path, or "*"
   kUnknownPath,       // 404
@@ -35,14 +46,34 @@ enum class Target : uint8_t {
   kBadPath,           // 400: percent-encoding, NUL
 };
 
+// Which handler answers a target; kNone: the session by itself.
+enum class Topic : uint8_t {
+  kNone,
+  kServer,
+  kModel,
+  kInfer,
+  kGenerate,
+  kStatistics,
+  kRegions,
+  kRepository,
+  kLogging,
+  kTrace,
+  kManagement
+};
+constexpr size_t kTopics = static_cast<size_t>(Topic::kManagement) + 1;
+Topic TopicOf(Target target);
+metrics::RouteClass RouteClassOf(Target target);
+
 // One per connection, reused: strings keep their capacity.
 struct Route {
   Target target = Target::kUnknownPath;
+  Method method = Method::kOther;
   bool management = false;  // below /api: errors have the management form
   bool head_only = false;   // HEAD: answer as GET, without the body
   bool wait = true;         // ?wait=false
   std::string name;         // {m}, {r} or {name}, decoded
   std::string version;      // {v} or {version}; empty: none given
+  std::string repository;   // {repo}, decoded; empty: none given
   std::string query;        // of an operation, as sent
   const operations::OperationRow* operation = nullptr;
   std::string allow;  // "GET, HEAD"

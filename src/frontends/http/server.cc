@@ -238,10 +238,10 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 };
 
 HttpServer::HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
-                       HttpOptions options, frontend::RegionTable* regions)
+                       HttpOptions options, frontend::RegionTable* regions, trace::Tracer* tracer)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {
   impl_->Serve(std::make_unique<Api>(loop, engine, control, impl_->options(), impl_->counters(),
-                                     regions != nullptr ? *regions : impl_->no_regions()));
+                                     regions != nullptr ? *regions : impl_->no_regions(), tracer));
 }
 
 HttpServer::HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options)

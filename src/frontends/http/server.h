@@ -5,7 +5,8 @@
 // Threads: built before the loop runs or on its thread; everything else on the
 // loop's thread, but for answers of the control path, which are posted to the
 // loop from wherever they come.
-// Lifetime: the loop, the engine and the control path outlive the server.
+// Lifetime: the loop, the engine, the control path and the tracer, which may be
+// null, outlive the server.
 // Destroying it closes all connections and cancels what they wait for.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "frontends/common/client_regions.h"
 #include "frontends/http/options.h"
 #include "metrics/http_counters.h"
+#include "trace/tracer.h"
 
 namespace mlos::http {
 
@@ -30,7 +32,8 @@ class HttpServer {
  public:
   // Without `regions` clients' shared memory is not allowed.
   HttpServer(EventLoop& loop, engine::Engine& engine, control::Control& control,
-             HttpOptions options = {}, frontend::RegionTable* regions = nullptr);
+             HttpOptions options = {}, frontend::RegionTable* regions = nullptr,
+             trace::Tracer* tracer = nullptr);
   // The same transport before something else.
   HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOptions options);
   ~HttpServer();

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The operations on all versions of a model at once.
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "control/core_control.h"
+#include "control/objects.h"
+#include "control/outcomes.h"
+
+namespace mlos::control {
+
+namespace {
+
+// Calls `done` when the last of several changes has ended: with the first
+// failure, or else with success.
+lifecycle::Manager::Done Gather(size_t count, lifecycle::Manager::Done done) {
+  struct State {
+    size_t left;
+    Status status;
+    lifecycle::Manager::Done done;
+  };
+  auto state = std::make_shared<State>(State{count, OkStatus(), std::move(done)});
+  return [state](const Status& status) {
+    if (state->status.ok()) state->status = status;
+    if (--state->left == 0) state->done(state->status);
+  };
+}
+
+std::vector<std::string> AllOf(const catalog::Catalog::ModelVersions& versions) {
+  std::vector<std::string> out;
+  out.reserve(versions.size());
+  for (const auto& [number, record] : versions) out.push_back(std::to_string(number));
+  return out;
+}
+
+// Those that the policy admits where none competes but for being registered.
+std::vector<std::string> Admitted(const catalog::Catalog::ModelVersions& versions,
+                                  const catalog::VersionPolicy& policy) {
+  std::vector<uint64_t> registered;
+  registered.reserve(versions.size());
+  for (const auto& [number, record] : versions) registered.push_back(number);
+  std::vector<std::string> out;
+  out.reserve(registered.size());
+  for (const uint64_t number : registered) {
+    if (policy.Covers(number, registered)) out.push_back(std::to_string(number));
+  }
+  return out;
+}
+
+}  // namespace
+
+void CoreControl::LoadVersion(const std::string& name, const std::string& version,
+                              const lifecycle::Manager::Done& done) {
+  const auto record = catalog_.FindModel(name, version);
+  if (!record.ok() || (*record)->state != catalog::State::kDraining) {
+    return manager_.LoadModel(name, version, done);
+  }
+  // One more who waits for its end.
+  manager_.UnloadModel(name, version, [this, name, version, done](const Status&) {
+    manager_.LoadModel(name, version, done);
+  });
+}
+
+// A version that is on its way out is waited for: whoever asks for all of them
+// knows nothing of single versions.
+void CoreControl::ChangeVersions(const Operation& op, const Done& done) {
+  const bool load = op.kind == OperationKind::kLoadModelVersions;
+  const auto list = [this, name = op.name] {
+    return Object({{"models", ModelList(catalog_, name)}});
+  };
+  if (repositories_ != nullptr && repositories_->Minds(op.name)) {
+    const auto change = [&](const lifecycle::Manager::Done& finished) {
+      load ? repositories_->Load(op.name, finished) : repositories_->Unload(op.name, finished);
+    };
+    return GoOn(op, done, change, list);
+  }
+  const auto model = catalog_.models().find(op.name);
+  if (model == catalog_.models().end()) {
+    return done(Fail(op, catalog_.FindModel(op.name, "").status()));
+  }
+  const std::vector<std::string> versions =
+      load ? Admitted(model->second, catalog_.Group(op.name).policy) : AllOf(model->second);
+  if (versions.empty()) {
+    return done(Fail(op, FailedPrecondition("the version policy of model " + op.name +
+                                            " admits none of its versions")));
+  }
+  const auto start = [&](lifecycle::Manager::Done finished) {
+    const auto each = Gather(versions.size(), std::move(finished));
+    for (const std::string& version : versions) {
+      if (!load) {
+        manager_.UnloadModel(op.name, version, each);
+      } else {
+        LoadVersion(op.name, version, each);
+      }
+    }
+  };
+  GoOn(op, done, start, list);
+}
+
+}  // namespace mlos::control

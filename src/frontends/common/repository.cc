@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/common/repository.h"
+
+#include <chrono>
+#include <utility>
+
+#include "frontends/common/infer_plan.h"
+
+namespace mlos::frontend {
+namespace {
+
+using engine::ModelState;
+using K = control::OperationKind;
+
+// A model that nobody uses is gone within milliseconds.
+constexpr auto kUnloadPatience = std::chrono::seconds(1);
+
+std::string_view IndexState(ModelState state) {
+  switch (state) {
+    case ModelState::kReady:
+      return "READY";
+    case ModelState::kLoading:
+      return "LOADING";
+    case ModelState::kDraining:
+      return "UNLOADING";
+    case ModelState::kRegistered:
+    case ModelState::kUnloaded:
+    case ModelState::kFailed:
+      break;
+  }
+  return "UNAVAILABLE";
+}
+
+std::string Reason(const engine::ModelRoute& route) {
+  if (!route.reason.empty()) return route.reason;
+  if (route.state == ModelState::kUnloaded) return "unloaded";
+  if (route.state == ModelState::kRegistered) {
+    return route.on_demand ? "its first request loads it" : "not loaded";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<IndexEntry> RepositoryIndex(const engine::RoutingTable& table, bool ready_only) {
+  std::vector<IndexEntry> out;
+  out.reserve(table.models.size());
+  for (const auto& [name, model] : table.models) {
+    for (const engine::RoutePin& route : model->versions) {
+      if (ready_only && route->state != ModelState::kReady) continue;
+      // Number 0 stands for a model of which no version is known.
+      out.push_back({name, route->version_number == 0 ? std::string() : route->version,
+                     IndexState(route->state), Reason(*route)});
+    }
+  }
+  return out;
+}
+
+Status CheckRepositoryName(std::string_view name) {
+  if (name.empty()) return OkStatus();
+  return MakeStatus(StatusCode::kUnimplemented,
+                    "there is no repository " + Quote(name) +
+                        " to be named: leave the name out, all models are in one repository");
+}
+
+void RepositoryCall::Load(std::string_view model, Done done) {
+  done_ = std::move(done);
+  control::Operation operation;
+  operation.kind = K::kLoadModelVersions;
+  operation.name = model;
+  call_.Apply(std::move(operation),
+              [this](const control::Outcome& outcome) { Finish(outcome.status); });
+}
+
+void RepositoryCall::Unload(std::string_view model, Done done) {
+  done_ = std::move(done);
+  control::Operation operation;
+  operation.kind = K::kUnloadModelVersions;
+  operation.name = model;
+  call_.Apply(std::move(operation),
+              [this](const control::Outcome& outcome) { Finish(outcome.status); });
+  patience_.expires_after(kUnloadPatience);
+  patience_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) Finish(OkStatus());
+  });
+}
+
+void RepositoryCall::Forget() {
+  call_.Forget();
+  patience_.cancel();
+  done_ = nullptr;
+}
+
+void RepositoryCall::Finish(const Status& status) {
+  const Done done = std::exchange(done_, nullptr);
+  Forget();
+  if (done) done(status);
+}
+
+}  // namespace mlos::frontend

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The model repository extension: what there is to serve, and loading and
+// unloading it by name, for any protocol.
+//
+// Threads: a front end's loop.  A RepositoryCall is one per request that may
+// be under way and is reused; loop and control path outlive it.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "engine/route.h"
+#include "frontends/common/control_call.h"
+
+namespace mlos::frontend {
+
+struct IndexEntry {
+  std::string name;
+  std::string version;     // decimal; empty: none is known
+  std::string_view state;  // READY, LOADING, UNLOADING, UNAVAILABLE
+  std::string reason;      // empty: none
+};
+
+// One entry for each version of each model; with `ready_only` of those that serve.
+std::vector<IndexEntry> RepositoryIndex(const engine::RoutingTable& table, bool ready_only);
+
+// OK where no repository is named: all models are in one, which has no name.
+Status CheckRepositoryName(std::string_view name);
+
+class RepositoryCall {
+ public:
+  using Done = std::function<void(const Status&)>;
+
+  RepositoryCall(EventLoop& loop, control::Control& control)
+      : call_(loop, control), patience_(loop.io()) {}
+
+  // Every version of the model that its version policy admits; `done` comes
+  // when all of them serve, or with what kept one from it.
+  void Load(std::string_view model, Done done);
+  // Every version of it.  `done` comes when they are gone, or sooner where
+  // requests that are under way still hold them: they go when those are answered.
+  void Unload(std::string_view model, Done done);
+  // Nobody waits any more; what was begun goes on.
+  void Forget();
+
+ private:
+  void Finish(const Status& status);
+
+  ControlCall call_;
+  boost::asio::steady_timer patience_;
+  Done done_;
+};
+
+}  // namespace mlos::frontend

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/common/statistics.h"
+
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/log_ring.h"
+#include "frontends/common/infer_plan.h"
+
+namespace mlos::frontend {
+namespace {
+
+using engine::ModelState;
+using engine::RoutePin;
+
+void AddReady(const engine::ModelVersions& model, std::vector<RoutePin>* ready) {
+  for (const RoutePin& route : model.versions) {
+    if (route->state == ModelState::kReady) ready->push_back(route);
+  }
+}
+
+StatusOr<std::vector<RoutePin>> Choose(const engine::RoutingTable& table, std::string_view model,
+                                       std::string_view version) {
+  std::vector<RoutePin> ready;
+  if (model.empty()) {
+    for (const auto& [name, versions] : table.models) AddReady(*versions, &ready);
+    return ready;
+  }
+  if (!version.empty()) {
+    RoutePin route = table.Find(model, version);
+    if (route == nullptr || route->state != ModelState::kReady) {
+      return InvalidArgument("version " + Quote(version) + " of model " + Quote(model) +
+                             " is not ready: there are no statistics of it");
+    }
+    ready.push_back(std::move(route));
+    return ready;
+  }
+  if (const auto it = table.models.find(model); it != table.models.end()) {
+    AddReady(*it->second, &ready);
+  }
+  if (ready.empty()) {
+    return InvalidArgument("no version of model " + Quote(model) +
+                           " is ready: there are no statistics of it");
+  }
+  return ready;
+}
+
+// The counters' clock is monotonic; clients want the one on the wall.
+uint64_t WallMillisOf(uint64_t monotonic_ns) {
+  if (monotonic_ns == 0) return 0;
+  const uint64_t now = NowNanos();
+  const uint64_t ago = now > monotonic_ns ? (now - monotonic_ns) / kNanosPerMilli : 0;
+  return static_cast<uint64_t>(WallMillis()) - ago;
+}
+
+}  // namespace
+
+StatusOr<std::vector<ModelStatistics>> CollectStatistics(const engine::RoutingTable& table,
+                                                         Books books, std::string_view model,
+                                                         std::string_view version) {
+  MLOS_ASSIGN_OR_RETURN(const std::vector<RoutePin> routes, Choose(table, model, version));
+  std::vector<ModelStatistics> out(routes.size());
+  std::unordered_map<uint64_t, ModelStatistics*> by_id;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const engine::ModelRoute& route = *routes[i];
+    out[i].name = route.name;
+    out[i].version = route.version;
+    out[i].memory_bytes = route.info->memory_bytes;
+    by_id.emplace(route.id, &out[i]);
+  }
+  for (const metrics::ModelBook* book : books) {
+    for (const auto& counters : book->Read()) {
+      const auto it = by_id.find(counters->id());
+      if (it != by_id.end()) metrics::AddTo(*counters, &it->second->counted);
+    }
+  }
+  for (ModelStatistics& statistics : out) {
+    statistics.last_inference_ms = WallMillisOf(statistics.counted.last_inference_ns);
+  }
+  return out;
+}
+
+}  // namespace mlos::frontend

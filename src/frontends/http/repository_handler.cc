@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/http/repository_handler.h"
+
+#include <boost/json/object.hpp>
+#include <utility>
+
+#include "frontends/common/infer_plan.h"
+#include "frontends/http/json_text.h"
+#include "frontends/http/management_handler.h"
+
+namespace mlos::http {
+namespace {
+
+namespace json = boost::json;
+using frontend::Quote;
+
+// The object below "parameters"; null: none is given.
+StatusOr<const json::object*> Parameters(const json::object& body) {
+  const json::value* parameters = body.if_contains("parameters");
+  if (parameters == nullptr || parameters->is_null()) return nullptr;
+  if (!parameters->is_object()) return InvalidArgument("\"parameters\" is not an object");
+  return &parameters->get_object();
+}
+
+std::string_view KeyOf(const json::key_value_pair& member) {
+  return {member.key().data(), member.key().size()};
+}
+
+Status CheckUnloadParameters(const json::object& body) {
+  MLOS_ASSIGN_OR_RETURN(const json::object* parameters, Parameters(body));
+  if (parameters == nullptr) return OkStatus();
+  for (const auto& member : *parameters) {
+    if (KeyOf(member) != "unload_dependents") {
+      return InvalidArgument("unknown parameter " + Quote(KeyOf(member)) +
+                             " (known: unload_dependents)");
+    }
+    // No model depends on another one: either value is met.
+    if (!member.value().is_bool()) {
+      return InvalidArgument("\"unload_dependents\" is not a boolean");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckLoadParameters(const json::object& body) {
+  MLOS_ASSIGN_OR_RETURN(const json::object* parameters, Parameters(body));
+  if (parameters == nullptr) return OkStatus();
+  if (parameters->empty()) return OkStatus();
+  const std::string_view key = KeyOf(*parameters->begin());
+  if (key == "config" || key.substr(0, 5) == "file:") {
+    return Unimplemented("parameter " + Quote(key) +
+                         ": a load takes no configuration and no files here; register them as "
+                         "another version of the model");
+  }
+  return InvalidArgument("unknown parameter " + Quote(key));
+}
+
+void AppendEntry(const frontend::IndexEntry& entry, Buffer* out) {
+  out->Append("{\"name\":");
+  AppendJsonString(entry.name, out);
+  if (!entry.version.empty()) {
+    out->Append(",\"version\":");
+    AppendJsonString(entry.version, out);
+  }
+  out->Append(",\"state\":");
+  AppendJsonString(entry.state, out);
+  if (!entry.reason.empty()) {
+    out->Append(",\"reason\":");
+    AppendJsonString(entry.reason, out);
+  }
+  out->Append('}');
+}
+
+}  // namespace
+
+bool RepositoryHandler::Handle(const Route& route, const Body& body, Response& response) {
+  const Status named = frontend::CheckRepositoryName(route.repository);
+  if (!named.ok()) {
+    response.Error(named);
+    return true;
+  }
+  if (route.target == Target::kRepositoryIndex) {
+    Index(body, response);
+    return true;
+  }
+  const Status begun = Begin(route, body);
+  if (begun.ok()) return false;
+  response.Error(begun);
+  return true;
+}
+
+Status RepositoryHandler::Begin(const Route& route, const Body& body) {
+  json::object object;
+  MLOS_RETURN_IF_ERROR(ParseObjectBody(body, false, &object));
+  // Success has no body.
+  const auto done = [this](const Status& status) {
+    if (!status.ok()) exchange_.response().Error(status);
+    exchange_.Send();
+  };
+  if (route.target == Target::kRepositoryLoad) {
+    MLOS_RETURN_IF_ERROR(CheckLoadParameters(object));
+    call_.Load(route.name, done);
+  } else {
+    MLOS_RETURN_IF_ERROR(CheckUnloadParameters(object));
+    call_.Unload(route.name, done);
+  }
+  return OkStatus();
+}
+
+void RepositoryHandler::Index(const Body& body, Response& response) {
+  json::object object;
+  if (const Status parsed = ParseObjectBody(body, false, &object); !parsed.ok()) {
+    return response.Error(parsed);
+  }
+  bool ready = false;
+  if (const json::value* asked = object.if_contains("ready"); asked != nullptr) {
+    if (!asked->is_bool()) return response.Error(InvalidArgument("\"ready\" is not a boolean"));
+    ready = asked->get_bool();
+  }
+  bool first = true;
+  response.body.Append('[');
+  for (const frontend::IndexEntry& entry :
+       frontend::RepositoryIndex(*context_.engine.routes(), ready)) {
+    if (!std::exchange(first, false)) response.body.Append(',');
+    AppendEntry(entry, &response.body);
+  }
+  response.body.Append(']');
+}
+
+}  // namespace mlos::http
