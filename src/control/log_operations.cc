@@ -72,6 +72,7 @@ Status ReadSwitch(const json::object& members, const char* name, bool* on) {
 
 // What is given is changed, all or nothing.
 Outcome SwitchLog(const json::object& members) {
+  if (members.empty()) return Refuse(InvalidArgument("there is nothing to switch"));
   LogSwitches switches = CurrentLogSwitches();
   for (const auto& [name, to] :
        {std::pair{"info", &switches.info}, std::pair{"warning", &switches.warning},
@@ -94,12 +95,10 @@ Outcome SwitchLog(const json::object& members) {
   }
   SetLogSwitches(switches);
   // Whatever is switched off: who reads the log wants to know.
-  if (!members.empty()) {
-    LogLine(LogLevel::kInfo,
-            fmt::format("the log's levels are now: info {}, warning {}, error {}, verbose {}",
-                        OnOff(switches.info), OnOff(switches.warning), OnOff(switches.error),
-                        switches.verbose));
-  }
+  LogLine(LogLevel::kInfo,
+          fmt::format("the log's levels are now: info {}, warning {}, error {}, verbose {}",
+                      OnOff(switches.info), OnOff(switches.warning), OnOff(switches.error),
+                      switches.verbose));
   return SettingsObject();
 }
 

@@ -68,7 +68,12 @@ Outcome ApplyTraceOperation(const Operation& op, trace::Tracer& tracer) {
   const json::value* named = op.body.if_contains("model");
   const std::string model = named == nullptr ? std::string() : Text(named->get_string());
   if (op.kind == OperationKind::kSetTraceSettings) {
-    const StatusOr<trace::Change> change = ReadChange(op.body.at("settings").get_object());
+    const json::object& settings = op.body.at("settings").get_object();
+    if (settings.empty()) {
+      out.status = InvalidArgument("there is nothing to set");
+      return out;
+    }
+    const StatusOr<trace::Change> change = ReadChange(settings);
     out.status = change.ok() ? tracer.Set(model, *change) : change.status();
     if (!out.status.ok()) return out;
   }

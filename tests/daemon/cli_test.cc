@@ -214,7 +214,7 @@ TEST(CliAloneTest, CompletionCompletes) {
   };
   EXPECT_EQ(complete("mlos plu", 1), "plugin\n");
   EXPECT_EQ(complete("mlos model re", 2), "register remove\n");
-  EXPECT_EQ(complete("mlos -o json model lo", 4), "load\n");
+  EXPECT_EQ(complete("mlos -o json model lo", 4), "load load-all\n");
   EXPECT_EQ(complete("mlos model load m --no", 4), "--no-wait\n");
   EXPECT_EQ(complete("mlos infer m --in", 3), "--input\n");
   EXPECT_EQ(RunMlos({"completion", "tcsh"}).exit, 2);

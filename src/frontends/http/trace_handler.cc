@@ -17,13 +17,16 @@ bool TraceHandler::Handle(const Route& route, const Body& body, Response& respon
   control::Operation operation;
   operation.kind = control::OperationKind::kGetTraceSettings;
   if (route.method == Method::kPost) {
-    operation.kind = control::OperationKind::kSetTraceSettings;
     json::object settings;
     if (const Status parsed = ParseObjectBody(body, true, &settings); !parsed.ok()) {
       response.Error(parsed);
       return true;
     }
-    operation.body["settings"] = std::move(settings);
+    // Where nothing is set, clients ask what is.
+    if (!settings.empty()) {
+      operation.kind = control::OperationKind::kSetTraceSettings;
+      operation.body["settings"] = std::move(settings);
+    }
   }
   if (!route.name.empty()) operation.body["model"] = route.name;
   call_.Apply(std::move(operation), [this](const control::Outcome& outcome) {

@@ -76,6 +76,7 @@ TEST_F(TraceHttpTest, SettingsAreTheControlPaths) {
   const Reply none = client_->Ask("POST", "/v2/models/m/trace/setting", R"({"trace_count":null})");
   EXPECT_EQ(404, none.status);
   EXPECT_EQ(R"({"error":"there is no model 'm'"})", none.body);
+  EXPECT_EQ(R"({"trace_rate":"9"})", client_->Ask("POST", "/v2/trace/setting", "{}").body);
   EXPECT_EQ(404, client_->Ask("GET", "/v2/models/m/trace/setting").status);
   EXPECT_EQ(400, client_->Ask("POST", "/v2/trace/setting", "[]").status);
   EXPECT_EQ(404, client_->Ask("GET", "/v2/models/m/versions/1/trace/setting").status);
@@ -83,7 +84,7 @@ TEST_F(TraceHttpTest, SettingsAreTheControlPaths) {
   EXPECT_THAT(asked,
               ElementsAre("trace.get {}", R"(trace.set {"settings":{"trace_level":["OFF"]}})",
                           R"(trace.set {"settings":{"trace_count":null},"model":"m"})",
-                          R"(trace.get {"model":"m"})"));
+                          "trace.get {}", R"(trace.get {"model":"m"})"));
 }
 
 TEST_F(TraceHttpTest, ATracedRequestIsInTheFile) {
