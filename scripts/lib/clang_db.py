@@ -113,9 +113,10 @@ def changed_files(base):
 
 
 def tidy_order(units, changed):
-    """Files that changed themselves first; then, for each changed header that none of those
-    shows, the one that reaches it with the least else."""
-    chosen = [u for u in units if u.path in changed]
+    """Files that changed themselves first, what is shipped before its tests; then, for each
+    changed header that none of those shows, the one that reaches it with the least else."""
+    chosen = sorted((u for u in units if u.path in changed),
+                    key=lambda u: u.path.endswith("_test.cc") or ROOT + "/tests/" in u.path)
     shown = set().union(*(u.reach for u in chosen)) if chosen else set()
     for header in sorted(changed):
         if header.endswith((".h", ".hpp")) and header not in shown:
