@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/server.h"
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <ctime>
 #include <deque>
@@ -27,6 +30,9 @@ constexpr std::string_view kPeerFull =
 // Answers that may wait in the models' memory for clients that take their time;
 // a model has several hundred places.
 constexpr size_t kMostHeldAnswers = 64;
+
+// So many connections that went leave memory behind that is worth looking for.
+constexpr size_t kCrowd = 256;
 
 void TurnAway(const OwnedFd& client, std::string_view answer) {
   // What has come already is thrown away: closed with it unread, the system
@@ -179,6 +185,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
     if (!connection->late()) ++early_connections_;
     counters_.accepted.Add();
     counters_.open.Set(connections_.size());
+    most_open_ = std::max(most_open_, connections_.size());
     if (connections_.size() == 1) StartSweeping();
     connection->Start();
   }
@@ -205,6 +212,15 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
       if (i < connections_.size()) connections_[i]->Sweep(now);
     }
     service_->Rest(now);
+    GiveBackHeap();
+  }
+
+  // What a crowd had lies between what stays, and the allocator by itself gives back only what
+  // lies at the end of its memory.  Takes milliseconds, and a crowd that has gone.
+  void GiveBackHeap() {
+    if (most_open_ < connections_.size() + kCrowd) return;
+    most_open_ = connections_.size();
+    ::malloc_trim(0);
   }
 
   void CheckDrained() {
@@ -222,6 +238,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   bool sweeping_ = false;
   bool leaving_ = false;
   bool draining_ = false;
+  size_t most_open_ = 0;          // connections at once, since memory was last given back
   size_t early_connections_ = 0;  // accepted before the server drained
   std::function<void()> drained_;
   uint64_t buffered_ = 0;
