@@ -64,6 +64,12 @@ TEST(FootprintTest, ConnectionsGiveTheirDescriptorsBack) {
   ASSERT_EQ(201, daemon.RegisterModel("m", SourcePath("plugins/template/model.affine")).status);
   const auto body = R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
   EXPECT_STATUS(200, daemon.InferJson("m", body));
+  // Files are read for their checksums when there is time for it: that must be over.
+  const auto hashed = [&](const std::string& path) {
+    return daemon.Get(path).body.find("\"sha256\":null") == std::string::npos;
+  };
+  ASSERT_TRUE(WaitUntil(
+      [&] { return hashed("/api/v1/models/m/versions/1") && hashed("/api/v1/plugins/template"); }));
   const size_t before = CountFds(daemon.pid());
   {
     std::vector<HttpClient> clients;
