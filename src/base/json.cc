@@ -23,10 +23,13 @@ namespace {
 // last place, and keeps the last of members with one name.
 class Builder {
  public:
+  // The parser asks for them by these names.
+  // NOLINTBEGIN(readability-identifier-naming)
   static constexpr size_t max_object_size = json::object::max_size();
   static constexpr size_t max_array_size = json::array::max_size();
   static constexpr size_t max_key_size = json::string::max_size();
   static constexpr size_t max_string_size = json::string::max_size();
+  // NOLINTEND(readability-identifier-naming)
 
   json::value Take() { return std::move(root_); }
   const std::string& refusal() const { return refusal_; }

@@ -187,13 +187,15 @@ void LogLine(LogLevel level, std::string_view text, LogFields fields) {
     std::string line = Compose(g_format.load(), now, level, safe, escaped);
     LogWriter* const writer = g_writer.load(std::memory_order_acquire);
     if (writer == nullptr) return WriteAtOnce(std::move(line));
-    const uint64_t missing = writer->Add(line);
-    if (missing == 0) return;
-    writer->Add(Compose(g_format.load(), now, LogLevel::kWarning,
-                        fmt::format("{} lines of this log were dropped before the last one: "
-                                    "whoever reads it was too slow",
-                                    missing),
-                        {}));
+    uint64_t missing = 0;
+    if (!writer->Add(line, &missing) || missing == 0) return;
+    const bool told = writer->Add(Compose(
+        g_format.load(), now, LogLevel::kWarning,
+        fmt::format("{} lines of this log were dropped before the last one: whoever reads it was "
+                    "too slow",
+                    missing),
+        {}));
+    if (!told) writer->GiveBack(missing);
   });
 }
 

@@ -5,18 +5,16 @@
 // lines that find no room are dropped and counted.
 //
 // Threads: any may add; one makes and ends it, when nobody adds any more.
-// Lifetime: borrows the descriptor.  Its end writes what there is, and waits a
-// second at most for a reader that takes nothing.
+// Lifetime: takes a duplicate of the descriptor.  Its end writes what there is,
+// and waits little more than a second for the reader to take it: a thread that
+// the system still holds then is left behind, with what it uses.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <thread>
-
-#include "base/mutex.h"
 
 namespace mlos {
 
@@ -27,25 +25,17 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // Without the line's end.  Returns how many were dropped since the last line
-  // that was taken, once: for whoever added this one to say so.
-  uint64_t Add(std::string_view line);
-  uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  // Without the line's end.  False: there is no room, it is dropped.  Where it
+  // was taken, `untold` gets how many were dropped that nobody was told of yet:
+  // for whoever added this one to say so.
+  bool Add(std::string_view line, uint64_t* untold = nullptr);
+  // They could not be told of: whoever asks next is to.
+  void GiveBack(uint64_t untold);
+  uint64_t dropped() const;
 
  private:
-  void Run();
-  bool Write(std::string_view lines);
-  bool GivenUp() const;
-
-  const int fd_;
-  const size_t max_bytes_;
-  Mutex mutex_;
-  CondVar wake_;
-  std::string lines_ MLOS_GUARDED_BY(mutex_);
-  uint64_t untold_ MLOS_GUARDED_BY(mutex_) = 0;
-  bool ending_ MLOS_GUARDED_BY(mutex_) = false;
-  std::atomic<uint64_t> end_by_ns_{0};  // 0: it goes on
-  std::atomic<uint64_t> dropped_{0};
+  class Shared;
+  const std::shared_ptr<Shared> shared_;  // with the thread
   std::thread thread_;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -80,15 +81,41 @@ TEST(LogWriterTest, WhatWasDroppedIsToldOnce) {
   LogWriter writer(pipe.write.get(), 2000);
   const std::string line(999, 'x');
   uint64_t told = 0;
-  while (writer.dropped() < 3) told += writer.Add(line);
-  EXPECT_EQ(0u, told);
+  while (writer.dropped() < 3) {
+    writer.Add(line, &told);
+    EXPECT_EQ(0u, told);
+  }
   char buffer[65536];
   do {  // until there is room again
     ASSERT_GT(::read(pipe.read.get(), buffer, sizeof buffer), 0);
-    told = writer.Add("y");
-  } while (told == 0);
+  } while (!writer.Add("y", &told));
   EXPECT_EQ(writer.dropped(), told);
-  EXPECT_EQ(0u, writer.Add("z"));
+  writer.GiveBack(told);  // could not be said
+  EXPECT_TRUE(writer.Add("z"));
+  uint64_t again = 0;
+  EXPECT_TRUE(writer.Add("z", &again));
+  EXPECT_EQ(told, again);
+  EXPECT_TRUE(writer.Add("z", &again));
+  EXPECT_EQ(0u, again);
+}
+
+// Of a terminal the system says that there is room, and then holds whoever writes a whole piece.
+TEST(LogWriterTest, ATerminalThatIsStoppedHoldsUpTheEndForAWhileOnly) {
+  OwnedFd reader(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  ASSERT_EQ(0, grantpt(reader.get()));
+  ASSERT_EQ(0, unlockpt(reader.get()));
+  char name[64];
+  ASSERT_EQ(0, ptsname_r(reader.get(), name, sizeof name));
+  const OwnedFd terminal(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(terminal);
+  const uint64_t began = NowNanos();
+  {
+    LogWriter writer(terminal.get());
+    for (int i = 0; i < 500; ++i) writer.Add(std::string(1000, 'x'));
+  }
+  EXPECT_LT(NowNanos() - began, 5 * kNanosPerSecond);
+  reader.Reset();  // which lets the thread go
 }
 
 TEST(LogWriterTest, ADescriptorThatNobodyReadsCostsTheLinesAlone) {
@@ -120,6 +147,33 @@ TEST(LogWriterTest, TheLogGoesThroughItAndSaysWhatIsMissing) {
     SetLogWriter(nullptr);
   }
   EXPECT_EQ(0u, LogLinesDropped());  // of the writer that is no more
+}
+
+// The line that says how many are missing may find no room itself.
+TEST(LogWriterTest, EveryLineThatIsMissingIsToldOf) {
+  Pipe pipe;
+  LogWriter writer(pipe.write.get(), 1100);
+  SetLogWriter(&writer);
+  const std::string text(1000, 'x');
+  while (LogLinesDropped() < 10) LogLine(LogLevel::kWarning, text);
+  const std::string after = " lines of this log were dropped";
+  uint64_t told = 0;
+  std::string got;
+  char buffer[65536];
+  while (told == 0 || told < LogLinesDropped()) {
+    const ssize_t n = ::read(pipe.read.get(), buffer, sizeof buffer);
+    ASSERT_GT(n, 0);
+    got.append(buffer, static_cast<size_t>(n));
+    LogLine(LogLevel::kWarning, text);
+    LogLine(LogLevel::kInfo, "again");
+    told = 0;
+    for (size_t at = got.find(after); at != std::string::npos; at = got.find(after, at + 1)) {
+      told += std::stoull(got.substr(got.rfind(' ', at - 1) + 1));
+    }
+    ASSERT_LE(told, LogLinesDropped());
+  }
+  EXPECT_EQ(told, LogLinesDropped());
+  SetLogWriter(nullptr);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 // and gives the thread sanitizer false races.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -50,6 +51,13 @@ class CondVar {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
     lock.release();
+  }
+  // False: it has not been notified in that time.
+  bool WaitFor(Mutex& mutex, std::chrono::nanoseconds limit) MLOS_REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    const bool notified = condition_.wait_for(lock, limit) == std::cv_status::no_timeout;
+    lock.release();
+    return notified;
   }
   void NotifyOne() { condition_.notify_one(); }
   void NotifyAll() { condition_.notify_all(); }
