@@ -111,8 +111,9 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
-  http_options.max_connections =
-      ConnectionsThatFit(http_options.max_connections, RaiseDescriptorLimit());
+  const frontend::RegionPolicy regions = ClientRegions(settings_);
+  http_options.max_connections = ConnectionsThatFit(
+      http_options.max_connections, RaiseDescriptorLimit(), regions.allowed ? regions.most : 0);
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
                                              std::move(http_options), &client_regions_, &tracer_);
   control_.set_plugin_logs(&host_watch_.logs);

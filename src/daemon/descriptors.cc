@@ -10,8 +10,11 @@
 namespace mlos::daemon {
 namespace {
 
-// A plugin host takes about ten and one for each segment of its channel.
+// A plugin host takes about ten and one for each segment of its channel.  A
+// loaded model takes one for each of its files, however many there may be.
 constexpr uint64_t kForOthers = 512;
+constexpr uint64_t kShareForOthers = 4;  // of the limit, where that is more
+constexpr uint64_t kShareForPeers = 4;   // and never less than this for connections
 
 }  // namespace
 
@@ -24,13 +27,16 @@ uint64_t RaiseDescriptorLimit() {
   return limit.rlim_cur;
 }
 
-uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors) {
-  const uint64_t left = descriptors - std::min(kForOthers, descriptors / 2);
+uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors, uint64_t regions) {
+  const uint64_t others = std::max(kForOthers, descriptors / kShareForOthers) + regions;
+  const uint64_t left =
+      std::max(descriptors - std::min(others, descriptors), descriptors / kShareForPeers);
   if (wanted <= left) return wanted;
   Log(LogLevel::kWarning,
       "the system allows {} open files, so that there will be at most {} HTTP connections, not {}: "
-      "raise that limit (LimitNOFILE= of the service, ulimit -n), or lower --http-max-connections",
-      descriptors, left, wanted);
+      "raise that limit (LimitNOFILE= of the service, ulimit -n), or lower "
+      "--http-max-connections{}",
+      descriptors, left, wanted, regions == 0 ? "" : " or --client-shm-regions");
   return static_cast<uint32_t>(std::max<uint64_t>(left, 1));
 }
 

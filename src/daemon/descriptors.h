@@ -13,8 +13,9 @@ namespace mlos::daemon {
 uint64_t RaiseDescriptorLimit();
 
 // As many of `wanted` connections as leave descriptors for everything else:
-// plugin hosts, their memory, the state store.  Says so in the log where that
-// is less.
-uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors);
+// plugin hosts, their memory, the files of models that are loaded, the state
+// store, and as many regions as clients may register.  Says so in the log where
+// that is less.
+uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors, uint64_t regions);
 
 }  // namespace mlos::daemon
