@@ -244,6 +244,20 @@ TEST_F(TracerTest, OfLargeTensorsTheBeginningIsKept) {
   EXPECT_THAT(Text(record), HasSubstr("\"truncated\":true"));
 }
 
+// What waits is bounded by all that it takes, whichever part of it is large.
+TEST_F(TracerTest, ARecordThatIsLargerThanTheQueueIsDropped) {
+  Set("", {{"trace_level", {"TIMESTAMPS"}}, {"trace_rate", {"1"}}});
+  const std::string large(Writer::kMostQueuedBytes, 'x');
+  auto record = tracer_->Sample("m", "1");
+  record->request_id = large;
+  tracer_->Finish(std::move(record));
+  EXPECT_EQ(1u, tracer_->dropped());
+  record = tracer_->Sample("m", "1");
+  record->Note("A", large, tensor::Datatype::kUint8, {}, {});
+  tracer_->Finish(std::move(record));
+  EXPECT_EQ(2u, tracer_->dropped());
+}
+
 TEST_F(TracerTest, WithAFrequencyEachFileIsComplete) {
   Set("", {{"trace_level", {"TIMESTAMPS"}}, {"trace_rate", {"1"}}, {"log_frequency", {"2"}}});
   Write("m", 3);

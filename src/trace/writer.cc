@@ -17,7 +17,16 @@ namespace {
 constexpr int kNice = 10;
 
 // About what a record takes while it waits.
-size_t SizeOf(const Record& record) { return sizeof(Record) + record.tensor_bytes; }
+size_t SizeOf(const Record& record) {
+  size_t size = sizeof(Record) + record.model.size() + record.version.size() +
+                record.request_id.size() + record.traceparent.size() + record.tensor_bytes +
+                record.stamps.size() * sizeof(Record::Stamp) +
+                record.tensors.size() * sizeof(Record::Tensor);
+  for (const Record::Tensor& tensor : record.tensors) {
+    size += tensor.name.size() + tensor.shape.size() * sizeof(int64_t);
+  }
+  return size;
+}
 
 }  // namespace
 

@@ -65,29 +65,41 @@ Status CheckRepositoryName(std::string_view name) {
 
 void RepositoryCall::Load(std::string_view model, Done done) {
   done_ = std::move(done);
-  control::Operation operation;
-  operation.kind = K::kLoadModelVersions;
-  operation.name = model;
-  call_.Apply(std::move(operation),
-              [this](const control::Outcome& outcome) { Finish(outcome.status); });
+  Ask(K::kLoadModelVersions, model, true, nullptr);
 }
 
+// First whether it is done at all; only then there is something to be patient for.
 void RepositoryCall::Unload(std::string_view model, Done done) {
   done_ = std::move(done);
+  Ask(K::kUnloadModelVersions, model, false,
+      [this, name = std::string(model)] { AwaitUnload(name); });
+}
+
+void RepositoryCall::Ask(control::OperationKind kind, std::string_view model, bool wait,
+                         std::function<void()> begun) {
   control::Operation operation;
-  operation.kind = K::kUnloadModelVersions;
+  operation.kind = kind;
   operation.name = model;
-  call_.Apply(std::move(operation),
-              [this](const control::Outcome& outcome) { Finish(outcome.status); });
+  operation.wait = wait;
+  call_.Apply(std::move(operation), [this, begun = std::move(begun)](const auto& outcome) {
+    if (outcome.status.ok() && outcome.accepted && begun) return begun();
+    Finish(outcome.status);
+  });
+}
+
+// To ask for what is under way is to wait for its end.
+void RepositoryCall::AwaitUnload(const std::string& model) {
+  Ask(K::kUnloadModelVersions, model, true, nullptr);
   patience_.expires_after(kUnloadPatience);
-  patience_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) Finish(OkStatus());
+  patience_.async_wait([this, turn = turn_](const boost::system::error_code& error) {
+    if (!error && turn == turn_) Finish(OkStatus());
   });
 }
 
 void RepositoryCall::Forget() {
   call_.Forget();
   patience_.cancel();
+  ++turn_;
   done_ = nullptr;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -43,17 +44,23 @@ class RepositoryCall {
   // Every version of the model that its version policy admits; `done` comes
   // when all of them serve, or with what kept one from it.
   void Load(std::string_view model, Done done);
-  // Every version of it.  `done` comes when they are gone, or sooner where
-  // requests that are under way still hold them: they go when those are answered.
+  // Every version of it.  `done` comes with what is wrong, or when they are gone,
+  // or sooner where requests that are under way still hold them: they go when
+  // those are answered.
   void Unload(std::string_view model, Done done);
   // Nobody waits any more; what was begun goes on.
   void Forget();
 
  private:
+  // One operation; `begun` says that it goes on.
+  void Ask(control::OperationKind kind, std::string_view model, bool wait,
+           std::function<void()> begun);
+  void AwaitUnload(const std::string& model);
   void Finish(const Status& status);
 
   ControlCall call_;
   boost::asio::steady_timer patience_;
+  uint64_t turn_ = 0;  // a timer that is out already may belong to an earlier one
   Done done_;
 };
 

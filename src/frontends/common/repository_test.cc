@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <optional>
+#include <utility>
 
 namespace mlos::frontend {
 namespace {
@@ -58,10 +60,12 @@ class HeldControl : public control::Control {
     operation_ = std::move(operation);
     done_ = std::move(done);
   }
-  void Answer(Status status) {
+  void Answer(Status status, bool accepted = false) {
     control::Outcome outcome;
     outcome.status = std::move(status);
-    done_(std::move(outcome));
+    outcome.accepted = accepted;
+    const auto done = std::exchange(done_, nullptr);
+    done(std::move(outcome));
   }
   control::Operation operation_;
   std::function<void(control::Outcome)> done_;
@@ -77,8 +81,19 @@ class RepositoryCallTest : public testing::Test {
   }
   // Runs the loop until there is an answer; a timer ends every wait.
   Status Wait() {
+    loop_.io().restart();
     while (!answer_.has_value()) loop_.io().run_one();
     return *answer_;
+  }
+  // What is asked is begun, and goes on.
+  void Accept() {
+    control_.Answer(OkStatus(), true);
+    Settle();
+    ASSERT_TRUE(control_.done_) << "nobody asks for its end";
+  }
+  void RunFor(std::chrono::milliseconds time) {
+    loop_.io().restart();
+    loop_.io().run_for(time);
   }
   // Runs what is ready to be run.
   void Settle() {
@@ -103,9 +118,47 @@ TEST_F(RepositoryCallTest, LoadsAllVersionsAndTellsHowItWent) {
 TEST_F(RepositoryCallTest, AnUnloadThatTakesLongIsAnsweredBeforeItsEnd) {
   call_.Unload("m", Keep());
   EXPECT_EQ(OperationKind::kUnloadModelVersions, control_.operation_.kind);
+  EXPECT_FALSE(control_.operation_.wait);
+  Accept();
+  EXPECT_EQ(OperationKind::kUnloadModelVersions, control_.operation_.kind);
+  EXPECT_EQ("m", control_.operation_.name);
+  EXPECT_TRUE(control_.operation_.wait);
   EXPECT_TRUE(Wait().ok());
   control_.Answer(Internal("too late to matter"));
   Settle();
+}
+
+TEST_F(RepositoryCallTest, AnUnloadThatEndsSoonIsAnsweredThen) {
+  call_.Unload("m", Keep());
+  Accept();
+  control_.Answer(Unavailable("it came to nothing"));
+  EXPECT_EQ(StatusCode::kUnavailable, Wait().code());
+}
+
+// Nothing is said of an unload of which nothing is known, however long that takes.
+TEST_F(RepositoryCallTest, PatienceBeginsWithTheUnload) {
+  call_.Unload("m", Keep());
+  RunFor(std::chrono::milliseconds(1100));
+  EXPECT_FALSE(answer_.has_value());
+  control_.Answer(NotFound("there is no model m"));
+  EXPECT_EQ(StatusCode::kNotFound, Wait().code());
+}
+
+// The loop finds two timers that have expired: in the first one's handler the
+// unload whose patience the second one is makes way for another.
+TEST_F(RepositoryCallTest, AnEarlierUnloadsTimeSaysNothingOfTheNextOne) {
+  boost::asio::steady_timer earlier(loop_.io(), std::chrono::milliseconds(500));
+  earlier.async_wait([&](const boost::system::error_code&) {
+    call_.Forget();
+    call_.Unload("other", Keep());
+  });
+  call_.Unload("m", Keep());
+  Accept();
+  boost::asio::io_context elsewhere;
+  boost::asio::steady_timer(elsewhere, std::chrono::milliseconds(1050)).wait();
+  Settle();
+  EXPECT_EQ("other", control_.operation_.name);
+  EXPECT_FALSE(answer_.has_value());
 }
 
 TEST_F(RepositoryCallTest, AnUnloadThatIsRefusedIsAnsweredSo) {

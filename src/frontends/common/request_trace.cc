@@ -7,6 +7,12 @@
 #include "base/clock.h"
 
 namespace mlos::frontend {
+namespace {
+
+// A client's own id may be as long as a request; more than this is not written.
+constexpr size_t kMostIdBytes = 1024;
+
+}  // namespace
 
 void RequestTrace::Start(trace::Tracer& tracer, const TraceNames& names,
                          const engine::ModelRoute& route, const Arrival& arrival) {
@@ -14,8 +20,8 @@ void RequestTrace::Start(trace::Tracer& tracer, const TraceNames& names,
   if (record_ == nullptr) return;
   tracer_ = &tracer;
   names_ = &names;
-  record_->request_id = arrival.request_id;
-  record_->traceparent = arrival.traceparent;
+  record_->request_id = arrival.request_id.substr(0, kMostIdBytes);
+  record_->traceparent = arrival.traceparent.substr(0, kMostIdBytes);
   if (!Wants(trace::kTimestamps)) return;
   record_->Note(names.receive_start, arrival.began_ns);
   record_->Note(names.receive_end, arrival.whole_ns);
