@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/core_control.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,8 @@ bool IsPluginOperation(K kind) {
   return kind == K::kLoadPlugin || kind == K::kUnloadPlugin || kind == K::kRemovePlugin ||
          kind == K::kGetPluginVersion;
 }
+
+bool IsSwap(K kind) { return kind == K::kSwapPlugin || kind == K::kRollBackPlugin; }
 
 // CheckMembers has seen that it is a string where it is there.
 std::string TakeString(const json::object& body, const char* key) {
@@ -50,6 +53,25 @@ StatusOr<catalog::ModelSpec> ReadModelSpec(const json::object& body) {
     MLOS_RETURN_IF_ERROR(lifecycle::CheckGivenConfig(spec.config));
   }
   return spec;
+}
+
+// Whoever waits, and whoever does not, costs memory until the change has ended.
+constexpr size_t kMostUnderWay = 512;
+
+// What a change is of, as it was named.
+std::string ObjectOf(const Operation& op) {
+  return fmt::format("{} {}{}{}",
+                     IsPluginOperation(op.kind) || IsSwap(op.kind) ? "plugin" : "model", op.name,
+                     op.version.empty() ? "" : " version ", op.version);
+}
+
+Outcome TooMany(const Operation& op) {
+  Outcome out;
+  out.status =
+      Unavailable(fmt::format("{} changes of {} are under way, which is the most there "
+                              "can be: try again when they have ended",
+                              kMostUnderWay, ObjectOf(op)));
+  return out;
 }
 
 }  // namespace
@@ -248,6 +270,20 @@ void CoreControl::Swap(const Operation& op, const Done& done) {
       });
 }
 
+bool CoreControl::Admit(const Operation& op, lifecycle::Manager::Done* done) {
+  std::string object = ObjectOf(op);
+  size_t& count = (*under_way_)[object];
+  if (count >= kMostUnderWay) return false;
+  ++count;
+  *done = [counts = under_way_, object = std::move(object),
+           then = std::move(*done)](const Status& status) {
+    const auto it = counts->find(object);
+    if (--it->second == 0) counts->erase(it);
+    then(status);
+  };
+  return true;
+}
+
 // Starts a change that takes its time.  `describe` is the answer when it is
 // done, or at once where nobody waits.  What is wrong at once is said at once
 // in both cases.
@@ -255,10 +291,12 @@ void CoreControl::GoOn(const Operation& op, const Done& done,
                        const std::function<void(const lifecycle::Manager::Done&)>& start,
                        const std::function<Outcome()>& describe) {
   const auto answered = std::make_shared<bool>(false);
-  start([op, done, describe, answered](const Status& status) {
+  lifecycle::Manager::Done ended = [op, done, describe, answered](const Status& status) {
     if (std::exchange(*answered, true)) return;
     done(status.ok() ? describe() : Fail(op, status));
-  });
+  };
+  if (!Admit(op, &ended)) return done(TooMany(op));
+  start(ended);
   if (op.wait || std::exchange(*answered, true)) return;
   Outcome now = describe();
   now.accepted = true;

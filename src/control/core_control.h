@@ -5,6 +5,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -52,6 +54,8 @@ class CoreControl : public Control {
   void GoOn(const Operation& op, const Done& done,
             const std::function<void(const lifecycle::Manager::Done&)>& start,
             const std::function<Outcome()>& describe);
+  // Counted until `done`.  False: too many of the object are under way.
+  bool Admit(const Operation& op, lifecycle::Manager::Done* done);
   Outcome Describe(const Operation& op);
   Outcome ReadPluginLog(const Operation& op);
   Outcome ChangeTrace(const Operation& op);
@@ -63,6 +67,9 @@ class CoreControl : public Control {
   lifecycle::Repositories* repositories_ = nullptr;
   const metrics::ModelBook* book_ = nullptr;
   trace::Tracer* tracer_ = nullptr;
+  // Changes that have not ended, by their object; with those that outlive this.
+  const std::shared_ptr<std::map<std::string, size_t>> under_way_ =
+      std::make_shared<std::map<std::string, size_t>>();
   const std::string version_;
   const uint64_t started_ns_;
 };

@@ -53,9 +53,10 @@ class Manager {
   void LoadPlugin(std::string_view name, std::string_view version, Done done);
   void UnloadPlugin(std::string_view name, std::string_view version, Done done);
   void LoadModel(std::string_view name, std::string_view version, Done done);
-  // The same for who does not wait: once it is under way it is kept as wanted, so
-  // that it is tried again by a daemon that does not live to see its end, until it
-  // fails.
+  // The same for who does not wait: once it is under way it is kept as wanted, and
+  // where it fails it is so no more.  Where this daemon ends first, the next one finds
+  // a model that is wanted like any other, and keeps it so also where its load fails.
+  // While such a load runs, asking again holds nothing: `done` comes soon, with OK.
   void PromiseModel(std::string_view name, std::string_view version, Done done);
   void UnloadModel(std::string_view name, std::string_view version, Done done);
   // For the first inference of a model that is registered on demand.
@@ -245,7 +246,8 @@ class Manager {
   Waiters waiters_;  // by record: who waits for its load or unload to end
   // What a load that fails goes back to.
   std::set<const catalog::PluginVersion*> was_unwanted_;
-  std::set<uint64_t> promised_;  // registrations whose load is kept before it is done
+  // Registrations whose load is kept before it is done, with `unloads` as it began.
+  std::map<uint64_t, uint64_t> promised_;
   std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;

@@ -148,14 +148,20 @@ void Manager::PromiseModel(std::string_view name, std::string_view version, Done
   const uint64_t id = (*found)->id;
   const uint64_t unloads = (*found)->unloads;
   const Desired before = (*found)->desired;
+  const auto promise = promised_.find(id);
+  if (promise != promised_.end() && promise->second == unloads && before == Desired::kLoaded) {
+    // Not from inside this call: it is under way, not done.
+    return control_.Post([done = std::move(done)] { done(OkStatus()); });
+  }
   const auto ended = std::make_shared<bool>(false);
   LoadModel(name, version, [=, this](const Status& status) {
-    promised_.erase(id);
+    const auto mine = promised_.find(id);
+    if (mine != promised_.end() && mine->second == unloads) promised_.erase(mine);
     if (!status.ok()) TakeBack(id, unloads, before);
     if (!std::exchange(*ended, true)) done(status);
   });
   if (*ended) return;
-  promised_.insert(id);
+  promised_[id] = unloads;
   const Status kept = catalog_.SetDesired(**found, Desired::kLoaded);
   if (kept.ok()) return;
   *ended = true;  // what has begun goes on, and nobody counts on it
@@ -163,8 +169,10 @@ void Manager::PromiseModel(std::string_view name, std::string_view version, Done
 }
 
 // A load that failed was no change of what is wanted, but for what was wanted
-// meanwhile.
+// meanwhile.  One that the daemon's end cuts short has not failed: the next
+// daemon goes on with it.
 void Manager::TakeBack(uint64_t id, uint64_t unloads, Desired before) {
+  if (stopping_) return;
   ModelVersion* model = catalog_.FindModel(id);
   if (model == nullptr || model->unloads != unloads || model->desired != Desired::kLoaded) return;
   const Status kept = catalog_.SetDesired(*model, before);

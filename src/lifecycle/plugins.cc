@@ -185,9 +185,10 @@ void Manager::PluginStarted(const std::string& name, const std::string& version,
   LoadFailed(plugin, status);
 }
 
-// A load that failed was no change of what is wanted.
+// A load that failed was no change of what is wanted.  One that the daemon's
+// end cuts short has not failed: the next daemon goes on with it.
 void Manager::LoadFailed(PluginVersion& plugin, const Status& status) {
-  if (was_unwanted_.erase(&plugin) != 0) {
+  if (was_unwanted_.erase(&plugin) != 0 && !stopping_) {
     const Status kept = catalog_.SetWanted(plugin, false);
     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
     Publish();

@@ -457,6 +457,77 @@ TEST_F(ChangesTest, ALoadThatWasPromisedIsKeptUntilItFails) {
   EXPECT_EQ("loaded", held_.DesiredOf());
 }
 
+// Ended in the middle, hosts and all, it leaves what was promised to the next daemon.
+TEST_F(ChangesTest, ALoadThatWasPromisedOutlivesTheDaemon) {
+  held_.BringPlugin("0.5.0");
+  held_.KnowModel();
+  held_.Hold("load", "0.5.0");
+  EXPECT_TRUE(Await(held_.Model(K::kLoadModel, "1", false)).accepted);
+  held_.KnowPlugin();
+  held_.Hold("create");
+  EXPECT_TRUE(Await(held_.Plugin(K::kLoadPlugin, "1.0.0", false)).accepted);
+  ASSERT_TRUE(WaitUntil([&] { return held_.HostPid("1.0.0") > 1; }));
+  std::promise<void> stopped;
+  held_.core().OnControl([&] {
+    held_.core().manager().StopAll([&] { stopped.set_value(); });
+    held_.core().manager().KillHosts();
+    return 0;
+  });
+  ASSERT_EQ(std::future_status::ready, stopped.get_future().wait_for(std::chrono::seconds(20)));
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState() == "failed"; }));
+  EXPECT_TRUE(WaitUntil([&] { return held_.PluginState() == "failed"; }));
+  held_.Settle();
+  EXPECT_EQ("loaded", held_.DesiredOf());
+  EXPECT_TRUE(held_.Wanted());
+}
+
+TEST_F(ChangesTest, ALoadThatIsPromisedTwiceIsOneLoad) {
+  held_.BringPlugin();
+  held_.KnowModel();
+  held_.Hold("load");
+  const Outcome refused = [&] {
+    for (int i = 0; i < 2000; ++i) {  // more than may be under way
+      Outcome out = Await(held_.Model(K::kLoadModel, "1", false));
+      if (!out.accepted) return out;
+      EXPECT_EQ("loading", out.body.at("state").as_string());
+    }
+    return Outcome();
+  }();
+  EXPECT_TRUE(refused.status.ok()) << refused.status;
+  held_.GoOn();
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState() == "ready"; }));
+  EXPECT_EQ("loaded", held_.DesiredOf());
+}
+
+// Unloaded meanwhile, it is another promise that is asked for.
+TEST_F(ChangesTest, ALoadThatIsPromisedAgainAfterAnUnloadIsKept) {
+  BeginLoad();
+  EXPECT_TRUE(Await(held_.Model(K::kLoadModel, "1", false)).accepted);
+  EXPECT_EQ(StatusCode::kOk, Code(held_.Model(K::kUnloadModel)));
+  EXPECT_TRUE(Await(held_.Model(K::kLoadModel, "1", false)).accepted);
+  held_.GoOn();
+  EXPECT_EQ(StatusCode::kOk, Code(plugin_));
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState() == "ready"; }));
+  EXPECT_EQ("loaded", held_.DesiredOf());
+}
+
+TEST_F(ChangesTest, ChangesThatWaitAreBounded) {
+  held_.BringPlugin();
+  held_.KnowModel();
+  held_.Hold("load");
+  std::vector<std::future<Outcome>> waiting;
+  for (int i = 0; i < 512; ++i) waiting.push_back(held_.Model(K::kLoadModel));
+  const Outcome refused = Await(held_.Model(K::kLoadModel));
+  EXPECT_EQ(StatusCode::kUnavailable, refused.status.code());
+  EXPECT_THAT(Text(refused), HasSubstr("512 changes of model m version 1 are under way"));
+  EXPECT_EQ("loading", held_.ModelState());
+  auto request = held_.Infer();  // they are no matter of requests
+  held_.GoOn();
+  for (auto& each : waiting) EXPECT_EQ(StatusCode::kOk, Code(each));
+  EXPECT_EQ(StatusCode::kOk, Code(request));
+  EXPECT_EQ(StatusCode::kOk, Code(held_.Model(K::kLoadModel)));
+}
+
 TEST_F(ChangesTest, APolicyThatLetsNothingServeIsRefused) {
   held_.BringPlugin();
   held_.BringModel(1);
