@@ -2,7 +2,9 @@
 #include "plugin_host/plugin.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/select.h>
 
 #include <cstring>
 #include <exception>
@@ -21,6 +23,13 @@ struct ErrorText {
 
   std::string text() const { return std::string(buffer, strnlen(buffer, sizeof buffer)); }
 };
+
+// Files of models may be thousands, and are nothing to wait for: the numbers that
+// select() can take are for what the plugin opens.
+OwnedFd BeyondSelect(OwnedFd fd) {
+  OwnedFd high(::fcntl(fd.get(), F_DUPFD_CLOEXEC, FD_SETSIZE));
+  return high ? std::move(high) : std::move(fd);  // none where the limit is lower
+}
 
 // A plugin must not throw; one that does gets this instead of ending the host.
 template <typename F>
@@ -191,7 +200,7 @@ StatusOr<std::unique_ptr<Model>> Plugin::Load(const hostlink::LoadModel& load,
   for (size_t i = 0; i < load.files.size(); ++i) {
     smi_artefact::File file;
     file.name = load.files[i];
-    file.fd = std::move(fds[i]);
+    file.fd = BeyondSelect(std::move(fds[i]));
     artefact->files.push_back(std::move(file));
   }
   const std::string label = fmt::format("model {} version {}", load.name, load.version);

@@ -34,6 +34,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  // RLIMIT_NOFILE stays as the daemon raised it: a host holds every file of every model that it
+  // has loaded, and one that cannot take another descriptor loses its link, and all of them.
   // Above everything we are about to overwrite, then down.
   const int control = fcntl(control_fd, F_DUPFD, 10);
   const int output = fcntl(output_fd, F_DUPFD, 10);

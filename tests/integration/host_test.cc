@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 
 #include <atomic>
 #include <deque>
@@ -37,6 +39,29 @@ TEST(HostTest, AModelAnswers) {
     ASSERT_EQ(1u, answer.data.size());
     EXPECT_EQ(in.bytes, answer.data[0]);
   }
+}
+
+// A plugin that uses select() must not run out of numbers because models have many files.
+TEST(HostTest, FilesOfModelsTakeNoNumberThatSelectCouldUse) {
+  rlimit before{};
+  ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+  ASSERT_GT(before.rlim_max, static_cast<rlim_t>(FD_SETSIZE));
+  const rlimit most{before.rlim_max, before.rlim_max};
+  ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &most));
+  {
+    TestCore core;
+    ASSERT_TRUE(core.Bring("echo").ok());
+    const auto model = std::filesystem::canonical(MLOS_TEST_MODEL);
+    const std::string fds = "/proc/" + std::to_string(core.HostPid("echo")) + "/fd";
+    std::vector<int> of_model;
+    for (const auto& fd : std::filesystem::directory_iterator(fds)) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(fd, gone) != model) continue;
+      of_model.push_back(std::stoi(fd.path().filename()));
+    }
+    EXPECT_THAT(of_model, testing::ElementsAre(testing::Ge(FD_SETSIZE)));
+  }
+  ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
 }
 
 TEST(HostTest, AModelOnDemandIsLoadedOnceByItsFirstRequests) {
