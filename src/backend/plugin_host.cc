@@ -254,27 +254,43 @@ void PluginHost::StartFailed(const Status& status) {
 
 void PluginHost::RunDeferred() {
   for (const auto& task : std::exchange(deferred_, {})) task();
+  LoadWaiting();
 }
 
 void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done) {
-  const auto kept = std::make_shared<ModelFiles>(std::move(files));
-  if (state_ == HostState::kRestarting) {
-    deferred_.emplace_back(
-        [this, kept, done = std::move(done)] { LoadModel(std::move(*kept), done); });
-    return;
+  waiting_.emplace_back(std::make_shared<ModelFiles>(std::move(files)), std::move(done));
+  LoadWaiting();
+}
+
+// One at a time: a host takes them so, and what waits there would spend its time.
+void PluginHost::LoadWaiting() {
+  const auto self = shared_from_this();
+  while (!waiting_.empty() && !loading_) {
+    // The next one serves them, or it is given up and they hear of it.
+    if (state_ == HostState::kRestarting) return;
+    if (state_ == HostState::kReady && process_->ended()) return;  // OnExit follows
+    auto [files, done] = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (state_ == HostState::kReady) {
+      SendLoad(files, TimeLoad(std::move(done)));
+    } else {
+      done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
+    }
   }
-  if (state_ != HostState::kReady) {
-    done(Unavailable(fmt::format("{} is {}", Label(), HostStateName(state_))));
-    return;
-  }
-  done = TimeLoad(std::move(done));
+}
+
+void PluginHost::SendLoad(const std::shared_ptr<ModelFiles>& kept, ModelLoaded done) {
+  loading_ = true;
   process_->Request(hostlink::EncodeLoadModel(kept->load, Duplicate(kept->fds)),
                     spec_.load_limit_ms,
-                    [weak = weak_from_this(), kept, done](StatusOr<boost::json::object> reply) {
+                    [weak = weak_from_this(), kept,
+                     done = std::move(done)](const StatusOr<boost::json::object>& reply) {
                       const auto self = weak.lock();
                       if (self == nullptr) return;
+                      self->loading_ = false;
                       if (!reply.ok()) {
                         done(reply.status());
+                        self->LoadWaiting();
                         return;
                       }
                       StatusOr<ModelInfo> info = hostlink::DecodeModelInfo(*reply);
@@ -289,6 +305,7 @@ void PluginHost::LoadModel(ModelFiles files, std::function<void(StatusOr<ModelIn
                                                 [](const StatusOr<boost::json::object>&) {});
                       }
                       done(std::move(info));
+                      self->LoadWaiting();
                     });
 }
 

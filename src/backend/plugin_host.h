@@ -9,6 +9,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,7 +58,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
              Events events);
 
   void Start(std::function<void(Status)> done);
-  // The reply carries the model's description.  A host that is on its way back
+  // The reply carries the model's description.  Loads run one after the other,
+  // each with its time from when its turn comes.  A host that is on its way back
   // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
@@ -104,6 +106,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void OnOutput(std::string_view line);
   using ModelLoaded = std::function<void(StatusOr<ModelInfo>)>;
   ModelLoaded TimeLoad(ModelLoaded done) const;
+  void LoadWaiting();
+  void SendLoad(const std::shared_ptr<ModelFiles>& files, ModelLoaded done);
   std::string Label() const;
 
   EventLoop& loop_;
@@ -114,6 +118,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::vector<std::function<void()>> stopped_;
   std::shared_ptr<HostProcess> process_;
   std::map<uint32_t, ModelFiles> models_;
+  std::deque<std::pair<std::shared_ptr<ModelFiles>, ModelLoaded>> waiting_;  // for their turn
+  bool loading_ = false;                // a load is not answered
   std::map<uint32_t, uint64_t> taken_;  // bytes of memory that loading each took
   uint64_t unloaded_bytes_ = 0;         // what models that are gone had taken
   uint64_t residue_bytes_ = 0;          // what of that the process kept

@@ -70,6 +70,7 @@ std::string Names(const Map& map) {
 // "default_model_filename" of a ModelConfig, or empty.
 std::string WantedFile(const boost::json::object& config) {
   const auto* value = config.if_contains("default_model_filename");
+  if (value == nullptr) value = config.if_contains("defaultModelFilename");
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
 }
 

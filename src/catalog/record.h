@@ -67,8 +67,9 @@ struct ModelVersion {
   std::string fault;                // why it cannot be loaded at all; empty: nothing is wrong
   std::string fingerprint;          // of what it is made of
   std::string refused_fingerprint;  // what it would be now, had that not failed
-  // What the classes of its outputs are called, by output.
-  std::map<std::string, std::vector<std::string>> labels;
+  bool may_pass = false;            // it failed, and for a reason that may be gone by itself
+  // What the classes of its outputs are called, by output; null: nothing.
+  std::shared_ptr<const std::map<std::string, std::vector<std::string>>> labels;
   // While loading, ready or draining:
   std::string plugin_version;
   uint64_t host = 0;

@@ -303,19 +303,41 @@ void CoreControl::GoOn(const Operation& op, const Done& done,
   done(std::move(now));
 }
 
-// A model of a repository is read anew before it is loaded.
-void CoreControl::LoadHeld(const Operation& op, const lifecycle::Manager::Done& finished) {
-  repositories_->Load(op.name, [this, op, finished](const Status&) {
-    // What became of this version is what was asked.
-    manager_.LoadModel(op.name, op.version, finished);
-  });
+// A model of a repository is read anew before it is loaded; what is known of it,
+// and whether there is one, is known after that.
+void CoreControl::LoadHeld(const Operation& op, const Done& done) {
+  const StatusOr<uint64_t> version = catalog::ParseModelVersion(op.version);
+  if (!version.ok()) return done(Describe(op));  // it has no such version
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [done, answered](Outcome outcome) {
+    if (!std::exchange(*answered, true)) done(std::move(outcome));
+  };
+  const auto known = [this, op, answer] {
+    if (op.wait) return;
+    Outcome now = Describe(op);
+    now.accepted = now.status.ok();
+    answer(std::move(now));
+  };
+  lifecycle::Manager::Done ended = [this, op, answer](const Status& status) {
+    answer(status.ok() ? Describe(op) : Fail(op, status));
+  };
+  if (!Admit(op, &ended)) return done(TooMany(op));
+  repositories_->Load(op.name, *version, op.wait ? std::function<void()>() : known,
+                      [this, op, ended](const Status& status) {
+                        if (!status.ok()) return ended(status);
+                        // Nothing, where it serves; else what keeps it from that.
+                        manager_.LoadModel(op.name, op.version, ended);
+                      });
 }
 
 void CoreControl::ChangeState(const Operation& op, const Done& done) {
-  const bool held =
-      !IsPluginOperation(op.kind) && repositories_ != nullptr && catalog_.IsHeld(op.name);
-  if (held) {
-    if (const Status may = repositories_->MayChange(op.name); !may.ok()) return done(Fail(op, may));
+  const bool minds =
+      !IsPluginOperation(op.kind) && repositories_ != nullptr && repositories_->Minds(op.name);
+  if (minds) {
+    const bool load = op.kind == K::kLoadModel;
+    const Status may = load ? repositories_->MayLoad(op.name) : repositories_->MayChange(op.name);
+    if (!may.ok()) return done(Fail(op, may));
+    if (load) return LoadHeld(op, done);
   }
   Outcome before = Describe(op);
   if (!before.status.ok()) return done(std::move(before));
@@ -326,7 +348,6 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
       case K::kUnloadPlugin:
         return manager_.UnloadPlugin(op.name, op.version, finished);
       case K::kLoadModel:
-        if (held) return LoadHeld(op, finished);
         return op.wait ? manager_.LoadModel(op.name, op.version, finished)
                        : manager_.PromiseModel(op.name, op.version, finished);
       default:

@@ -46,7 +46,7 @@ class CoreControl : public Control {
   Outcome Remove(const Operation& op);
   Outcome ChangeGroup(const Operation& op);
   void ChangeState(const Operation& op, const Done& done);
-  void LoadHeld(const Operation& op, const lifecycle::Manager::Done& finished);
+  void LoadHeld(const Operation& op, const Done& done);
   void ChangeVersions(const Operation& op, const Done& done);
   void LoadVersion(const std::string& name, const std::string& version,
                    const lifecycle::Manager::Done& done);

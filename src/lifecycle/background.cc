@@ -5,8 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <exception>
 #include <memory>
+#include <new>
 
+#include "base/log.h"
 #include "catalog/artefact.h"
 
 namespace mlos::lifecycle {
@@ -36,13 +39,14 @@ Background::~Background() {
   thread_.join();
 }
 
-void Background::Do(Urgency urgency, Work work) {
+void Background::Do(Urgency urgency, Work work, Failed failed) {
+  Job job{std::move(work), std::move(failed)};
   {
     MutexLock lock(mutex_);
     if (urgency == Urgency::kNow) {
-      jobs_.push_front(std::move(work));
+      jobs_.push_front(std::move(job));
     } else {
-      jobs_.push_back(std::move(work));
+      jobs_.push_back(std::move(job));
     }
   }
   wake_.NotifyOne();
@@ -51,23 +55,41 @@ void Background::Do(Urgency urgency, Work work) {
 void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
                           std::function<void(Sums)> done) {
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(files));
-  Do(urgency, [kept, done = std::move(done)](const std::atomic<bool>& stop) -> Result {
-    return [sums = Hash(*kept, stop), done] { done(sums); };
-  });
+  Do(
+      urgency,
+      [kept, done](const std::atomic<bool>& stop) -> Result {
+        return [sums = Hash(*kept, stop), done] { done(sums); };
+      },
+      [done](const Status& status) { done(status); });
+}
+
+Background::Result Background::Try(const Job& job, const std::atomic<bool>& stop) {
+  Status status;
+  try {
+    return job.work(stop);
+  } catch (const std::bad_alloc&) {
+    status = ResourceExhausted("there was not enough memory to read it");
+  } catch (const std::exception& e) {
+    status = Internal(e.what());
+  }
+  Log(LogLevel::kError, "work in the background failed: {}", Message(status));
+  return [failed = job.failed, status] {
+    if (failed) failed(status);
+  };
 }
 
 void Background::Run() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
   for (;;) {
-    Work work;
+    Job job;
     {
       MutexLock lock(mutex_);
       while (jobs_.empty() && !ending_) wake_.Wait(mutex_);
       if (ending_) return;
-      work = std::move(jobs_.front());
+      job = std::move(jobs_.front());
       jobs_.pop_front();
     }
-    control_.Post(work(ending_));
+    control_.Post(Try(job, ending_));
   }
 }
 

@@ -34,19 +34,27 @@ class Background {
   // that takes long looks at its argument, and gives up once that is set.
   using Result = std::function<void()>;
   using Work = std::function<Result(const std::atomic<bool>& stop)>;
-  void Do(Urgency urgency, Work work);
+  // `failed` runs on the control loop instead, where the work threw: there was
+  // no memory for it, say.
+  using Failed = std::function<void(const Status&)>;
+  void Do(Urgency urgency, Work work, Failed failed = nullptr);
 
   // The checksums of the files, in their order.
   using Sums = StatusOr<std::vector<std::string>>;
   void Checksum(std::vector<OwnedFd> files, Urgency urgency, std::function<void(Sums)> done);
 
  private:
+  struct Job {
+    Work work;
+    Failed failed;
+  };
   void Run();
+  static Result Try(const Job& job, const std::atomic<bool>& stop);
 
   EventLoop& control_;
   Mutex mutex_;
   CondVar wake_;
-  std::deque<Work> jobs_ MLOS_GUARDED_BY(mutex_);
+  std::deque<Job> jobs_ MLOS_GUARDED_BY(mutex_);
   std::atomic<bool> ending_{false};
   std::thread thread_;
 };

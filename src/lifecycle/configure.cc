@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 
 #include "base/log.h"
@@ -33,13 +34,22 @@ Status CheckGivenConfig(const boost::json::object& given) {
   return sound.ok() ? sound : InvalidArgument(fmt::format("\"config\": {}", Message(sound)));
 }
 
+bool NamesLabels(const ModelVersion& model) {
+  const StatusOr<inference::ModelConfig> config = Read(model);
+  return config.ok() && std::any_of(config->output().begin(), config->output().end(),
+                                    [](const inference::ModelOutput& output) {
+                                      return !output.label_filename().empty();
+                                    });
+}
+
 Status TakeLabels(ModelVersion* model) {
   MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, Read(*model));
-  model->labels.clear();
+  model->labels.reset();
   const OwnedFd directory(
       open(model->artefact.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return OkStatus();  // the load will say so
-  MLOS_ASSIGN_OR_RETURN(model->labels, repository::ReadLabels(directory.get(), config));
+  MLOS_ASSIGN_OR_RETURN(repository::Labels labels, repository::ReadLabels(directory.get(), config));
+  model->labels = std::make_shared<const repository::Labels>(std::move(labels));
   return OkStatus();
 }
 
@@ -63,12 +73,12 @@ StatusOr<std::shared_ptr<const ModelSettings>> Configure(const ModelVersion& mod
   modelconfig::Complete(model.name, model.plugin, info, &config);
   auto settings = std::make_shared<ModelSettings>();
   settings->config = boost::json::serialize(modelconfig::ToJson(config, modelconfig::Form::kFull));
-  if (!model.labels.empty()) {
+  if (model.labels != nullptr && !model.labels->empty()) {
     settings->labels.reserve(info.outputs.size());
     for (const TensorInfo& output : info.outputs) {
-      const auto it = model.labels.find(output.name);
-      settings->labels.push_back(it != model.labels.end() ? it->second
-                                                          : std::vector<std::string>());
+      const auto it = model.labels->find(output.name);
+      settings->labels.push_back(it != model.labels->end() ? it->second
+                                                           : std::vector<std::string>());
     }
   }
   return std::shared_ptr<const ModelSettings>(std::move(settings));

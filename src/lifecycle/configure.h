@@ -22,6 +22,8 @@ Status CheckGivenConfig(const boost::json::object& config);
 // model is.  Warns of what is ignored.
 Status ExamineConfig(const catalog::ModelVersion& model);
 
+// Whether its configuration names files of labels.
+bool NamesLabels(const catalog::ModelVersion& model);
 // Reads the labels of a registered model's outputs, which lie beside its files.
 Status TakeLabels(catalog::ModelVersion* model);
 

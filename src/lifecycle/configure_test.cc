@@ -43,7 +43,8 @@ TEST(ConfigureTest, ARouteCarriesAllOfTheConfiguration) {
 
 TEST(ConfigureTest, LabelsStandInTheOrderOfTheOutputs) {
   catalog::ModelVersion model = Model("{}");
-  model.labels["named"] = {"a", "b", "c"};
+  using Labels = std::map<std::string, std::vector<std::string>>;
+  model.labels = std::make_shared<const Labels>(Labels{{"named", {"a", "b", "c"}}});
   const auto settings = Configure(model, Info());
   ASSERT_TRUE(settings.ok()) << settings.status();
   ASSERT_EQ(2u, (*settings)->labels.size());

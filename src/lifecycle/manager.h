@@ -97,6 +97,23 @@ class Manager {
   void Publish();  // readiness alone has changed
   // Versions that the policy leaves out are unloaded.
   void ApplyPolicy(std::string_view name);
+  // While one lives nothing is published; at its end everything is, at once, where
+  // anything was to be.
+  class PublishOnce {
+   public:
+    explicit PublishOnce(Manager& manager)
+        : manager_(manager), outer_(std::exchange(manager.hold_publishing_, true)) {}
+    ~PublishOnce() {
+      manager_.hold_publishing_ = outer_;
+      if (!outer_ && std::exchange(manager_.publishing_is_due_, false)) manager_.Publish();
+    }
+    PublishOnce(const PublishOnce&) = delete;
+    PublishOnce& operator=(const PublishOnce&) = delete;
+
+   private:
+    Manager& manager_;
+    const bool outer_;
+  };
   // Stops every host; `done` when all have ended.
   void StopAll(const std::function<void()>& done);
   // After StopAll: does not wait for what they still do.
@@ -152,22 +169,6 @@ class Manager {
     std::vector<std::function<void()>> afterwards;  // those that wait for the end
     bool same_version() const { return from == to; }
   };
-  // While one lives nothing is published; at its end everything is, at once.
-  class PublishOnce {
-   public:
-    explicit PublishOnce(Manager& manager)
-        : manager_(manager), outer_(std::exchange(manager.hold_publishing_, true)) {}
-    ~PublishOnce() {
-      manager_.hold_publishing_ = outer_;
-      if (!outer_) manager_.Publish();
-    }
-    PublishOnce(const PublishOnce&) = delete;
-    PublishOnce& operator=(const PublishOnce&) = delete;
-
-   private:
-    Manager& manager_;
-    const bool outer_;
-  };
   using Waiters = std::map<const void*, std::vector<Done>>;
 
   // ---- hosts: manager.cc
@@ -199,12 +200,15 @@ class Manager {
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done, Competing competing);
   void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
+  void LoadLabels(const catalog::ModelVersion& model);
+  void OpenFiles(catalog::ModelVersion& model);
   void CheckFiles(catalog::ModelVersion& model, std::vector<OwnedFd> fds,
                   const std::vector<size_t>& changed);
   void SendLoad(catalog::ModelVersion& model, std::vector<OwnedFd> fds);
   static StatusOr<backend::ModelFiles> FilesOf(const catalog::ModelVersion& model, uint32_t handle,
                                                std::vector<OwnedFd> fds);
-  void OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info);
+  // `may_pass`: what failed it may be gone by itself.
+  void OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info, bool may_pass = false);
   void OnReloaded(uint64_t id, Place place, const catalog::ModelVersion& anew,
                   StatusOr<ModelInfo> info, const Done& done);
   void Readmit(catalog::ModelVersion& model);
@@ -259,6 +263,7 @@ class Manager {
   bool strict_readiness_ = true;
   bool stopping_ = false;
   bool hold_publishing_ = false;  // a PublishOnce lives
+  bool publishing_is_due_ = false;
   Background background_;
 };
 

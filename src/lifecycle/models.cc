@@ -8,6 +8,7 @@
 #include "lifecycle/configure.h"
 #include "lifecycle/manager.h"
 #include "lifecycle/warm_up.h"
+#include "modelconfig/json.h"
 
 namespace mlos::lifecycle {
 
@@ -51,6 +52,12 @@ Status LoadError(const Status& status) {
     default:
       return Unavailable(Message(status));
   }
+}
+
+// Whether the same load may succeed another time.
+bool MayPass(const Status& status) {
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kResourceExhausted;
 }
 
 std::vector<FileIdentity> Identify(const std::vector<OwnedFd>& fds) {
@@ -242,13 +249,46 @@ void Manager::StartLoad(ModelVersion& model, uint64_t number) {
   model.host = number;
   model.handle = hosts_.at(number).next_handle++;
   Publish(model.name);
-  Status sound = ExamineConfig(model);
-  if (sound.ok() && model.repository.empty()) sound = TakeLabels(&model);
+  const Status sound = ExamineConfig(model);
   if (!sound.ok()) return OnModelLoaded(model.id, Unavailable(Message(sound)));
+  if (model.repository.empty() && NamesLabels(model)) return LoadLabels(model);
+  OpenFiles(model);
+}
+
+// Of a registered model they are read when it is loaded; a repository's come with it.
+void Manager::LoadLabels(const ModelVersion& model) {
+  const auto current = [this, id = model.id, host = model.host, handle = model.handle] {
+    ModelVersion* record = catalog_.FindModel(id);
+    const bool same = record != nullptr && record->state == State::kLoading &&
+                      record->host == host && record->handle == handle;
+    return same ? record : nullptr;
+  };
+  const auto failed = [this, current](const Status& status) {
+    const ModelVersion* record = current();
+    if (record != nullptr) OnModelLoaded(record->id, Unavailable(Message(status)));
+  };
+  background_.Do(
+      Urgency::kNow,
+      [this, current, failed, copy = std::make_shared<ModelVersion>(model)](
+          const std::atomic<bool>&) -> Background::Result {
+        const Status status = TakeLabels(copy.get());
+        return [this, current, failed, copy, status] {
+          if (!status.ok()) return failed(status);
+          ModelVersion* record = current();
+          if (record == nullptr) return;
+          record->labels = copy->labels;
+          OpenFiles(*record);
+        };
+      },
+      failed);
+}
+
+void Manager::OpenFiles(ModelVersion& model) {
   std::vector<size_t> changed;
   StatusOr<std::vector<OwnedFd>> fds = catalog::OpenArtefact(model.artefact, &changed);
   if (!fds.ok()) {
-    OnModelLoaded(model.id, LoadError(fds.status()));
+    const Status status = LoadError(fds.status());
+    OnModelLoaded(model.id, status, status.code() == StatusCode::kUnavailable);
   } else if (changed.empty()) {
     SendLoad(model, *std::move(fds));
   } else {
@@ -300,32 +340,40 @@ StatusOr<backend::ModelFiles> Manager::FilesOf(const ModelVersion& model, uint32
   files.load.handle = handle;
   files.load.name = model.name;
   files.load.version = std::to_string(model.version);
-  files.load.config = boost::json::serialize(model.config);
+  // As the plugin knows it, however whoever registered it wrote it.
+  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, modelconfig::FromJson(model.config));
+  files.load.config =
+      boost::json::serialize(modelconfig::ToJson(config, modelconfig::Form::kGiven));
   files.load.main_file = model.artefact.main_file;
   files.load.files = model.artefact.files;
   files.fds = std::move(fds);
   MLOS_RETURN_IF_ERROR(AddSamples(model, &files));
+  if (hostlink::EncodeLoadModel(files.load, {}).payload.size() > hostlink::kMaxPayload) {
+    return FailedPrecondition(fmt::format(
+        "its configuration and warm-up samples have more than {} bytes", hostlink::kMaxPayload));
+  }
   return files;
 }
 
 void Manager::SendLoad(ModelVersion& model, std::vector<OwnedFd> fds) {
   const auto running = hosts_.find(model.host);
   if (running == hosts_.end()) {
-    OnModelLoaded(model.id, Unavailable("its plugin's host has ended"));
+    OnModelLoaded(model.id, Unavailable("its plugin's host has ended"), true);
     return;
   }
   StatusOr<backend::ModelFiles> files = FilesOf(model, model.handle, std::move(fds));
   if (!files.ok()) return OnModelLoaded(model.id, Unavailable(Message(files.status())));
   running->second.host->LoadModel(*std::move(files),
                                   [this, id = model.id](StatusOr<ModelInfo> info) {
+                                    const bool may_pass = MayPass(info.status());
                                     // Whatever a plugin calls it, to who asked for the load it is
                                     // one that failed.
                                     if (!info.ok()) info = Unavailable(Message(info.status()));
-                                    OnModelLoaded(id, std::move(info));
+                                    OnModelLoaded(id, std::move(info), may_pass);
                                   });
 }
 
-void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
+void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info, bool may_pass) {
   ModelVersion* model = catalog_.FindModel(id);
   if (model == nullptr || model->state != State::kLoading) return;
   const std::string plugin = model->plugin;
@@ -348,6 +396,7 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info) {
     const std::string reason(Message(settings.status()));
     Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), reason);
     Unsettle(*model, State::kFailed, reason);
+    model->may_pass = may_pass;
     Finish(model, info.ok() ? Unavailable(reason) : info.status());
   }
   MoveNext(plugin);

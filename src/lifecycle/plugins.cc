@@ -245,9 +245,8 @@ void Manager::ReconcileModels(std::string_view plugin) {
       if (!model->fault.empty()) continue;
       // The model's reason says what failed.  Of versions that a policy lets
       // follow each other all come back: the older ones go when the newer are there.
-      const bool registered = model->repository.empty();
       Load(
-          *model, [](const Status&) {}, registered ? Competing::kReady : Competing::kAll);
+          *model, [](const Status&) {}, Competing::kReady);
     }
   }
 }

@@ -95,6 +95,8 @@ void Manager::OnReloaded(uint64_t id, Place place, const ModelVersion& anew,
   model->artefact = anew.artefact;
   model->config = anew.config;
   model->labels = anew.labels;
+  model->repository = anew.repository;
+  model->path = anew.path;
   model->fingerprint = anew.fingerprint;
   model->refused_fingerprint.clear();
   Settle(*model, place, std::make_shared<const ModelInfo>(*std::move(info)), *std::move(settings));

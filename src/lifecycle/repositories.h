@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,28 +60,53 @@ class Repositories {
   bool Minds(std::string_view name) const;
   // OK, or UNAVAILABLE: the control mode leaves it to the repositories alone.
   Status MayChange(std::string_view name) const;
+  // The same for a load: a model of which a version has failed may be loaded in
+  // every mode.
+  Status MayLoad(std::string_view name) const;
   // Reads the model anew and loads the versions that its policy admits, those
-  // that have changed beside what serves; `done` comes when they serve.
-  void Load(const std::string& name, const Done& done);
+  // that have changed beside what serves.  `known` comes, unless it is null, when
+  // it has been read and is in the catalog as it is now; `done` when all serve,
+  // or, where `only` is given, that version, as far as the policy admits it.
+  void Load(const std::string& name, std::optional<uint64_t> only, std::function<void()> known,
+            const Done& done);
+  void Load(const std::string& name, const Done& done) { Load(name, {}, nullptr, done); }
   void Unload(const std::string& name, const Done& done);
 
  private:
   using Found = repository::FoundModel;
   struct Change;  // of one model: what is to be waited for
   using ChangePtr = std::shared_ptr<Change>;
+  struct Scanned;
+  // Content that is being loaded beside what serves, and who waits for it.
+  struct Reload {
+    std::string fingerprint;
+    std::vector<ChangePtr> waiting;
+  };
+  // When what failed for no fault of its own is tried again.
+  struct Retry {
+    uint32_t failures = 0;
+    uint32_t scans_left = 0;
+  };
 
   std::vector<repository::Claim> Claims() const;
   void Scan();
-  void OnScanned(std::vector<Found> models);
+  void OnScanned(Scanned scanned);
   void Step();
   void EndScan();
-  void Apply(const Found& found, bool chosen, Done done);
+  void Apply(const Found& found, bool chosen, const ChangePtr& change);
+  bool NoteUnread(const Found& found);
   void ApplyVersion(const Found& found, const repository::FoundVersion& version, bool wanted,
                     const ChangePtr& change);
   void Replace(catalog::ModelVersion& record, catalog::ModelVersion anew, bool wanted,
                const ChangePtr& change);
+  void LoadBeside(catalog::ModelVersion& record, catalog::ModelVersion anew,
+                  const ChangePtr& change);
+  void Reloaded(uint64_t id, const Status& status);
+  void LoadWhenGone(catalog::ModelVersion& record, const ChangePtr& change);
   void Begin(catalog::ModelVersion& record, const ChangePtr& change);
-  void DropMissing(const std::string& name, const std::set<uint64_t>& found);
+  bool IsDue(uint64_t id);
+  void NoteEnd(uint64_t id, const Status& status);
+  void DropLeaving(const std::string& name);
   void Drop(catalog::ModelVersion& record);
   bool Clashes(const std::string& name);
   bool IsChosen(const std::string& name) const;
@@ -92,6 +118,8 @@ class Repositories {
   std::deque<Found> todo_;                     // of the scan that is being applied
   std::set<std::string> seen_;                 // by it
   std::set<std::string> chosen_;               // kExplicit: what is to be loaded
+  std::map<uint64_t, Reload> reloading_;       // by registration
+  std::map<uint64_t, Retry> retries_;          // the same
   std::set<std::string> clashing_;             // said already
   std::set<std::string> complaints_;           // said already
   std::map<std::string, std::string> broken_;  // repositories that could not be read, and why

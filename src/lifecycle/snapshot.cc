@@ -73,6 +73,7 @@ void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const Mod
 // The model is in no host.
 void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
   model.state = state;
+  model.may_pass = state == State::kFailed;  // whoever knows better says so after this
   model.reason = std::move(reason);
   model.plugin_version.clear();
   model.host = 0;
@@ -131,7 +132,10 @@ void Manager::Refresh(std::string_view name) {
 
 // Only what has changed was made anew: a table is names and pointers.
 void Manager::Publish() {
-  if (hold_publishing_) return;
+  if (hold_publishing_) {
+    publishing_is_due_ = true;
+    return;
+  }
   table_.not_ready = WhatIsMissing();
   table_.ready = table_.not_ready.empty();
   const auto table = std::make_shared<const engine::RoutingTable>(table_);

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <vector>
 
 #include "base/json.h"
@@ -249,6 +250,7 @@ Status ReadMessage(const json::value& value, const std::string& path, pb::Messag
     return OkStatus();
   }
   if (!value.is_object()) return Wrong(path.empty() ? "a configuration" : path, "an object", value);
+  std::set<const pb::FieldDescriptor*> given;
   for (const auto& member : value.get_object()) {
     const std::string name(member.key());
     const pb::FieldDescriptor* field = FindField(type, name);
@@ -258,6 +260,10 @@ Status ReadMessage(const json::value& value, const std::string& path, pb::Messag
                                          type.name(), FieldNames(type, name)));
     }
     if (member.value().is_null()) continue;
+    if (!given.insert(field).second) {
+      return InvalidArgument(fmt::format("{}{}{} is given twice, as {} and as {}", path, dot,
+                                         field->name(), field->name(), field->camelcase_name()));
+    }
     MLOS_RETURN_IF_ERROR(
         ReadMember(member.value(), path + std::string(dot) + field->name(), message, *field));
   }

@@ -122,5 +122,12 @@ TEST(ModelConfigJsonTest, SaysWhatIsWrongAndWhere) {
               HasSubstr("its key"));
 }
 
+TEST(ModelConfigJson, AFieldIsGivenOnce) {
+  const auto twice = ParseJson(R"({"max_batch_size":1,"maxBatchSize":2})");
+  EXPECT_EQ(StatusCode::kInvalidArgument, twice.status().code());
+  EXPECT_THAT(Message(twice.status()), testing::HasSubstr("maxBatchSize"));
+  EXPECT_TRUE(ParseJson(R"({"max_batch_size":1,"maxBatchSize":null})").ok());
+}
+
 }  // namespace
 }  // namespace mlos::modelconfig

@@ -88,8 +88,12 @@ StatusOr<std::vector<std::string>> ListNames(int directory, size_t limit) {
   if (dir == nullptr) return ErrnoStatus("the directory cannot be listed");
   (void)own.Release();  // the stream's now
   std::vector<std::string> out;
-  // The stream is this call's own.  NOLINTNEXTLINE(concurrency-mt-unsafe)
-  while (const dirent* entry = readdir(dir.get())) {
+  for (;;) {
+    errno = 0;  // by it readdir says what ended the list
+    // The stream is this call's own.  NOLINTNEXTLINE(concurrency-mt-unsafe)
+    const dirent* entry = readdir(dir.get());
+    if (entry == nullptr && errno != 0) return ErrnoStatus("the directory cannot be listed");
+    if (entry == nullptr) break;
     if (entry->d_name[0] == '.') continue;
     out.emplace_back(entry->d_name);
     if (out.size() > limit) {

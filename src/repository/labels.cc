@@ -39,15 +39,42 @@ StatusOr<std::vector<std::string>> Lines(std::string_view text) {
   return out;
 }
 
+class Reader {
+ public:
+  explicit Reader(int directory) : directory_(directory) {}
+
+  StatusOr<std::vector<std::string>> Read(const std::string& file) {
+    auto known = files_.find(file);
+    if (known == files_.end()) {
+      MLOS_ASSIGN_OR_RETURN(std::string text, ReadFile(directory_, file, kMaxLabelBytes));
+      known = files_.emplace(file, std::move(text)).first;
+    }
+    bytes_ += known->second.size();
+    lines_ += static_cast<size_t>(std::count(known->second.begin(), known->second.end(), '\n')) + 1;
+    if (bytes_ > kMaxLabelBytes || lines_ > kMaxLabels) {
+      return InvalidArgument(
+          fmt::format("with them the labels of all outputs have more than {} bytes or {} lines",
+                      kMaxLabelBytes, kMaxLabels));
+    }
+    return Lines(known->second);
+  }
+
+ private:
+  const int directory_;
+  std::map<std::string, std::string> files_;
+  size_t bytes_ = 0;  // of what every output has
+  size_t lines_ = 0;
+};
+
 }  // namespace
 
 StatusOr<Labels> ReadLabels(int directory, const inference::ModelConfig& config) {
   Labels out;
+  Reader reader(directory);
   for (const inference::ModelOutput& output : config.output()) {
     const std::string& file = output.label_filename();
     if (file.empty()) continue;
-    const StatusOr<std::string> text = ReadFile(directory, file, kMaxLabelBytes);
-    StatusOr<std::vector<std::string>> lines = text.ok() ? Lines(*text) : text.status();
+    StatusOr<std::vector<std::string>> lines = reader.Read(file);
     if (!lines.ok()) {
       return FailedPrecondition(fmt::format("the labels of output {} ({}): {}",
                                             Quoted(output.name()), Quoted(file),

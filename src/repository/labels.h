@@ -13,11 +13,13 @@
 
 namespace mlos::repository {
 
-constexpr size_t kMaxLabelBytes = 4 << 20;  // of one file
+constexpr size_t kMaxLabelBytes = 4 << 20;  // of all outputs of a model
+constexpr size_t kMaxLabels = 1'000'000;
 
 using Labels = std::map<std::string, std::vector<std::string>>;  // by output
 
-// Those of all outputs that name a file; each lies beneath `directory`.
+// Those of all outputs that name a file; each lies beneath `directory`, and is
+// read once.
 StatusOr<Labels> ReadLabels(int directory, const inference::ModelConfig& config);
 
 }  // namespace mlos::repository

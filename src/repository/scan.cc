@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cerrno>
 #include <map>
 #include <set>
 
@@ -21,14 +22,23 @@ namespace {
 
 using inference::ModelConfig;
 
-bool IsDirectory(int beneath, const std::string& name) {
+enum class Entry { kDirectory, kLink, kOther, kGone, kUnknown };
+
+Entry EntryOf(int beneath, const std::string& name) {
   struct stat st;
-  return fstatat(beneath, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+  if (fstatat(beneath, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    return errno == ENOENT ? Entry::kGone : Entry::kUnknown;
+  }
+  if (S_ISDIR(st.st_mode)) return Entry::kDirectory;
+  return S_ISLNK(st.st_mode) ? Entry::kLink : Entry::kOther;
 }
 
-bool IsLink(int beneath, const std::string& name) {
-  struct stat st;
-  return fstatat(beneath, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+// What cannot be looked at may be a directory: opening it says what is wrong.
+bool MayBeDirectory(Entry entry) { return entry != Entry::kOther && entry != Entry::kGone; }
+
+// Of a text that may be large, what stands for it in a fingerprint.
+std::string Digest(std::string_view text) {
+  return fmt::format("{} {:x}", text.size(), std::hash<std::string_view>()(text));
 }
 
 // A version is a whole number from 1 on, written in one way; 0: it is none.
@@ -39,8 +49,7 @@ uint64_t VersionNumber(const std::string& name) {
 }
 
 StatusOr<ModelConfig> ReadConfig(int directory) {
-  struct stat st;
-  if (fstatat(directory, kConfigFile, &st, AT_SYMLINK_NOFOLLOW) != 0) return ModelConfig();
+  if (EntryOf(directory, kConfigFile) == Entry::kGone) return ModelConfig();
   MLOS_ASSIGN_OR_RETURN(const std::string text,
                         ReadFile(directory, kConfigFile, modelconfig::kMaxTextBytes));
   StatusOr<ModelConfig> config = modelconfig::ParseText(text);
@@ -134,11 +143,12 @@ class ModelScan {
     const Status versions = FindVersions(config.ok() ? *config : ModelConfig());
     if (status.ok()) status = versions;
     if (!status.ok()) out_.fault = Message(status);
+    out_.unread = !versions.ok() && versions.code() != StatusCode::kNotFound;
     AddMissing();
     // What can fail is known of each version by its fingerprint.
-    const std::string common =
-        fmt::format("{}\n{}\n{}\n{}", out_.fault, boost::json::serialize(out_.config), LabelText(),
-                    config.ok() ? SampleText(*config) : "");
+    const std::string common = fmt::format("{}\n{}\n{}\n{}\n{}", out_.repository, out_.fault,
+                                           Digest(boost::json::serialize(out_.config)), LabelText(),
+                                           config.ok() ? SampleText(*config) : "");
     for (FoundVersion& version : out_.versions) {
       version.fingerprint = common + version.fault + "\n" + version.plugin;
       for (size_t i = 0; i < version.artefact.files.size(); ++i) {
@@ -159,7 +169,8 @@ class ModelScan {
     MLOS_RETURN_IF_ERROR(modelconfig::Examine(config).refused);
     MLOS_ASSIGN_OR_RETURN(out_.policy, PolicyOf(config));
     MLOS_ASSIGN_OR_RETURN(plugin_, NamedPlugin(config, claims_));
-    MLOS_ASSIGN_OR_RETURN(out_.labels, ReadLabels(directory_, config));
+    MLOS_ASSIGN_OR_RETURN(Labels labels, ReadLabels(directory_, config));
+    if (!labels.empty()) out_.labels = std::make_shared<const Labels>(std::move(labels));
     return OkStatus();
   }
 
@@ -169,11 +180,7 @@ class ModelScan {
     for (const std::string& name : names) {
       const uint64_t number = VersionNumber(name);
       if (number == 0) continue;
-      if (IsLink(directory_, name)) {
-        AddFault(number, fmt::format("{} is a symbolic link, which is not followed", Quoted(name)));
-      } else if (IsDirectory(directory_, name)) {
-        AddVersion(number, name, config);
-      }
+      if (MayBeDirectory(EntryOf(directory_, name))) AddVersion(number, name, config);
       if (out_.versions.size() > kMaxVersions) {
         return ResourceExhausted(fmt::format("it has more than {} versions", kMaxVersions));
       }
@@ -226,7 +233,8 @@ class ModelScan {
 
   std::string LabelText() const {
     size_t hash = 0;
-    for (const auto& [output, labels] : out_.labels) {
+    if (out_.labels == nullptr) return {};
+    for (const auto& [output, labels] : *out_.labels) {
       for (const std::string& label : labels) {
         hash = hash * 31 + std::hash<std::string>()(label) + labels.size();
       }
@@ -263,16 +271,20 @@ StatusOr<OwnedFd> OpenRoot(const std::string& directory) {
   return root;
 }
 
-FoundModel ScanIn(int root, const std::string& directory, const std::string& name,
-                  const std::vector<Claim>& claims) {
+// NOT_FOUND: it was there a moment ago.
+StatusOr<FoundModel> ScanIn(int root, const std::string& directory, const std::string& name,
+                            const std::vector<Claim>& claims) {
   FoundModel model;
   model.name = name;
   model.repository = directory;
   const StatusOr<OwnedFd> own = OpenDirectory(root, name);
   if (own.ok()) {
     ModelScan(own->get(), claims, &model).Run();
+  } else if (own.status().code() == StatusCode::kNotFound) {
+    return own.status();
   } else {
     model.fault = Message(own.status());
+    model.unread = true;
   }
   return model;
 }
@@ -294,7 +306,7 @@ StatusOr<FoundModel> ScanModel(const std::string& directory, const std::string& 
                                const std::vector<Claim>& claims) {
   MLOS_RETURN_IF_ERROR(ValidateName("model name", name));
   MLOS_ASSIGN_OR_RETURN(const OwnedFd root, OpenRoot(directory));
-  if (!IsDirectory(root.get(), name) && !IsLink(root.get(), name)) {
+  if (!MayBeDirectory(EntryOf(root.get(), name))) {
     return NotFound(fmt::format("no model repository has a model {}", Quoted(name)));
   }
   return ScanIn(root.get(), directory, name, claims);
@@ -311,13 +323,13 @@ StatusOr<FoundRepository> ScanRepository(const std::string& directory,
   FoundRepository out;
   for (const std::string& name : *names) {
     if (stop) return Cancelled("the daemon is being stopped");
-    const bool link = IsLink(root.get(), name);
-    if (!link && !IsDirectory(root.get(), name)) continue;  // a README, say
+    if (!MayBeDirectory(EntryOf(root.get(), name))) continue;  // a README, say
     if (const Status valid = ValidateName("model name", name); !valid.ok()) {
       out.complaints.emplace_back(Message(valid));
       continue;
     }
-    out.models.push_back(ScanIn(root.get(), directory, name, claims));
+    StatusOr<FoundModel> model = ScanIn(root.get(), directory, name, claims);
+    if (model.ok()) out.models.push_back(*std::move(model));
   }
   return out;
 }

@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,9 +44,11 @@ struct FoundModel {
   std::string repository;      // absolute
   boost::json::object config;  // what is set
   catalog::VersionPolicy policy{.kind = catalog::VersionPolicy::Kind::kLatest};
-  Labels labels;
-  std::vector<FoundVersion> versions;  // ascending
-  std::string fault;                   // of all of it: none can be loaded
+  std::shared_ptr<const Labels> labels;  // null: there are none
+  std::vector<FoundVersion> versions;    // ascending
+  std::string fault;                     // of all of it: none can be loaded
+  // Its directory is there and could not be read: `versions` is not what it has.
+  bool unread = false;
 
   // The versions that its policy lets serve; those that a policy names are in
   // `versions` also where the repository lacks them, with that as their fault.

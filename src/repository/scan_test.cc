@@ -168,18 +168,53 @@ TEST_F(ScanTest, LabelsLieBeneathTheModel) {
     Write("m/config.pbtxt", "output { name: \"y\" label_filename: \"" + file + "\" }");
     return Only();
   };
-  EXPECT_THAT(config("names/labels.txt").labels.at("y"), ElementsAre("cat", "dog", "", "bird"));
+  EXPECT_THAT(config("names/labels.txt").labels->at("y"), ElementsAre("cat", "dog", "", "bird"));
   std::ofstream(base_ + "/secret") << "secret";
   for (const char* path :
        {"../../secret", "/etc/hostname", "names", "nobody", "names/../../../x"}) {
     const FoundModel model = config(path);
     EXPECT_THAT(model.fault, HasSubstr("labels of output 'y'")) << path;
-    EXPECT_THAT(model.labels, testing::IsEmpty());
+    EXPECT_EQ(nullptr, model.labels);
   }
   Write("m/names/labels.txt", "a\n\xff\n");
   EXPECT_THAT(config("names/labels.txt").fault, HasSubstr("line 2"));
   Write("m/names/labels.txt", std::string(kMaxLabelBytes + 1, 'x'));
   EXPECT_THAT(config("names/labels.txt").fault, HasSubstr("bytes"));
+}
+
+TEST_F(ScanTest, TheLabelsOfAllOutputsAreBounded) {
+  Write("m/1/model.onnx");
+  Write("m/l", std::string(kMaxLabelBytes / 2, 'x'));
+  std::string config;
+  for (const char* output : {"a", "b", "c"}) {
+    config += std::string("output { name: \"") + output + "\" label_filename: \"l\" }\n";
+    Write("m/config.pbtxt", config);
+    EXPECT_EQ(output[0] == 'c', Only().fault.find("all outputs") != std::string::npos) << output;
+  }
+  Write("m/config.pbtxt", "output { name: \"a\" label_filename: \"l\" }");
+  Write("m/l", std::string(kMaxLabels, '\n') + "x");
+  EXPECT_THAT(Only().fault, HasSubstr("lines"));
+}
+
+TEST_F(ScanTest, WhatCannotBeReadIsToldFromWhatIsGone) {
+  Write("m/1/model.onnx");
+  EXPECT_FALSE(Only().unread);
+  for (size_t i = 0; i <= 2 * kMaxVersions; ++i) {
+    fs::create_directory(root_ + "/m/entry" + std::to_string(i));
+  }
+  EXPECT_TRUE(Only().unread);
+  EXPECT_THAT(Only().fault, HasSubstr("entries"));
+  fs::remove_all(root_ + "/m");
+  fs::create_directory_symlink(base_, root_ + "/m");
+  EXPECT_TRUE(Only().unread);
+  fs::remove(root_ + "/m");
+  fs::create_directory(root_ + "/m");
+  EXPECT_FALSE(Only().unread);  // there is no version, and that is all
+  if (geteuid() == 0) return;   // whom no permission stops
+  Write("m/1/model.onnx");
+  fs::permissions(root_ + "/m", fs::perms::none);
+  EXPECT_TRUE(Only().unread);
+  fs::permissions(root_ + "/m", fs::perms::owner_all);
 }
 
 TEST_F(ScanTest, AFingerprintIsOfAllThatMatters) {
@@ -196,6 +231,10 @@ TEST_F(ScanTest, AFingerprintIsOfAllThatMatters) {
   Write("m/l", "a\nb");
   EXPECT_TRUE(seen.insert(print()).second);
   Write("m/l", "b\na");
+  EXPECT_TRUE(seen.insert(print()).second);
+  fs::create_directory(base_ + "/other");
+  fs::rename(root_ + "/m", base_ + "/other/m");
+  root_ = base_ + "/other";
   EXPECT_TRUE(seen.insert(print()).second);
 }
 

@@ -272,6 +272,76 @@ TEST(RepositoryPollTest, ARepositoryThatIsGoneUnloadsNothing) {
   fs::rename(repository.root() + ".away", repository.root());
 }
 
+TEST(RepositoryPollTest, AModelThatCannotBeReadServesOn) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  fs::create_directories(repository.root() + "/m/part");
+  for (int i = 0; i <= 2000; ++i) {
+    fs::create_directory(repository.root() + "/m/part" + std::to_string(i));
+  }
+  ASSERT_TRUE(WaitUntil([&] { return ReasonOf(daemon, "m") != ""; }));
+  EXPECT_THAT(ReasonOf(daemon, "m"), HasSubstr("entries"));
+  EXPECT_EQ(2, ScaleOf(daemon, "m"));
+  for (int i = 0; i <= 2000; ++i) {
+    fs::remove(repository.root() + "/m/part" + std::to_string(i));
+  }
+  EXPECT_TRUE(WaitUntil([&] { return ReasonOf(daemon, "m") == ""; }));
+  // What it goes back to is what serves, and no reason is left.
+  repository.Write("m/config.pbtxt", "max_batch: 8");
+  ASSERT_TRUE(WaitUntil([&] { return ReasonOf(daemon, "m") != ""; }));
+  repository.Remove("m/config.pbtxt");
+  EXPECT_TRUE(WaitUntil([&] { return ReasonOf(daemon, "m") == ""; }));
+  EXPECT_EQ(2, ScaleOf(daemon, "m"));
+}
+
+TEST(RepositoryPollTest, AModelThatMovesToAnotherRepositoryServes) {
+  const Repository one;
+  const Repository two;
+  one.Affine("m", 1, 2);
+  Daemon daemon(Args(one, {"--model-repository", two.root(), "--model-control-mode", "poll",
+                           "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  const auto path = [&] { return At(daemon.Get("/api/v1/models/m/versions/1"), "/path"); };
+  EXPECT_EQ(one.root() + "/m", path());
+  fs::rename(one.root() + "/m", two.root() + "/m");
+  EXPECT_TRUE(WaitUntil([&] { return path() == two.root() + "/m"; }));
+  EXPECT_EQ(2, ScaleOf(daemon, "m"));
+}
+
+TEST(RepositoryModesTest, WhatFailedMayBeLoadedInEveryMode) {
+  const Repository repository;
+  repository.Write("m/1/model.affine", "nonsense");
+  Daemon daemon(Args(repository));
+  ASSERT_TRUE(Becomes(daemon, "failed", "m"));
+  EXPECT_STATUS(503, daemon.ModelAction("m", "load"));
+  repository.Write("m/1/model.affine", Repository::Content(6));
+  EXPECT_STATUS(200, daemon.ModelAction("m", "load"));
+  EXPECT_EQ(6, ScaleOf(daemon, "m"));
+  EXPECT_REFUSED(503, "control mode", daemon.ModelAction("m", "load"));
+}
+
+TEST(RepositoryModesTest, InExplicitWhatHasComeMeanwhileIsLoaded) {
+  const Repository repository;
+  repository.Affine("a", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit"}));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_STATUS(404, daemon.ModelAction("b", "load"));
+  repository.Affine("b", 1, 3);
+  EXPECT_STATUS(200, daemon.ModelAction("b", "load"));
+  EXPECT_EQ(3, ScaleOf(daemon, "b"));
+  repository.Affine("b", 2, 4);
+  EXPECT_STATUS(200, daemon.ModelAction("b", "load", "2"));
+  EXPECT_EQ(4, ScaleOf(daemon, "b"));
+  EXPECT_STATUS(404, daemon.ModelAction("b", "load", "3"));
+  // What is not served as it is now is no success, however often it is asked for.
+  repository.Write("b/2/model.affine", "nonsense");
+  EXPECT_REFUSED(503, "not served", daemon.ModelAction("b", "load", "2"));
+  EXPECT_REFUSED(503, "not served", daemon.ModelAction("b", "load", "2"));
+  EXPECT_EQ(4, ScaleOf(daemon, "b"));
+}
+
 TEST(RepositoryModesTest, InNoneAndPollOnlyTheDirectoryLoads) {
   const Repository repository;
   repository.Affine("m", 1, 2);
