@@ -276,7 +276,9 @@ TEST_F(OverloadAttack, MoreConnectionsThanDescriptors) {
   EXPECT_LE(Count(daemon().process().log(), "no descriptors left"), 2u) << daemon().process().log();
   // As those that were served go, the others come in.
   for (int i = 0; i < 100; ++i) {
-    if (i >= 15) EXPECT_EQ((std::vector<int>{200}), Statuses(peers[i].ReadSome())) << i;
+    if (i >= 15) {
+      EXPECT_EQ((std::vector<int>{200}), Statuses(peers[i].ReadSome())) << i;
+    }
     peers[i].Close();
   }
   // And with the limit as before there is nothing to be seen of it.

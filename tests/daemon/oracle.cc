@@ -146,7 +146,9 @@ void Oracle::Check() {
   EXPECT_EQ(At(daemon_.Get("/api/v1/status"), "/pid"), std::to_string(pid_));
   for (const auto& [name, host] : daemon_.Hosts()) {
     EXPECT_EQ(0, host.restarts) << name;
-    if (hosts_.count(name) != 0) EXPECT_EQ(hosts_[name].pid, host.pid) << name;
+    if (hosts_.count(name) != 0) {
+      EXPECT_EQ(hosts_[name].pid, host.pid) << name;
+    }
   }
   CheckFootprint();
 }

@@ -14,7 +14,7 @@ void CallSteps::Begin(const Start& start) {
   times = {};
   plan_.Clear();
   deadline_ns = start.arrived_ns + start.allowed_ns;
-  request_id = start.arrival.request_id;
+  request_id = start.request_id;
   held_ = true;
   Run(Step::kResolve, false);
 }
@@ -62,11 +62,10 @@ Status CallSteps::Filled() {
 }
 
 void CallSteps::Answer(const Status& result) {
-  Count(result.code());
-  trace_.Answered(*this);
   const bool never = step_ == Step::kAllocate && result.code() == StatusCode::kResourceExhausted;
   step_ = Step::kIdle;
-  Encode(result, never);
+  Count(Encode(result, never).code());
+  trace_.Answered(*this);
   GiveBack();
   Deliver();
 }

@@ -25,10 +25,11 @@ namespace mlos::frontend {
 class CallSteps : private engine::Call {
  public:
   struct Start {
-    std::string_view model;    // stays until End
-    std::string_view version;  // likewise; empty: any
-    uint64_t arrived_ns = 0;   // when all of it was there
-    uint64_t allowed_ns = 0;   // how long it may take from then on
+    std::string_view model;       // stays until End
+    std::string_view version;     // likewise; empty: any
+    uint64_t arrived_ns = 0;      // when all of it was there
+    uint64_t allowed_ns = 0;      // how long it may take from then on
+    std::string_view request_id;  // for the log; short; stays until End
     trace::Tracer* tracer = nullptr;
     RequestTrace::Arrival arrival;
   };
@@ -48,8 +49,8 @@ class CallSteps : private engine::Call {
   virtual Status Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) = 0;
   // Makes the answer, of the outputs where `status` is success: they, and the
   // route, are good until it returns.  `never`: the request is larger than any
-  // can be, and it is of no use to try again.
-  virtual void Encode(const Status& status, bool never) = 0;
+  // can be, and it is of no use to try again.  Returns what it tells the client.
+  virtual Status Encode(const Status& status, bool never) = 0;
   // Sends it.  May end this request and begin the next one.
   virtual void Deliver() = 0;
 

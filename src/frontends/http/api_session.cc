@@ -145,9 +145,10 @@ class ApiSession final : public Session {
   uint64_t BodyLimit() const {
     switch (TopicOf(route_.target)) {
       case Topic::kInfer:
-      case Topic::kGenerate:
-      case Topic::kRepository:  // it may bring a model's files
         return context_.options.max_body_bytes;
+      // What is read into values, which take many times the text's memory.
+      case Topic::kGenerate:
+      case Topic::kRepository:
       case Topic::kLogging:
       case Topic::kTrace:
       case Topic::kManagement:
@@ -171,7 +172,7 @@ class ApiSession final : public Session {
       return true;
     }
     std::unique_ptr<Handler>& handler = handlers_[static_cast<size_t>(topic)];
-    if (handler == nullptr) handler = MakeHandler(topic, context_, exchange_);
+    if (handler == nullptr) handler = MakeHandler(topic, context_, exchange_, request_);
     return handler->Handle(route_, body, response);
   }
 

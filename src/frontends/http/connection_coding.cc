@@ -5,6 +5,7 @@
 // memory that is accounted for before it is there.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "frontends/http/connection.h"
 
@@ -95,6 +96,13 @@ bool Connection::BeginPacking() {
     response_.coding = Coding::kIdentity;
     return false;
   }
+  // Meanwhile the outputs stay in the model's memory, as those do that wait for
+  // their clients: there are only so many places.
+  if (!response_.blobs.empty() && !held_) held_ = owner_->HoldAnswer();
+  if (!response_.blobs.empty() && !held_) {
+    response_.coding = Coding::kIdentity;
+    return false;
+  }
   deflater_ = std::make_unique<Deflater>(response_.coding);
   if (!deflater_->ready() || !Account(KeptBytes())) {
     EndPacking(false);
@@ -163,6 +171,7 @@ void Connection::EndPacking(bool use) {
   if (use) {
     response_.body.Swap(packed_);
     response_.blobs.clear();
+    if (std::exchange(held_, false)) owner_->ReleaseAnswer();
   } else {
     response_.coding = Coding::kIdentity;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 #include "frontends/http/json_text.h"
@@ -32,6 +33,7 @@ Status AppendTensor(const engine::OutputTensor& output, uint64_t limit, Buffer* 
 
 bool GenerateHandler::Handle(const Route& route, const Body& body, Response&) {
   stream_ = route.target == Target::kGenerateStream;
+  in_hand_ = true;
   parsed_ = request_.Parse(body);
   uint64_t allowed_ns = context_.options.default_deadline_ns;
   if (parsed_.ok() && request_.timeout_us() > 0) {
@@ -43,9 +45,17 @@ bool GenerateHandler::Handle(const Route& route, const Body& body, Response&) {
          .version = route.version,
          .arrived_ns = NowNanos(),
          .allowed_ns = allowed_ns,
+         .request_id = who_.request_id(),
          .tracer = context_.tracer,
-         .arrival = {.request_id = request_.id(), .traceparent = {}}});
+         .arrival = {.request_id = request_.id().empty() ? who_.request_id() : request_.id(),
+                     .traceparent = who_.traceparent()}});
   return false;
+}
+
+// What one request took does not stay with its connection: those are many.
+void GenerateHandler::Release() {
+  End();
+  if (std::exchange(in_hand_, false)) request_ = {};
 }
 
 Status GenerateHandler::Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) {
@@ -81,7 +91,7 @@ Status GenerateHandler::EncodeAnswer(Buffer* out) {
   return OkStatus();
 }
 
-void GenerateHandler::Encode(const Status& status, bool never) {
+Status GenerateHandler::Encode(const Status& status, bool never) {
   Response& response = exchange_.response();
   Status result = status;
   if (result.ok()) {
@@ -90,14 +100,15 @@ void GenerateHandler::Encode(const Status& status, bool never) {
   }
   if (!result.ok()) {
     response.Error(result);
-    if (!never) return;
-    response.status = 413;
-    response.retry_after = false;
-    return;
+    if (never) {
+      response.status = 413;
+      response.retry_after = false;
+    }
+  } else if (stream_) {
+    response.body.Append("\n\n");
+    response.content_type = "text/event-stream; charset=utf-8";
   }
-  if (!stream_) return;
-  response.body.Append("\n\n");
-  response.content_type = "text/event-stream; charset=utf-8";
+  return result;
 }
 
 }  // namespace mlos::http

@@ -13,24 +13,27 @@ namespace mlos::http {
 
 class GenerateHandler final : public Handler, private frontend::CallSteps {
  public:
-  GenerateHandler(ApiContext& context, Exchange& exchange)
+  GenerateHandler(ApiContext& context, Exchange& exchange, const frontend::RequestContext& request)
       : CallSteps(context.engine, metrics::Protocol::kHttp, frontend::kHttpTrace),
         context_(context),
-        exchange_(exchange) {}
+        exchange_(exchange),
+        who_(request) {}
 
   bool Handle(const Route& route, const Body& body, Response& response) override;
-  void Release() override { End(); }
+  void Release() override;
 
  private:
   Status Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) override;
   Status Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) override;
-  void Encode(const Status& status, bool never) override;
+  Status Encode(const Status& status, bool never) override;
   void Deliver() override { exchange_.Send(); }
   Status EncodeAnswer(Buffer* out);
 
   ApiContext& context_;
   Exchange& exchange_;
+  const frontend::RequestContext& who_;
   bool stream_ = false;
+  bool in_hand_ = false;
   Status parsed_;
   GenerateRequest request_;
 };

@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "frontends/http/http_fakes.h"
+#include "tensor/message.h"
 
 namespace mlos::http {
 namespace {
@@ -126,6 +127,40 @@ TEST_F(GenerateTest, IsCountedAsAnyInference) {
   EXPECT_EQ(1u, sum.fail.count);
   EXPECT_EQ(1u, server_.engine().book()->Unknown(metrics::Protocol::kHttp,
                                                  static_cast<size_t>(StatusCode::kNotFound)));
+}
+
+TEST_F(GenerateTest, AnAnswerThatCannotBeToldIsCountedAsFailed) {
+  TestServer server({.max_json_response_bytes = 64});
+  TestClient client(server.address());
+  const std::string words = R"({"in":[")" + std::string(100, 'w') + R"(","x"]})";
+  EXPECT_NE(200, client.Ask("POST", "/v2/models/id_BYTES/generate", words).status);
+  metrics::InferStatistics sum;
+  for (const auto& counters : server.engine().book()->Read()) AddTo(*counters, &sum);
+  EXPECT_EQ(0u, sum.success.count);
+  EXPECT_EQ(1u, sum.fail.count);
+}
+
+// It becomes values, which take many times the memory of their text.
+TEST_F(GenerateTest, TheRequestIsBoundedAsOtherJsonIs) {
+  TestServer server({.max_management_body_bytes = 4096});
+  for (const char* path : {"/v2/models/word/generate", "/v2/models/word/generate_stream",
+                           "/v2/repository/index", "/v2/repository/models/word/load"}) {
+    TestClient client(server.address());
+    ExpectRefused(413, "4096", client.Ask("POST", path, "{" + std::string(4096, ' ') + "}"));
+  }
+}
+
+TEST_F(GenerateTest, ParametersAreBounded) {
+  const std::string most(tensor::kMaxParameterBytes, 'p');
+  ExpectRefused(400, "parameters are longer",
+                Generate("word", R"({"in":"w","x":")" + most + R"("})"));
+  ExpectRefused(400, "parameters are longer",
+                Generate("word", R"({"in":"w","parameters":{")" + most + R"(":1}})"));
+  std::string many = R"({"in":"w")";
+  for (size_t i = 0; i < tensor::kMaxParameterBytes / 8; ++i) {
+    many += ",\"" + std::to_string(100000 + i) + "\":1";
+  }
+  ExpectRefused(400, "parameters are longer", Generate("word", many + "}"));
 }
 
 TEST_F(GenerateTest, AClientThatLeavesEndsIt) {

@@ -121,6 +121,11 @@ Status CheckSequence(std::string_view name, const json::value& value) {
                        ": this server does not offer the sequence extension");
 }
 
+Status TooLong() {
+  return InvalidArgument("the parameters are longer than " +
+                         std::to_string(tensor::kMaxParameterBytes) + " bytes");
+}
+
 const TensorInfo* FindInput(const ModelInfo& info, std::string_view name) {
   const auto at = std::find_if(info.inputs.begin(), info.inputs.end(),
                                [&](const TensorInfo& input) { return input.name == name; });
@@ -134,6 +139,7 @@ Status GenerateRequest::Parse(const Body& body) {
   timeout_us_ = 0;
   inputs_.clear();
   rest_.clear();
+  rest_bytes_ = 0;
   members_.clear();
   if (body.size == 0) return InvalidArgument("the body is empty");
   StatusOr<json::value> value = ParseJson({body.data, body.size});
@@ -173,6 +179,8 @@ Status GenerateRequest::Take(const ModelInfo& info, std::string_view name,
                              " is no input of the model, and as a parameter it is not a string, a "
                              "number, true or false");
     }
+    rest_bytes_ += name.size() + (value.is_string() ? value.get_string().size() : 1);
+    if (rest_bytes_ >= tensor::kMaxParameterBytes) return TooLong();
     rest_[json::string_view(name.data(), name.size())] = value;
     return OkStatus();
   }
@@ -221,10 +229,8 @@ Status GenerateRequest::Plan(std::string_view model, const ModelInfo& info,
   }
   MLOS_RETURN_IF_ERROR(builder_.Finish(descs));
   parameters_ = rest_.empty() ? std::string() : json::serialize(rest_);
-  if (parameters_.size() >= tensor::kMaxParameterBytes) {
-    return InvalidArgument("the parameters are longer than " +
-                           std::to_string(tensor::kMaxParameterBytes) + " bytes");
-  }
+  if (parameters_.size() >= tensor::kMaxParameterBytes) return about(TooLong());
+  members_ = json::object();  // it may take a while now, and all of it is copied
   plan->parameters = parameters_;
   return OkStatus();
 }

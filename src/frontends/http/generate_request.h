@@ -45,6 +45,7 @@ class GenerateRequest {
   uint64_t timeout_us_ = 0;
   std::vector<Input> inputs_;
   boost::json::object rest_;  // the parameters for the model
+  size_t rest_bytes_ = 0;     // their text is no shorter
   std::string parameters_;    // as text
   frontend::PlanBuilder builder_;
 };

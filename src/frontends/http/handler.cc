@@ -28,14 +28,15 @@ class RegionHandler final : public Handler {
 
 }  // namespace
 
-std::unique_ptr<Handler> MakeHandler(Topic topic, ApiContext& context, Exchange& exchange) {
+std::unique_ptr<Handler> MakeHandler(Topic topic, ApiContext& context, Exchange& exchange,
+                                     const frontend::RequestContext& request) {
   switch (topic) {
     case Topic::kServer:
       return std::make_unique<ServerHandler>(context);
     case Topic::kModel:
       return std::make_unique<ModelHandler>(context, exchange);
     case Topic::kGenerate:
-      return std::make_unique<GenerateHandler>(context, exchange);
+      return std::make_unique<GenerateHandler>(context, exchange, request);
     case Topic::kRegions:
       return std::make_unique<RegionHandler>(context);
     case Topic::kStatistics:

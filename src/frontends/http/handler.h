@@ -28,6 +28,8 @@ class Handler {
 
 // The handler of a topic; null for Topic::kNone and Topic::kInfer, which the
 // session does itself.
-std::unique_ptr<Handler> MakeHandler(Topic topic, ApiContext& context, Exchange& exchange);
+// `request` is of the request in hand, whichever that is.
+std::unique_ptr<Handler> MakeHandler(Topic topic, ApiContext& context, Exchange& exchange,
+                                     const frontend::RequestContext& request);
 
 }  // namespace mlos::http

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -60,6 +61,26 @@ TEST(HttpLimitsTest, ConnectionsOfOneAddress) {
   EXPECT_EQ(TestClient(server.address()).Ask("GET", "/v2").status, 200);
 }
 
+// What it has sent is read, or the system would take the answer back.
+TEST(HttpLimitsTest, WhoIsTurnedAwayIsToldSoOnEverySocket) {
+  TestServer server({.max_connections = 1});
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("mlos_turned_" + std::to_string(::getpid())))
+          .string();
+  server.OnLoop([&] { ASSERT_TRUE(server.server().Listen("unix:" + path).ok()); });
+  TestClient first(server.address());
+  EXPECT_EQ(first.Ask("GET", "/v2").status, 200);
+  for (const std::string& address : {server.address(), "unix:" + path}) {
+    std::optional<TestClient> second;
+    server.OnLoop([&] {  // it is accepted after it has sent
+      second.emplace(address);
+      second->Send("POST /v2 HTTP/1.1\r\nHost: t\r\n\r\n" + std::string(20'000, 'x'));
+    });
+    EXPECT_EQ(second->Read().status, 503) << address;
+    EXPECT_TRUE(second->AtEnd()) << address;
+  }
+}
+
 // Thirty claim 32 MiB each where 64 MiB may be in use; one megabyte is what each gets.
 TEST(HttpLimitsTest, BodiesThatAreOnlyClaimedTakeNoMemoryFromOthers) {
   TestServer server({.max_body_bytes = 32 << 20, .max_buffered_bytes = 64 << 20});
@@ -92,8 +113,11 @@ TEST(HttpLimitsTest, ABodyOfEverySizeArrivesWhole) {
   TestServer server({.max_body_bytes = 8 << 20, .max_buffered_bytes = 8 << 20});
   TestClient client(server.address());
   constexpr size_t kStep = 1 << 20;
-  for (const size_t size : {kStep - 65, kStep - 64, kStep - 63, kStep, kStep + 1, 2 * kStep - 64,
-                            2 * kStep - 63, 5 * kStep, 3 * kStep, 8 * kStep - 100}) {
+  constexpr size_t kFirst = 64 << 10;
+  for (const size_t size :
+       {kFirst / 2, kFirst - 300, kFirst - 64, kFirst, kFirst + 1, 2 * kFirst, 3 * kFirst,
+        kStep - 65, kStep - 64, kStep - 63, kStep, kStep + 1, 2 * kStep - 64, 2 * kStep - 63,
+        5 * kStep, 3 * kStep, 8 * kStep - 100}) {
     const std::string blob(size, '\x5a');
     const std::string json = R"({"inputs":[{"name":"in","datatype":"UINT8","shape":[)" +
                              std::to_string(size) + R"(],"parameters":{"binary_data_size":)" +
@@ -132,6 +156,45 @@ TEST(HttpLimitsTest, AnAnswerThatIsNotTakenLeavesTheModel) {
                 reply.body.substr(reply.body.size() - kBytes) == blob);
   }
   EXPECT_EQ(client.Ask("GET", "/v2").status, 200);
+}
+
+// To be compressed an answer waits in the model's memory too: beyond those that may
+// it goes as it is, at once.
+TEST(HttpLimitsTest, AnswersThatAreCompressedCountAmongThoseThatWait) {
+  constexpr int kMostHeld = 64;
+  constexpr size_t kBytes = 1 << 20;  // more than a socket takes
+  TestServer server({.sweep_ns = 600 * kNanosPerSecond});
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("mlos_held_" + std::to_string(::getpid())))
+          .string();
+  server.OnLoop([&] { ASSERT_TRUE(server.server().Listen("unix:" + path).ok()); });
+  const std::string json = R"({"inputs":[{"name":"in","datatype":"UINT8","shape":[1048576],)"
+                           R"("parameters":{"binary_data_size":1048576}}],)"
+                           R"("parameters":{"binary_data_output":true}})";
+  const auto request = [&](std::string_view fields) {
+    return Head(json.size() + kBytes, "id_UINT8",
+                "Inference-Header-Content-Length: " + std::to_string(json.size()) + "\r\n" +
+                    std::string(fields)) +
+           json + std::string(kBytes, 'x');
+  };
+  std::vector<std::unique_ptr<TestClient>> slow;
+  for (int i = 0; i < kMostHeld; ++i) {
+    slow.push_back(std::make_unique<TestClient>("unix:" + path));
+    ASSERT_TRUE(slow.back()->Send(request("")));
+  }
+  ASSERT_TRUE(Eventually([&] { return server.engine().submitted == kMostHeld; }));
+  TestClient client(server.address());
+  client.Send(request("Accept-Encoding: gzip\r\n"));
+  const Reply plain = client.Read();
+  EXPECT_EQ(plain.status, 200);
+  EXPECT_EQ(plain.fields.count("content-encoding"), 0u);
+  slow.clear();
+  ASSERT_TRUE(Eventually([&] { return server.connections() == 1; }));
+  for (int i = 0; i < 2 * kMostHeld; ++i) {  // each gives its place back
+    client.Send(request("Accept-Encoding: gzip\r\n"));
+    const Reply packed = client.Read();
+    ASSERT_EQ(packed.fields.count("content-encoding"), 1u) << i;
+  }
 }
 
 // Where there is no memory for it either, it is the client's connection that ends.

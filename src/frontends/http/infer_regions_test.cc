@@ -114,7 +114,7 @@ TEST_F(InferRegions, AreRegisteredListedAndUnregistered) {
 TEST_F(InferRegions, RegistrationsThatAreWrong) {
   Object("one", std::string(100, 'x'));
   const std::tuple<const char*, int, const char*> kWrong[] = {
-      {"", 400, "not valid JSON"},
+      {"", 400, "the body is empty"},
       {"[]", 400, "not a JSON object"},
       {R"({"byte_size":1})", 400, "key"},
       {R"({"key":7,"byte_size":1})", 400, "key"},

@@ -36,7 +36,6 @@ class Scrapes {
 class MetricsSession final : public Session {
  public:
   MetricsSession(Scrapes& scrapes, Exchange& exchange) : scrapes_(scrapes), exchange_(exchange) {}
-  ~MetricsSession() override { scrapes_.Leave(this); }
 
   uint64_t OnHead(const RequestHead& head) override {
     const std::string_view path = head.target.substr(0, head.target.find('?'));

@@ -221,12 +221,22 @@ class MetricsPageTest : public testing::Test {
     thread_.join();
   }
 
+  std::optional<TestClient> stays_;  // longer than the server
   EventLoop loop_;
   FakeSource source_;
   std::optional<HttpServer> server_;
   std::string address_;
   std::thread thread_;
 };
+
+// The connection outlives the service: sanitizers look at what it touches.
+TEST_F(MetricsPageTest, TheServerMayEndBeforeItsScraper) {
+  stays_.emplace(address_);
+  EXPECT_EQ("plain\n", stays_->Ask("GET", "/metrics").body);
+  source_.open = false;
+  stays_->Send("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n");
+  EXPECT_TRUE(Eventually([&] { return source_.asked == 2; }));
+}
 
 TEST_F(MetricsPageTest, AnswersScrapes) {
   TestClient client(address_);

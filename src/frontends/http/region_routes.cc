@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/region_routes.h"
 
-#include <boost/json/parse.hpp>
+#include <boost/json/object.hpp>
 #include <string>
 
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_text.h"
+#include "frontends/http/management_handler.h"
 
 namespace mlos::http {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 namespace json = boost::json;
 using frontend::kAnonymous;
 using frontend::RegionPin;
-
-constexpr uint32_t kMaxDepth = 16;
 
 Status NotThere(std::string_view name) {
   return NotFound("there is no shared memory region " + frontend::Quote(name));
@@ -34,24 +33,19 @@ Status ReadSize(const json::object& object, std::string_view member, uint64_t* t
 }
 
 Status Register(std::string_view name, frontend::RegionTable& regions, const Body& body) {
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  json::error_code error;
-  const json::value value = json::parse({body.data, body.size}, error, {}, options);
-  if (error) return InvalidArgument("the body is not valid JSON: " + error.message());
-  const json::object* object = value.if_object();
-  if (object == nullptr) return InvalidArgument("the body is not a JSON object");
-  const json::value* key = object->if_contains("key");
+  json::object object;
+  MLOS_RETURN_IF_ERROR(ParseObjectBody(body, true, &object));
+  const json::value* key = object.if_contains("key");
   if (key == nullptr || !key->is_string()) {
     return InvalidArgument("\"key\", the name of the shared memory object, is missing or no text");
   }
   uint64_t offset = 0;
   uint64_t bytes = 0;
-  if (Status read = ReadSize(*object, "offset", &offset);
+  if (Status read = ReadSize(object, "offset", &offset);
       !read.ok() && read.code() != StatusCode::kNotFound) {
     return read;
   }
-  if (Status read = ReadSize(*object, "byte_size", &bytes); !read.ok()) {
+  if (Status read = ReadSize(object, "byte_size", &bytes); !read.ok()) {
     return read.code() == StatusCode::kNotFound ? InvalidArgument("\"byte_size\" is missing")
                                                 : read;
   }

@@ -37,8 +37,11 @@ constexpr size_t kCrowd = 256;
 void TurnAway(const OwnedFd& client, std::string_view answer) {
   // What has come already is thrown away: closed with it unread, the system
   // would take back the answer.
-  constexpr size_t kMost = 64 << 10;
-  (void)!::recv(client.get(), nullptr, kMost, MSG_DONTWAIT | MSG_TRUNC);
+  constexpr int kMostReads = 16;
+  char unread[4096];
+  for (int i = 0; i < kMostReads; ++i) {
+    if (::recv(client.get(), unread, sizeof(unread), MSG_DONTWAIT) <= 0) break;
+  }
   (void)!::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::shutdown(client.get(), SHUT_WR);
 }

@@ -120,6 +120,24 @@ TEST_F(TraceHttpTest, ATracedRequestIsInTheFile) {
   EXPECT_EQ("7,8.5", all[3].at("tensor").at("data").as_string());
 }
 
+TEST_F(TraceHttpTest, AGenerateIsFoundByItsNames) {
+  ASSERT_TRUE(tracer_->Set("", {{"trace_level", {"TIMESTAMPS"}}, {"trace_rate", {"1"}}}).ok());
+  constexpr std::string_view kNames =
+      "X-Request-Id: job-17\r\n"
+      "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+  const std::string long_id(100'000, 'i');
+  for (const std::string& body :
+       {std::string(R"({"in":1})"), R"({"in":1,"id":")" + long_id + R"("})"}) {
+    ASSERT_EQ(200, client_->Ask("POST", "/v2/models/id_FP32/generate", body, kNames).status);
+  }
+  const json::array all = End();
+  ASSERT_EQ(4u, all.size()) << json::serialize(all);
+  EXPECT_EQ("job-17", all[0].at("request_id").as_string());
+  EXPECT_THAT(std::string(all[0].at("traceparent").as_string()),
+              HasSubstr("0af7651916cd43dd8448eb211c80319c"));
+  EXPECT_EQ(std::string(1024, 'i'), std::string(all[2].at("request_id").as_string()));
+}
+
 TEST_F(TraceHttpTest, ARequestThatItsClientLeavesIsWrittenOnce) {
   ASSERT_TRUE(tracer_->Set("", {{"trace_level", {"TIMESTAMPS"}}, {"trace_rate", {"1"}}}).ok());
   client_->Send("POST /v2/models/hang/infer HTTP/1.1\r\nHost: t\r\nContent-Length: " +
