@@ -20,6 +20,7 @@ constexpr int kControlFd = 3;
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   std::vector<char*> out;
+  out.reserve(strings.size() + 1);
   for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
   out.push_back(nullptr);
   return out;
@@ -47,7 +48,7 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   syscall(SYS_close_range, kControlFd + 1, ~0u, 0);
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
   for (int s = 1; s < NSIG; ++s) signal(s, SIG_DFL);
   execve(program, argv, env);
   constexpr char kText[] = "the plugin host program cannot be started\n";
@@ -94,7 +95,9 @@ StatusOr<Child> Launch(const LaunchSpec& spec) {
 
 std::string ExitText(const ExitReport& r) {
   if (!r.signalled) return fmt::format("exited with status {}", r.code);
-  return fmt::format("was killed by signal {} ({})", r.code, strsignal(r.code));
+  const char* description = sigdescr_np(r.code);
+  return fmt::format("was killed by signal {} ({})", r.code,
+                     description != nullptr ? description : "unknown");
 }
 
 StatusOr<ExitReport> Reap(const Child& child) {
