@@ -107,7 +107,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   using ModelLoaded = std::function<void(StatusOr<ModelInfo>)>;
   ModelLoaded TimeLoad(ModelLoaded done) const;
   void LoadWaiting();
-  void SendLoad(const std::shared_ptr<ModelFiles>& files, ModelLoaded done);
+  void SendLoad(const std::shared_ptr<ModelFiles>& kept, ModelLoaded done);
   std::string Label() const;
 
   EventLoop& loop_;
