@@ -41,6 +41,8 @@ struct RepositoryOptions {
   std::vector<std::string> load;  // kExplicit: at the start; "*" is all
 };
 
+std::string_view RepositoryModeName(RepositoryOptions::Mode mode);
+
 class Repositories {
  public:
   using Done = std::function<void(Status)>;

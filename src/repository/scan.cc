@@ -302,6 +302,15 @@ std::vector<uint64_t> FoundModel::Wanted() const {
   return out;
 }
 
+void MergeInto(std::map<std::string, FoundModel>* models, FoundModel found) {
+  const auto [it, added] = models->try_emplace(found.name, found);
+  if (added) return;
+  FoundModel& first = it->second;
+  first.fault = fmt::format("it is in two model repositories, {} and {}",
+                            Quoted(first.repository, 200), Quoted(found.repository, 200));
+  for (FoundVersion& version : first.versions) version.fingerprint += "\n" + first.fault;
+}
+
 StatusOr<FoundModel> ScanModel(const std::string& directory, const std::string& name,
                                const std::vector<Claim>& claims) {
   MLOS_RETURN_IF_ERROR(ValidateName("model name", name));

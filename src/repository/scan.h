@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,10 @@ struct FoundModel {
   // `versions` also where the repository lacks them, with that as their fault.
   std::vector<uint64_t> Wanted() const;
 };
+
+// Two repositories with a model of one name: which is meant is not for us to say,
+// and that is its fault.
+void MergeInto(std::map<std::string, FoundModel>* models, FoundModel found);
 
 struct FoundRepository {
   std::vector<FoundModel> models;       // by name

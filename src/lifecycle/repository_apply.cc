@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What was found in a repository becomes what the catalog holds and the hosts run.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "lifecycle/repositories.h"
+#include "lifecycle/repository_change.h"
+
+namespace mlos::lifecycle {
+
+using catalog::Desired;
+using catalog::ModelVersion;
+using catalog::State;
+using repository::FoundModel;
+using repository::FoundVersion;
+using Mode = RepositoryOptions::Mode;
+
+namespace {
+
+// What fails again and again is tried after 1, 2, 4, … readings, at most 64.
+constexpr uint32_t kMaxDoublings = 6;
+
+ModelVersion RecordOf(const FoundModel& found, const FoundVersion& version) {
+  ModelVersion record;
+  record.name = found.name;
+  record.version = version.number;
+  record.path = fmt::format("{}/{}", found.repository, found.name);
+  record.artefact = version.artefact;
+  record.plugin = version.plugin;
+  record.config = found.config;
+  record.owner = "repository";
+  record.repository = found.repository;
+  record.labels = found.labels;
+  record.fault = found.fault.empty() ? version.fault : found.fault;
+  record.fingerprint = version.fingerprint;
+  return record;
+}
+
+// What a scan may have found otherwise goes into the record that there is.
+void TakeContent(ModelVersion& record, ModelVersion anew) {
+  record.repository = std::move(anew.repository);
+  record.path = std::move(anew.path);
+  record.artefact = std::move(anew.artefact);
+  record.plugin = std::move(anew.plugin);
+  record.config = std::move(anew.config);
+  record.labels = std::move(anew.labels);
+  record.fault = std::move(anew.fault);
+  record.fingerprint = std::move(anew.fingerprint);
+  record.refused_fingerprint.clear();
+}
+
+}  // namespace
+
+bool Repositories::Clashes(const std::string& name) {
+  const auto it = catalog_.models().find(name);
+  if (it == catalog_.models().end() || !it->second.begin()->second->repository.empty()) {
+    clashing_.erase(name);
+    return false;
+  }
+  if (clashing_.insert(name).second) {
+    Log(LogLevel::kError,
+        "model {} of the repository is not served: a model of that name is registered. Remove the "
+        "registered one, or give the repository's another name",
+        name);
+  }
+  return true;
+}
+
+void Repositories::Apply(const Found& found, bool chosen, const ChangePtr& change) {
+  change->then = [this, name = found.name, change = std::weak_ptr<Change>(change)] {
+    const auto ended = change.lock();
+    if (ended != nullptr && ended->changed) manager_.ApplyPolicy(name);
+    DropLeaving(name);
+  };
+  if (Clashes(found.name)) {
+    return change->End(
+        MakeStatus(StatusCode::kAlreadyExists,
+                   fmt::format("model {} is registered, and in a repository", found.name)));
+  }
+  if (found.unread && NoteUnread(found)) return change->End(Unavailable(found.fault));
+  const auto wanted = found.Wanted();
+  std::set<uint64_t> numbers;
+  std::vector<FoundVersion> versions = found.versions;
+  if (versions.empty()) {  // none is known: version 0 stands for the model
+    versions.emplace_back();
+    versions.front().fingerprint = found.fault;
+  }
+  for (const FoundVersion& version : versions) numbers.insert(version.number);
+  if (found.fault.empty() && !(catalog_.Group(found.name).policy == found.policy)) {
+    catalog_.HoldPolicy(found.name, found.policy);
+    change->changed = true;
+  }
+  if (const auto known = catalog_.models().find(found.name); known != catalog_.models().end()) {
+    for (const auto& [number, record] : known->second) {
+      const bool leaving = numbers.count(number) == 0;
+      change->changed |= leaving != record->leaving;
+      record->leaving = leaving;
+    }
+  }
+  for (const FoundVersion& version : versions) {
+    const bool serves = version.number == 0 ||
+                        std::find(wanted.begin(), wanted.end(), version.number) != wanted.end();
+    ApplyVersion(found, version, chosen && serves, change);
+  }
+  change->End(OkStatus());
+}
+
+// What serves goes on: that it could not be looked at does not mean that it is
+// gone.  False: nothing of it is known yet.
+bool Repositories::NoteUnread(const Found& found) {
+  const auto known = catalog_.models().find(found.name);
+  if (known == catalog_.models().end()) return false;
+  if (known->second.rbegin()->first == 0) return false;  // all that is known is that it is there
+  for (const auto& [number, record] : known->second) {
+    if (record->state != State::kReady || record->reason == found.fault) continue;
+    record->reason = found.fault;
+    Log(LogLevel::kError, "{}: {}; it serves as it was", Label(*record), record->reason);
+    manager_.Publish(record->name);
+  }
+  return true;
+}
+
+void Repositories::ApplyVersion(const Found& found, const FoundVersion& version, bool wanted,
+                                const ChangePtr& change) {
+  ModelVersion* record = nullptr;
+  if (const auto it = catalog_.models().find(found.name); it != catalog_.models().end()) {
+    const auto known = it->second.find(version.number);
+    if (known != it->second.end()) record = known->second.get();
+  }
+  if (record == nullptr) {
+    change->changed = true;
+    const StatusOr<ModelVersion*> held = catalog_.HoldModel(RecordOf(found, version));
+    if (!held.ok()) return Log(LogLevel::kError, "{}", Message(held.status()));
+    manager_.Publish(found.name);
+    if (wanted) Begin(**held, change);
+    return;
+  }
+  if (record->fingerprint != version.fingerprint) {
+    return Replace(*record, RecordOf(found, version), wanted, change);
+  }
+  if (record->state == State::kReady &&
+      !(record->reason.empty() && record->refused_fingerprint.empty())) {
+    // It is again, or is found to be, what serves.
+    record->refused_fingerprint.clear();
+    record->reason.clear();
+    retries_.erase(record->id);
+    manager_.Publish(record->name);
+  }
+  if (!wanted) return;
+  switch (record->state) {
+    case State::kReady:
+      return;
+    case State::kDraining:
+      return LoadWhenGone(*record, change);
+    case State::kFailed: {
+      // Whoever asks for a model that failed wants it tried again.
+      const bool again = change->asked || (options_.mode == Mode::kPoll && record->fault.empty() &&
+                                           record->may_pass && IsDue(record->id));
+      return again ? Begin(*record, change) : void();
+    }
+    default:  // one that is on its way is waited for
+      return Begin(*record, change);
+  }
+}
+
+// The version is not what it was.
+void Repositories::Replace(ModelVersion& record, ModelVersion anew, bool wanted,
+                           const ChangePtr& change) {
+  if (record.state == State::kLoading || record.state == State::kDraining) {
+    ++change->left;  // the next time that the repository is read it has settled
+    return change->End(record.version,
+                       Unavailable(Label(record) + " is being loaded or unloaded: try again"));
+  }
+  if (record.state != State::kReady) {
+    change->changed = true;
+    retries_.erase(record.id);
+    TakeContent(record, std::move(anew));
+    manager_.ResetModel(record);
+    if (wanted) Begin(record, change);
+    return;
+  }
+  if (!wanted) return;
+  if (record.plugin == anew.plugin || !anew.fault.empty()) {
+    return LoadBeside(record, std::move(anew), change);
+  }
+  // Another plugin is to run it: it has to leave the one before.
+  ++change->left;
+  change->changed = true;
+  manager_.UnloadModel(
+      record.name, std::to_string(record.version),
+      [this, id = record.id, number = record.version,
+       next = std::make_shared<ModelVersion>(std::move(anew)), change](const Status& status) {
+        ModelVersion* gone = catalog_.FindModel(id);
+        if (status.ok() && gone != nullptr) {
+          TakeContent(*gone, std::move(*next));
+          Begin(*gone, change);
+        }
+        change->End(number, status);
+      });
+}
+
+// Loads what a version that serves is now.  Where that fails it serves as it was.
+void Repositories::LoadBeside(ModelVersion& record, ModelVersion anew, const ChangePtr& change) {
+  const uint64_t id = record.id;
+  if (record.refused_fingerprint != anew.fingerprint) {
+    if (!record.refused_fingerprint.empty()) retries_.erase(id);
+  } else if (!change->asked) {
+    ++change->left;
+    return change->End(record.version, Unavailable(record.reason));
+  }
+  const auto running = reloading_.find(id);
+  if (running != reloading_.end()) {
+    if (running->second.fingerprint == anew.fingerprint) {
+      ++change->left;
+      running->second.waiting.push_back(change);
+      return;
+    }
+    ++change->left;
+    return change->End(record.version,
+                       Unavailable(Label(record) + " is being loaded anew: try again"));
+  }
+  if (!change->asked && !IsDue(id)) {
+    ++change->left;
+    return change->End(record.version, Unavailable(record.reason));
+  }
+  ++change->left;
+  change->changed = true;
+  Reload& reload = reloading_[id];
+  reload.fingerprint = anew.fingerprint;
+  reload.waiting.push_back(change);
+  if (!anew.fault.empty()) return Reloaded(id, FailedPrecondition(anew.fault));
+  manager_.ReloadModel(record, std::make_shared<const ModelVersion>(std::move(anew)),
+                       [this, id](const Status& status) { Reloaded(id, status); });
+}
+
+void Repositories::Reloaded(uint64_t id, const Status& status) {
+  const auto it = reloading_.find(id);
+  if (it == reloading_.end()) return;
+  const Reload reload = std::move(it->second);
+  reloading_.erase(it);
+  NoteEnd(id, status);
+  ModelVersion* kept = catalog_.FindModel(id);
+  Status answer = status;
+  if (!status.ok() && kept != nullptr) {
+    // What may be better another time is tried again as it is.
+    if (status.code() != StatusCode::kUnavailable) kept->refused_fingerprint = reload.fingerprint;
+    const std::string reason =
+        fmt::format("what it is now in its repository is not served: {}", Message(status));
+    answer = Unavailable(reason);
+    if (kept->state == State::kReady && kept->reason != reason) {
+      kept->reason = reason;
+      Log(LogLevel::kError, "{}: {}; it serves as it was", Label(*kept), reason);
+      manager_.Publish(kept->name);
+    }
+  }
+  const uint64_t number = kept != nullptr ? kept->version : 0;
+  for (const ChangePtr& change : reload.waiting) change->End(number, answer);
+}
+
+// One that is on its way out, and is wanted again.
+void Repositories::LoadWhenGone(ModelVersion& record, const ChangePtr& change) {
+  ++change->left;
+  manager_.UnloadModel(
+      record.name, std::to_string(record.version),
+      [this, id = record.id, number = record.version, change](const Status& status) {
+        ModelVersion* gone = catalog_.FindModel(id);
+        if (status.ok() && gone != nullptr) Begin(*gone, change);
+        change->End(number, gone != nullptr ? status
+                                            : Unavailable("the model is in its repository no "
+                                                          "more"));
+      });
+}
+
+void Repositories::Begin(ModelVersion& record, const ChangePtr& change) {
+  ++change->left;
+  change->changed = true;
+  const uint64_t number = record.version;
+  const Status kept = catalog_.SetDesired(record, Desired::kLoaded);
+  if (!kept.ok()) return change->End(number, kept);
+  if (!record.fault.empty()) {
+    manager_.FailModel(record);
+    return change->End(number, Unavailable(Label(record) + ": " + record.fault));
+  }
+  if (record.state == State::kUnloaded) {  // from here on it is one that should be loaded
+    record.state = State::kRegistered;
+    record.reason.clear();
+    manager_.Publish(record.name);
+  }
+  manager_.NeedPlugin(record.plugin);
+  manager_.LoadModel(record.name, std::to_string(number),
+                     [this, id = record.id, number, change](const Status& status) {
+                       NoteEnd(id, status);
+                       change->End(number, status);
+                     });
+}
+
+// Whether what failed may be tried again by this reading of the repositories.
+bool Repositories::IsDue(uint64_t id) {
+  const auto it = retries_.find(id);
+  if (it == retries_.end() || it->second.scans_left == 0) return true;
+  --it->second.scans_left;
+  return false;
+}
+
+void Repositories::NoteEnd(uint64_t id, const Status& status) {
+  if (status.ok() || catalog_.FindModel(id) == nullptr) {
+    retries_.erase(id);
+    return;
+  }
+  Retry& retry = retries_[id];
+  retry.scans_left = (1U << std::min(retry.failures++, kMaxDoublings)) - 1;
+}
+
+// Versions that the repository has no more.
+void Repositories::DropLeaving(const std::string& name) {
+  const auto it = catalog_.models().find(name);
+  if (it == catalog_.models().end()) return;
+  std::vector<ModelVersion*> missing;
+  for (const auto& [number, record] : it->second) {
+    if (record->leaving && !record->repository.empty()) missing.push_back(record.get());
+  }
+  for (ModelVersion* record : missing) Drop(*record);
+}
+
+void Repositories::Drop(ModelVersion& record) {
+  // One that loads is seen again by the next scan.
+  if (record.state == State::kLoading || record.state == State::kDraining) return;
+  const std::string name = record.name;
+  if (record.state != State::kReady) {
+    retries_.erase(record.id);
+    catalog_.ForgetModel(record);
+    return manager_.Publish(name);
+  }
+  Log(LogLevel::kInfo, "{} is in its repository no more", Label(record));
+  manager_.UnloadModel(name, std::to_string(record.version),
+                       [this, name, id = record.id](const Status& status) {
+                         ModelVersion* gone = catalog_.FindModel(id);
+                         if (!status.ok() || gone == nullptr || !gone->leaving) return;
+                         retries_.erase(id);
+                         catalog_.ForgetModel(*gone);
+                         manager_.Publish(name);
+                       });
+}
+
+}  // namespace mlos::lifecycle
