@@ -2,7 +2,7 @@
 //
 // The catalog's dealings with the state store: what the operator wants is kept
 // before it is true here.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
