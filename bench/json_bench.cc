@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_text.h"
 
@@ -177,7 +177,7 @@ void CompareBinary(const std::vector<float>& values) {
 }
 
 std::string Deflated(const std::string& text) {
-  mlos::frontend::Deflater deflater(mlos::frontend::Coding::kGzip);
+  mlos::compress::Deflater deflater(mlos::compress::Coding::kGzip);
   std::string out(text.size() + 1024, '\0');
   std::string_view input = text;
   size_t written = 0;
@@ -203,13 +203,13 @@ void CompareGzip(const std::vector<float>& values) {
     inflateEnd(&stream);
   };
   const auto inflate_slices = [&] {
-    mlos::frontend::Inflater inflater(mlos::frontend::Coding::kGzip, packed);
+    mlos::compress::Inflater inflater(mlos::compress::Coding::kGzip, packed);
     for (size_t at = 0;;) {
       size_t written = 0;
       const auto result = inflater.Step(plain.data() + at,
                                         std::min<size_t>(128 << 10, plain.size() - at), &written);
       if (!result.ok()) std::exit(1);
-      if (*result == mlos::frontend::Inflater::Result::kDone) break;
+      if (*result == mlos::compress::Inflater::Result::kDone) break;
       at += written;
     }
   };
@@ -224,7 +224,7 @@ void CompareGzip(const std::vector<float>& values) {
     deflateEnd(&stream);
   };
   const auto deflate_slices = [&] {
-    mlos::frontend::Deflater deflater(mlos::frontend::Coding::kGzip);
+    mlos::compress::Deflater deflater(mlos::compress::Coding::kGzip);
     std::string_view rest = json;
     for (size_t at = 0;;) {
       std::string_view slice = rest.substr(0, 32 << 10);

@@ -53,7 +53,7 @@ class ApiSession final : public Session {
     FindRoute(head.method, head.target, &route_);
     json_length_ = head.json_length;
     bad_json_length_ = head.bad_json_length;
-    answer_coding_ = frontend::ChooseCoding(head.accept_encoding);
+    answer_coding_ = compress::ChooseCoding(head.accept_encoding);
     cross_origin_ = IsCrossOrigin(head);
     request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids);
     method_ = head.method;
@@ -67,8 +67,8 @@ class ApiSession final : public Session {
     refused_ =
         context_.draining && route_.target != Target::kLive && route_.target != Target::kReady;
     compressed_ =
-        head.coding == frontend::Coding::kGzip || head.coding == frontend::Coding::kDeflate;
-    encoded_ = head.coding != frontend::Coding::kIdentity && !takes_compressed();
+        head.coding == compress::Coding::kGzip || head.coding == compress::Coding::kDeflate;
+    encoded_ = head.coding != compress::Coding::kIdentity && !takes_compressed();
     if (refused_) return 0;
     const uint64_t limit = BodyLimit();
     return limit != 0 ? limit : kIgnoredBodyBytes;
@@ -264,7 +264,7 @@ class ApiSession final : public Session {
   bool bad_json_length_ = false;
   bool compressed_ = false;  // the body, in a way that is understood
   bool encoded_ = false;     // in one that is not, or not here
-  frontend::Coding answer_coding_ = frontend::Coding::kIdentity;
+  compress::Coding answer_coding_ = compress::Coding::kIdentity;
   bool cross_origin_ = false;
   bool refused_ = false;  // it came when the server drained
   std::unique_ptr<InferHandler> infer_;

@@ -33,7 +33,7 @@ uint64_t Counted(uint64_t bytes) { return bytes > kUncountedBytes ? bytes : 0; }
 
 // Completion of the one operation under way; keeps the connection alive.
 struct Connection::Handler {
-  using allocator_type = IoAllocator<void*>;
+  using allocator_type = net::IoAllocator<void*>;
   std::shared_ptr<Connection> self;
   Io io;
   allocator_type get_allocator() const { return allocator_type(self->io_memory_); }
@@ -131,7 +131,7 @@ bool Connection::OnHeadDone(size_t consumed) {
   if (head.bad_expectation) return Refuse(417, "the only Expect that is met is 100-continue");
   body_limit_ = session_->OnHead(head);
   head_done_ = true;
-  coding_ = session_->takes_compressed() ? head.coding : frontend::Coding::kIdentity;
+  coding_ = session_->takes_compressed() ? head.coding : compress::Coding::kIdentity;
   begin_ += consumed;
   body_.Clear();
   if (head.chunked) {
@@ -218,7 +218,7 @@ bool Connection::SayContinue() {
 }
 
 bool Connection::OnBodyRead(const char* data, uint64_t size) {
-  if (coding_ == frontend::Coding::kIdentity) return DispatchBody(data, size);
+  if (coding_ == compress::Coding::kIdentity) return DispatchBody(data, size);
   return BeginUnpacking({data, size});
 }
 
@@ -388,8 +388,8 @@ bool Connection::FinishRequest() {
 uint64_t Connection::KeptBytes() const {
   return Counted(body_.capacity()) + Counted(response_.body.capacity()) +
          Counted(rest_.capacity()) + Counted(plain_.capacity()) + Counted(packed_.capacity()) +
-         (inflater_ != nullptr ? frontend::Inflater::kMemory : 0) +
-         (deflater_ != nullptr ? frontend::Deflater::kMemory : 0);
+         (inflater_ != nullptr ? compress::Inflater::kMemory : 0) +
+         (deflater_ != nullptr ? compress::Deflater::kMemory : 0);
 }
 
 bool Connection::Account(uint64_t bytes) {

@@ -22,12 +22,12 @@
 #include <string_view>
 #include <vector>
 
-#include "frontends/common/peer_counts.h"
-#include "frontends/http/buffer.h"
+#include "base/buffer.h"
 #include "frontends/http/exchange.h"
-#include "frontends/http/io_memory.h"
 #include "frontends/http/options.h"
 #include "frontends/http/request_parser.h"
+#include "net/io_memory.h"
+#include "net/peer_counts.h"
 
 namespace mlos::http {
 
@@ -82,7 +82,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
 
   // The owner's.
   size_t owner_index = 0;
-  frontend::Peer peer;
+  net::Peer peer;
 
  private:
   enum class Phase : uint8_t {
@@ -179,8 +179,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool expects_continue_ = false;
   Buffer body_;
   // A body that came compressed, decompressed (connection_coding.cc).
-  frontend::Coding coding_ = frontend::Coding::kIdentity;
-  std::unique_ptr<frontend::Inflater> inflater_;
+  compress::Coding coding_ = compress::Coding::kIdentity;
+  std::unique_ptr<compress::Inflater> inflater_;
   uint64_t packed_bytes_ = 0;
   Buffer plain_;
   uint64_t reserved_ = 0;  // accounted with the owner: at least KeptBytes, but for small rests
@@ -188,7 +188,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   // Output: gather_ from gather_at_ on is not sent yet.
   Response response_;
   // While it is compressed: what of it is next, how much is left.
-  std::unique_ptr<frontend::Deflater> deflater_;
+  std::unique_ptr<compress::Deflater> deflater_;
   size_t pack_piece_ = 0;
   std::string_view pack_rest_;
   uint64_t pack_left_ = 0;
@@ -199,7 +199,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   uint64_t written_ = 0;
   Buffer rest_;  // of an answer whose client takes its time: what is not sent yet
 
-  IoMemory io_memory_;
+  net::IoMemory io_memory_;
 };
 
 }  // namespace mlos::http

@@ -12,9 +12,9 @@
 namespace mlos::http {
 namespace {
 
-using frontend::Coding;
-using frontend::Deflater;
-using frontend::Inflater;
+using compress::Coding;
+using compress::Deflater;
+using compress::Inflater;
 
 // Work between two looks at the others: a third of a millisecond or so.
 constexpr uint64_t kPlainSlice = 64 << 10;
@@ -50,8 +50,9 @@ bool Connection::StepUnpack() {
   plain_.Advance(written);
   if (!result.ok()) {
     inflater_.reset();
-    const bool broken = result.status().code() == StatusCode::kInvalidArgument;
-    return Refuse(broken ? 400 : 503, Message(result.status()));
+    const std::string why(Message(result.status()));
+    if (result.status().code() != StatusCode::kInvalidArgument) return Refuse(503, why);
+    return Refuse(400, "the body is not in the Content-Encoding " + why);
   }
   if (plain_.size() > body_limit_) {
     inflater_.reset();

@@ -88,7 +88,7 @@ End Run(std::string_view stream, size_t piece) {
   End end;
   size_t arrived = 0;
   size_t at = 0;
-  mlos::http::Buffer body;
+  mlos::Buffer body;
   bool in_body = false;
   while (arrived < stream.size()) {
     arrived = std::min(stream.size(), arrived + piece);

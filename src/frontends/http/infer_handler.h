@@ -44,7 +44,7 @@ class InferHandler final : public engine::Call {
   void OnProgress() override;
 
   // How the client would take the answer; set before Start.
-  frontend::Coding answer_coding = frontend::Coding::kIdentity;
+  compress::Coding answer_coding = compress::Coding::kIdentity;
 
  private:
   enum class Step : uint8_t { kIdle, kResolve, kAllocate, kSubmit, kAnswered };

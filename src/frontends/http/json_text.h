@@ -9,8 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/buffer.h"
 #include "base/status.h"
-#include "frontends/http/buffer.h"
 #include "tensor/datatype.h"
 
 namespace mlos::http {

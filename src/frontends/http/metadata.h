@@ -6,9 +6,9 @@
 
 #include <string_view>
 
+#include "base/buffer.h"
 #include "engine/route.h"
 #include "frontends/common/extensions.h"
-#include "frontends/http/buffer.h"
 #include "frontends/http/options.h"
 
 namespace mlos::http {

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 
 namespace mlos::http {
 
@@ -24,7 +24,7 @@ struct RequestHead {
   bool expects_continue = false;
   bool bad_expectation = false;  // an Expect that is not 100-continue
   bool bad_json_length = false;  // Inference-Header-Content-Length is no number
-  frontend::Coding coding = frontend::Coding::kIdentity;  // Content-Encoding
+  compress::Coding coding = compress::Coding::kIdentity;  // Content-Encoding
   uint64_t content_length = 0;
   int64_t json_length = -1;  // Inference-Header-Content-Length; -1: not given
   std::string_view host;

@@ -120,9 +120,9 @@ class Message : public beast::http::basic_parser<true> {
         break;
       case field::content_encoding:
         // A second one would be a coding on top of the first.
-        head.coding = head.coding == frontend::Coding::kIdentity
-                          ? frontend::ParseCoding(View(value))
-                          : frontend::Coding::kUnknown;
+        head.coding = head.coding == compress::Coding::kIdentity
+                          ? compress::ParseCoding(View(value))
+                          : compress::Coding::kUnknown;
         break;
       case field::host:
         head.host = View(value);

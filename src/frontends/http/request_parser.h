@@ -11,7 +11,7 @@
 #include <memory>
 #include <string_view>
 
-#include "frontends/http/buffer.h"
+#include "base/buffer.h"
 #include "frontends/http/request.h"
 
 namespace mlos::http {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "frontends/http/buffer.h"
+#include "base/buffer.h"
 
 namespace mlos::http {
 namespace {

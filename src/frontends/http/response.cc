@@ -23,7 +23,7 @@ void Response::Clear() {
   allow = {};
   extra = {};
   content_type = {};
-  coding = frontend::Coding::kIdentity;
+  coding = compress::Coding::kIdentity;
   failure.clear();
   body.Clear();
   blobs.clear();
@@ -77,9 +77,9 @@ void FormatHead(const Response& response, const HeadOptions& options, Buffer* ou
   } else if (length > 0) {
     out->Append("\r\nContent-Type: application/json");
   }
-  if (response.coding != frontend::Coding::kIdentity) {
+  if (response.coding != compress::Coding::kIdentity) {
     out->Append("\r\nContent-Encoding: ");
-    out->Append(frontend::CodingName(response.coding));
+    out->Append(compress::CodingName(response.coding));
   }
   out->Append("\r\nContent-Length: ");
   AppendNumber(length, out);

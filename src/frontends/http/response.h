@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/status.h"
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 #include "frontends/common/request_context.h"
 #include "frontends/common/status_map.h"
-#include "frontends/http/buffer.h"
 
 namespace mlos::http {
 
@@ -29,7 +29,7 @@ struct Response {
   std::string_view content_type;  // a constant; empty: by `binary`
   // Set by a session: the answer may be sent so.  The connection leaves it
   // where it has encoded the body, and takes it back where it has not.
-  frontend::Coding coding = frontend::Coding::kIdentity;
+  compress::Coding coding = compress::Coding::kIdentity;
   std::string failure;                            // the text of a 5xx, for the log; else empty
   Buffer body;                                    // the JSON text
   std::vector<std::span<const std::byte>> blobs;  // behind it; valid until Session::Sent

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "frontends/http/api_session.h"
 #include "frontends/http/connection.h"
-#include "frontends/http/listener.h"
+#include "net/listener.h"
 
 namespace mlos::http {
 namespace {
@@ -71,10 +71,11 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   }
 
   StatusOr<std::string> Listen(std::string_view text) {
-    MLOS_ASSIGN_OR_RETURN(const Address address, Address::Parse(text));
+    MLOS_ASSIGN_OR_RETURN(const net::Address address, net::Address::Parse(text));
     MLOS_ASSIGN_OR_RETURN(auto listener,
-                          Listener::Open(loop_.io(), address,
-                                         [this](Accepted client) { Accept(std::move(client)); }));
+                          net::Listener::Open(loop_.io(), address, [this](net::Accepted client) {
+                            Accept(std::move(client));
+                          }));
     std::string chosen = listener->address();
     listeners_.push_back(std::move(listener));
     return chosen;
@@ -166,7 +167,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   bool PrepareSleep() override { return later_.empty(); }
   void FinishSleep() override {}
 
-  void Accept(Accepted client) {
+  void Accept(net::Accepted client) {
     if (connections_.size() >= options_.max_connections) {
       counters_.refused.Add();
       return TurnAway(client.fd, kFull);
@@ -235,7 +236,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   const HttpOptions options_;
   EventLoop& loop_;
-  frontend::PeerCounts peers_;
+  net::PeerCounts peers_;
   std::shared_ptr<boost::asio::steady_timer> sweep_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool sweeping_ = false;
@@ -252,7 +253,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   metrics::HttpCounters counters_;
   frontend::RegionTable no_regions_{{}};
   std::unique_ptr<Service> service_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<std::shared_ptr<Connection>> connections_;
   std::deque<std::shared_ptr<Connection>> later_;  // work under way, the next one first
 };
@@ -284,7 +285,7 @@ size_t HttpServer::connections() const { return impl_->connections(); }
 const metrics::HttpCounters& HttpServer::counters() const { return impl_->counters(); }
 
 Status CheckLocalAddress(std::string_view address) {
-  MLOS_ASSIGN_OR_RETURN(const Address parsed, Address::Parse(address));
+  MLOS_ASSIGN_OR_RETURN(const net::Address parsed, net::Address::Parse(address));
   return parsed.CheckLocal();
 }
 

@@ -8,13 +8,13 @@
 #include <cstdlib>
 #include <string>
 
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 
 namespace {
 
-using mlos::frontend::Coding;
-using mlos::frontend::Deflater;
-using mlos::frontend::Inflater;
+using mlos::compress::Coding;
+using mlos::compress::Deflater;
+using mlos::compress::Inflater;
 
 constexpr size_t kMostOut = 1 << 20;
 
@@ -66,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (body.size() <= 4096) {
     Require(Inflate(coding, Deflate(coding, body, room), 4096) == "=" + std::string(body));
   }
-  (void)mlos::frontend::ChooseCoding(body);
-  (void)mlos::frontend::ParseCoding(body);
+  (void)mlos::compress::ChooseCoding(body);
+  (void)mlos::compress::ParseCoding(body);
   return 0;
 }

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <new>
 
-namespace mlos::http {
+namespace mlos::net {
 
 class IoMemory {
  public:
@@ -56,4 +56,4 @@ class IoAllocator {
   IoMemory* memory_;
 };
 
-}  // namespace mlos::http
+}  // namespace mlos::net

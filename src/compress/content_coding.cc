@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 
 #include <algorithm>
 #include <limits>
 #include <string>
 
-namespace mlos::frontend {
+namespace mlos::compress {
 namespace {
 
 constexpr int kWindowBits = 15;
@@ -115,17 +115,29 @@ Coding ChooseCoding(std::string_view accept) {
 
 // ----------------------------------------------------------------- Inflater
 
-Inflater::Inflater(Coding coding, std::string_view input) : coding_(coding), rest_(input) {
+Inflater::Inflater(Coding coding) : coding_(coding) {
   ready_ = inflateInit2(&stream_, WindowBits(coding)) == Z_OK;
 }
+
+Inflater::Inflater(Coding coding, std::string_view input) : Inflater(coding) { Give(input, true); }
 
 Inflater::~Inflater() {
   if (ready_) inflateEnd(&stream_);
 }
 
+void Inflater::Restart() {
+  ready_ = ready_ && inflateReset(&stream_) == Z_OK;
+  rest_ = {};
+  last_ = ended_ = false;
+}
+
+void Inflater::Give(std::string_view input, bool last) {
+  rest_ = input;
+  last_ = last;
+}
+
 Status Inflater::Broken(std::string_view what) const {
-  std::string text = "the body is not in the Content-Encoding ";
-  text += CodingName(coding_);
+  std::string text(CodingName(coding_));
   if (coding_ == Coding::kDeflate) text += " (zlib's format, RFC 1950)";
   text += ": ";
   text += what;
@@ -134,11 +146,11 @@ Status Inflater::Broken(std::string_view what) const {
 
 StatusOr<Inflater::Result> Inflater::Step(char* to, size_t room, size_t* written) {
   *written = 0;
-  if (!ready_) return ResourceExhausted("no memory to decompress the body");
+  if (!ready_) return ResourceExhausted("no memory to decompress");
   size_t allowed = kSliceBytes;
   while (*written < room && allowed > 0) {
     if (ended_) {
-      if (rest_.empty()) return Result::kDone;
+      if (rest_.empty()) return last_ ? Result::kDone : Result::kMore;
       // Several members are one file to gzip; anything else is not.
       if (coding_ != Coding::kGzip || rest_[0] != '\x1f' || inflateReset(&stream_) != Z_OK) {
         return Broken(std::to_string(rest_.size()) + " bytes follow its end");
@@ -161,16 +173,19 @@ StatusOr<Inflater::Result> Inflater::Step(char* to, size_t room, size_t* written
       ended_ = true;
       continue;
     }
-    if (result == Z_MEM_ERROR) return ResourceExhausted("no memory to decompress the body");
+    if (result == Z_MEM_ERROR) return ResourceExhausted("no memory to decompress");
     if (result != Z_OK && result != Z_BUF_ERROR) {
       return Broken(result == Z_NEED_DICT    ? "it needs a dictionary"
                     : stream_.msg != nullptr ? stream_.msg
                                              : "it is damaged");
     }
     // There was room, so what is missing is input.
-    if (stream_.avail_out > 0 && rest_.empty()) return Broken("it is cut off");
+    if (stream_.avail_out > 0 && rest_.empty()) {
+      if (last_) return Broken("it is cut off");
+      break;
+    }
   }
-  return ended_ && rest_.empty() ? Result::kDone : Result::kMore;
+  return ended_ && rest_.empty() && last_ ? Result::kDone : Result::kMore;
 }
 
 // ----------------------------------------------------------------- Deflater
@@ -197,4 +212,4 @@ bool Deflater::Step(std::string_view* input, bool last, char* to, size_t room, s
   return result == Z_STREAM_END;
 }
 
-}  // namespace mlos::frontend
+}  // namespace mlos::compress

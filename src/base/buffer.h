@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-namespace mlos::http {
+namespace mlos {
 
 class Buffer {
  public:
@@ -87,4 +87,4 @@ class Buffer {
   size_t capacity_ = 0;
 };
 
-}  // namespace mlos::http
+}  // namespace mlos

@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <map>
 
-namespace mlos::frontend {
+namespace mlos::net {
 
 struct Peer {
   enum class Kind : uint8_t { kUnknown, kLoopback, kV4, kV6, kUser };
@@ -42,4 +42,4 @@ class PeerCounts {
   std::map<Peer, uint32_t> counts_;
 };
 
-}  // namespace mlos::frontend
+}  // namespace mlos::net

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/common/peer_counts.h"
+#include "net/peer_counts.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-namespace mlos::frontend {
+namespace mlos::net {
 namespace {
 
 Peer V4(const char* text) {
@@ -68,4 +68,4 @@ TEST(PeerCountsTest, StopEachAtTheLimit) {
 }
 
 }  // namespace
-}  // namespace mlos::frontend
+}  // namespace mlos::net

@@ -16,9 +16,9 @@
 
 #include "base/owned_fd.h"
 #include "base/status.h"
-#include "frontends/common/peer_counts.h"
+#include "net/peer_counts.h"
 
-namespace mlos::http {
+namespace mlos::net {
 
 struct Address {
   bool is_unix = false;
@@ -35,7 +35,7 @@ struct Address {
 struct Accepted {
   OwnedFd fd;
   int family = 0;
-  frontend::Peer peer;
+  Peer peer;
 };
 
 class Listener {
@@ -54,4 +54,4 @@ class Listener {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace mlos::http
+}  // namespace mlos::net

@@ -18,7 +18,7 @@
 
 #include "base/status.h"
 
-namespace mlos::frontend {
+namespace mlos::compress {
 
 enum class Coding : uint8_t { kIdentity, kGzip, kDeflate, kUnknown };
 
@@ -42,13 +42,25 @@ class Inflater {
 
   // `input` is all of the message and stays until the end.
   Inflater(Coding coding, std::string_view input);
+  // The message comes in pieces, by Give.
+  explicit Inflater(Coding coding);
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Writes up to `room` (> 0) bytes to `to`.  kMore: call again.
+  // Another message in the same coding; cheaper than another Inflater.
+  void Restart();
+  // Goes on with this, instead of what was left; `last`: nothing follows it.
+  // Stays until the next.
+  void Give(std::string_view input, bool last);
+  // What of the input is not read yet.
+  std::string_view rest() const { return rest_; }
+
+  // Writes up to `room` (> 0) bytes to `to`.  kMore: call again, with more
+  // input where there was room for output and nothing is left.
   // INVALID_ARGUMENT: the input is no such stream, or not all of one, or more
-  // than one (gzip may have several members, which follow each other).
+  // than one (gzip may have several members, which follow each other); the
+  // text begins with the coding's name, for a sentence of the caller's.
   // RESOURCE_EXHAUSTED: no memory.
   StatusOr<Result> Step(char* to, size_t room, size_t* written);
 
@@ -58,6 +70,7 @@ class Inflater {
   z_stream stream_{};
   const Coding coding_;
   std::string_view rest_;
+  bool last_ = false;   // nothing follows rest_
   bool ready_ = false;  // the library has its memory
   bool ended_ = false;  // the stream has come to its end, or a member has
 };
@@ -84,4 +97,4 @@ class Deflater {
   bool ready_ = false;
 };
 
-}  // namespace mlos::frontend
+}  // namespace mlos::compress

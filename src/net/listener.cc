@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/http/listener.h"
+#include "net/listener.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-namespace mlos::http {
+namespace mlos::net {
 namespace {
 
 constexpr int kBacklog = 1024;
@@ -218,7 +218,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
       }
       from.ss_family = static_cast<sa_family_t>(family);  // not said of a client without a name
-      const frontend::Peer peer = frontend::PeerOf(from, client.get());
+      const Peer peer = PeerOf(from, client.get());
       on_accept({std::move(client), family, peer});
       if (!descriptor.is_open()) return;
     }
@@ -231,7 +231,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
       quiet_until_ns = now + kQuietNs;
       Log(LogLevel::kWarning,
           "{}: no descriptors left to accept clients, waiting for some to leave; raise the limit "
-          "on open files, or lower --http-max-connections",
+          "on open files, or allow fewer connections",
           name);
     }
     pause.expires_after(kPauseWithoutDescriptors);
@@ -283,4 +283,4 @@ Listener::~Listener() {
 
 const std::string& Listener::address() const { return state_->name; }
 
-}  // namespace mlos::http
+}  // namespace mlos::net

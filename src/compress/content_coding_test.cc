@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/common/content_coding.h"
+#include "compress/content_coding.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <random>
 #include <tuple>
 
-namespace mlos::frontend {
+namespace mlos::compress {
 namespace {
 
 using testing::HasSubstr;
@@ -149,6 +149,34 @@ TEST(ContentCoding, GzipMayHaveSeveralMembers) {
               HasSubstr("bytes follow its end"));
 }
 
+// As it comes from a socket; and the next message by the same Inflater.
+TEST(ContentCoding, ReadsWhatComesInPieces) {
+  for (const Coding coding : {Coding::kGzip, Coding::kDeflate}) {
+    const std::string text = Noise(1000) + std::string(70'000, 'p');
+    const std::string packed = Compressed(coding, text);
+    Inflater inflater(coding);
+    for (const size_t piece : {size_t{1}, size_t{7}, packed.size()}) {
+      inflater.Restart();
+      std::string out;
+      std::string to(999, '\0');
+      auto result = Inflater::Result::kMore;
+      for (size_t at = 0; result == Inflater::Result::kMore;) {
+        if (inflater.rest().empty()) {
+          const std::string_view next = std::string_view(packed).substr(at, piece);
+          at += next.size();
+          inflater.Give(next, at == packed.size());
+        }
+        size_t written = 0;
+        const auto step = inflater.Step(to.data(), to.size(), &written);
+        ASSERT_TRUE(step.ok()) << Message(step.status());
+        out.append(to, 0, written);
+        result = *step;
+      }
+      EXPECT_TRUE(out == text) << piece;
+    }
+  }
+}
+
 TEST(ContentCoding, EveryCutIsNoticed) {
   for (const Coding coding : {Coding::kGzip, Coding::kDeflate}) {
     const std::string whole = Compressed(coding, Noise(100) + std::string(500, 'b'));
@@ -169,7 +197,9 @@ TEST(ContentCoding, EveryFlippedBitOfAGzipIsNoticedOrHarmless) {
     flipped[i / 8] = static_cast<char>(flipped[i / 8] ^ (1 << (i % 8)));
     const auto out = Inflated(Coding::kGzip, flipped);
     // Times and flags of the header say nothing about the content.
-    if (out.ok()) EXPECT_TRUE(*out == text) << i;
+    if (out.ok()) {
+      EXPECT_TRUE(*out == text) << i;
+    }
   }
 }
 
@@ -216,4 +246,4 @@ TEST(ContentCoding, StepsAreBounded) {
 }
 
 }  // namespace
-}  // namespace mlos::frontend
+}  // namespace mlos::compress

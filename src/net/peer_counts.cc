@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/common/peer_counts.h"
+#include "net/peer_counts.h"
 
 #include <netinet/in.h>
 
 #include <cstring>
 
-namespace mlos::frontend {
+namespace mlos::net {
 namespace {
 
 constexpr uint32_t kLoopbackNet = 127;
@@ -61,4 +61,4 @@ void PeerCounts::Leave(const Peer& peer) {
   if (it != counts_.end() && --it->second == 0) counts_.erase(it);
 }
 
-}  // namespace mlos::frontend
+}  // namespace mlos::net
