@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One client's connection: the socket of a session.  Reads what comes, writes
+// what the session has, as soon as it has it; answers that become ready in one
+// turn of the loop go out together.
+//
+// No timers of its own: the server calls Sweep a few times a second.
+//
+// Threads: the event loop's.  Lifetime: shared between the server's list and
+// the operations under way; after Close nothing of the server is touched.
+#pragma once
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+
+#include "h2/session.h"
+#include "net/io_memory.h"
+
+namespace mlos::h2 {
+
+using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                boost::asio::io_context::executor_type>;
+
+class Connection;
+
+// What a connection needs of its server.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual const Limits& limits() const = 0;
+  virtual Acceptor& acceptor() = 0;
+  virtual bool ReserveBuffer(uint64_t bytes) = 0;
+  virtual void ReleaseBuffer(uint64_t bytes) = 0;
+  virtual void CountReceived(uint64_t bytes) = 0;
+  virtual void CountSent(uint64_t bytes) = 0;
+  // The connection has closed; called once.
+  virtual void OnClosed(Connection& connection, End why) = 0;
+};
+
+class Connection final : public SessionOwner, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Socket socket, ConnectionOwner& owner, bool late);
+  ~Connection() override;
+
+  void Start();
+  void Sweep(uint64_t now_ns);
+  void Leave() { session_.Leave(); }
+  void Drain() { session_.Drain(); }
+  void Close();
+  // It was accepted when the server drained already.
+  bool late() const { return late_; }
+
+  // SessionOwner
+  void WantWrite() override;
+  void WantTurn() override;
+  bool Reserve(uint64_t bytes) override;
+  void Release(uint64_t bytes) override;
+
+  size_t owner_index = 0;  // the owner's
+
+ private:
+  struct ReadHandler;
+  struct WriteHandler;
+  struct TurnHandler;
+
+  void Read();
+  void OnRead(const boost::system::error_code& error, size_t bytes);
+  void Flush();
+  void OnWritable(const boost::system::error_code& error);
+  void Linger();
+
+  Socket socket_;
+  ConnectionOwner* owner_;
+  const bool late_;
+  bool closed_ = false;
+  bool flush_posted_ = false;
+  bool turn_posted_ = false;
+  bool waiting_to_write_ = false;
+  uint64_t linger_until_ns_ = 0;
+  uint64_t give_up_ns_ = 0;
+  std::unique_ptr<std::byte[]> in_;
+  net::IoMemory read_memory_;
+  net::IoMemory write_memory_;
+  net::IoMemory post_memory_;
+  net::IoMemory turn_memory_;
+  Session session_;
+};
+
+}  // namespace mlos::h2

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "h2/session.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "base/clock.h"
+#include "h2/callbacks.h"
+
+namespace mlos::h2 {
+namespace {
+
+// Pieces below this are copied: an entry in a list of pieces costs as much.
+constexpr size_t kCopyBelow = 2 << 10;
+// Larger than the default of 16 KiB, so that large bodies come in fewer frames.
+constexpr uint32_t kMaxFrame = 64 << 10;
+constexpr size_t kSpareStreams = 32;
+constexpr size_t kKeptOutput = 64 << 10;
+// How long a client that does not answer our PING may hold up a drain.
+constexpr uint64_t kGoodbyeNs = kNanosPerSecond;
+constexpr uint8_t kPingText[8] = {'m', 'l', 'o', 's', 'p', 'i', 'n', 'g'};
+
+void* TakeMemory(size_t bytes, void* user) {
+  void* p = std::malloc(bytes);
+  *static_cast<uint64_t*>(user) += ::malloc_usable_size(p);
+  return p;
+}
+void GiveMemory(void* p, void* user) {
+  *static_cast<uint64_t*>(user) -= ::malloc_usable_size(p);
+  std::free(p);
+}
+void* TakeZeroed(size_t count, size_t bytes, void* user) {
+  void* p = std::calloc(count, bytes);
+  *static_cast<uint64_t*>(user) += ::malloc_usable_size(p);
+  return p;
+}
+void* ChangeMemory(void* p, size_t bytes, void* user) {
+  const size_t before = ::malloc_usable_size(p);
+  void* changed = std::realloc(p, bytes);
+  if (changed != nullptr) *static_cast<uint64_t*>(user) += ::malloc_usable_size(changed) - before;
+  return changed;
+}
+
+// Sets a flag for as long as it lives, unless it is set already.
+class Busy {
+ public:
+  explicit Busy(bool& flag) : flag_(flag), was_(flag) { flag_ = true; }
+  ~Busy() { flag_ = was_; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  bool& flag_;
+  const bool was_;
+};
+
+nghttp2_nv Pair(std::string_view name, std::string_view value) {
+  const auto bytes = [](std::string_view text) {
+    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+}  // namespace
+
+Session::Session(SessionOwner& owner, Acceptor& acceptor, const Limits& limits)
+    : owner_(owner),
+      acceptor_(acceptor),
+      limits_(limits),
+      guard_(limits),
+      mem_{&memory_, TakeMemory, GiveMemory, TakeZeroed, ChangeMemory},
+      began_ns_(NowNanos()),
+      idle_since_ns_(began_ns_),
+      heard_ns_(began_ns_) {
+  Open();
+}
+
+Session::~Session() { ReleaseAll(); }
+
+void Session::Open() {
+  nghttp2_session_callbacks* callbacks = NewCallbacks();
+  nghttp2_option* option = nullptr;
+  if (callbacks == nullptr || nghttp2_option_new(&option) != 0) throw std::bad_alloc();
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_max_continuations(option, limits_.max_continuations);
+  // Ours counts more than the library's, and says why: it has to come first.
+  nghttp2_option_set_stream_reset_rate_limit(option, uint64_t{limits_.reset_burst} * 2,
+                                             uint64_t{limits_.reset_rate} * 2);
+  const int failed = nghttp2_session_server_new3(&session_, callbacks, this, option, &mem_);
+  nghttp2_option_del(option);
+  nghttp2_session_callbacks_del(callbacks);
+  if (failed != 0) throw std::bad_alloc();
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window},
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kMaxFrame},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.max_header_bytes},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits_.connection_window));
+}
+
+// --------------------------------------------------------------------- input
+
+void Session::Feed(std::span<const std::byte> data) {
+  if (over()) return;
+  const Busy busy(busy_);
+  heard_ns_ = NowNanos();
+  asked_ns_ = 0;
+  const ssize_t taken = nghttp2_session_mem_recv(
+      session_, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+  if (taken < 0 && !over()) {
+    not_http2_ = taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
+    end_ = taken == NGHTTP2_ERR_FLOODED ? End::kIdleFrames : End::kProtocol;
+    AbortAll();
+  }
+  if (memory_ > limits_.max_connection_bytes && !over()) {
+    EndWith(End::kMemory, NGHTTP2_ENHANCE_YOUR_CALM, "too_much_memory");
+  }
+  Tell();
+}
+
+Stream* Session::NewStream(int32_t id) {
+  std::unique_ptr<Stream> stream;
+  if (spare_.empty()) {
+    stream = std::make_unique<Stream>(*this);
+  } else {
+    stream = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  stream->id_ = id;
+  stream->index_ = static_cast<uint32_t>(streams_.size());
+  streams_.push_back(std::move(stream));
+  ++open_streams_;
+  return streams_.back().get();
+}
+
+void Session::CloseStream(Stream& stream) {
+  stream.closed_ = true;
+  stream.queued_ = 0;
+  if (--open_streams_ == 0) idle_since_ns_ = NowNanos();
+  if (stream.handler_ != nullptr && !stream.end_sent_) stream.handler_->OnAborted();
+  NoteWritten(stream);
+}
+
+// -------------------------------------------------------------------- output
+
+void Session::Changed() {
+  if (!busy_) owner_.WantWrite();
+}
+
+std::span<const nghttp2_nv> Session::FieldsOf(std::string_view status,
+                                              std::span<const Field> fields) {
+  names_.clear();
+  names_.reserve(fields.size() + 1);
+  if (!status.empty()) names_.push_back(Pair(":status", status));
+  for (const Field& field : fields) names_.push_back(Pair(field.name, field.value));
+  return names_;
+}
+
+void Session::SubmitHead(Stream& stream, std::string_view status, std::span<const Field> fields,
+                         bool end) {
+  const auto head = FieldsOf(status, fields);
+  const nghttp2_data_provider body = BodyOf(stream);
+  if (nghttp2_submit_response(session_, stream.id_, head.data(), head.size(),
+                              end ? nullptr : &body) != 0) {
+    stream.Reset(NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+void Session::SubmitTrailers(Stream& stream) {
+  const auto trailers = FieldsOf({}, stream.trailers_);
+  if (nghttp2_submit_trailer(session_, stream.id_, trailers.data(), trailers.size()) != 0) {
+    stream.Reset(NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+void Session::Resume(Stream& stream) {
+  if (std::exchange(stream.deferred_, false)) nghttp2_session_resume_data(session_, stream.id_);
+  Changed();
+}
+
+void Session::AppendCopy(const void* data, size_t bytes) {
+  const size_t offset = copied_.size();
+  copied_.Append({static_cast<const char*>(data), bytes});
+  out_bytes_ += bytes;
+  if (!segments_.empty() && segments_.back().data == nullptr &&
+      segments_.back().offset + segments_.back().bytes == offset) {
+    segments_.back().bytes += bytes;
+  } else {
+    segments_.push_back({nullptr, offset, bytes, nullptr});
+  }
+}
+
+// The next `bytes` of a stream's body.
+void Session::TakeBody(Stream& stream, size_t bytes) {
+  stream.queued_ -= bytes;
+  while (bytes > 0) {
+    iovec& piece = stream.pieces_[stream.piece_];
+    const size_t take = std::min(bytes, piece.iov_len);
+    if (take < kCopyBelow) {
+      AppendCopy(piece.iov_base, take);
+    } else {
+      segments_.push_back({static_cast<const char*>(piece.iov_base), 0, take, &stream});
+      out_bytes_ += take;
+      ++stream.in_flight_;
+    }
+    piece.iov_base = static_cast<char*>(piece.iov_base) + take;
+    piece.iov_len -= take;
+    bytes -= take;
+    if (piece.iov_len == 0) ++stream.piece_;
+  }
+  stream.progress_ns_ = progress_ns_;
+  if (!stream.writing()) NoteWritten(stream);
+}
+
+void Session::Fill() {
+  while (out_bytes_ < kBatch) {
+    const uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) {
+      failed_ = true;
+      if (!over()) end_ = End::kProtocol;
+      AbortAll();
+    }
+    if (size <= 0) return;
+    AppendCopy(data, static_cast<size_t>(size));
+  }
+}
+
+size_t Session::Gather(iovec* out, size_t most) {
+  const Busy busy(busy_);
+  if (segments_.empty() && session_ != nullptr) {
+    progress_ns_ = NowNanos();
+    Fill();
+    Tell();
+    // Who was told may have had more to say.
+    if (segments_.empty()) Fill();
+    if (segments_.empty()) {
+      progress_ns_ = 0;
+      CheckEnd();
+    }
+  }
+  size_t count = 0;
+  for (size_t i = segment_; i < segments_.size() && count < most; ++i, ++count) {
+    const Segment& s = segments_[i];
+    const char* data = s.data != nullptr ? s.data : copied_.data() + s.offset;
+    out[count] = {const_cast<char*>(data), s.bytes};
+  }
+  return count;
+}
+
+void Session::Advance(size_t bytes) {
+  const Busy busy(busy_);
+  out_bytes_ -= bytes;
+  progress_ns_ = NowNanos();
+  while (bytes > 0) {
+    Segment& s = segments_[segment_];
+    const size_t take = std::min(bytes, s.bytes);
+    bytes -= take;
+    s.bytes -= take;
+    if (s.bytes > 0) {
+      if (s.data != nullptr) s.data += take;
+      s.offset += take;
+      break;
+    }
+    ++segment_;
+    if (s.stream == nullptr) continue;
+    --s.stream->in_flight_;
+    s.stream->progress_ns_ = progress_ns_;
+    if (!s.stream->writing()) NoteWritten(*s.stream);
+  }
+  if (segment_ == segments_.size()) {
+    segments_.clear();
+    segment_ = 0;
+    copied_.Clear();
+    copied_.Trim(kKeptOutput);
+  }
+  Tell();
+}
+
+// --------------------------------------------------------------- what is told
+
+void Session::NoteWritten(Stream& stream) {
+  if (!std::exchange(stream.in_told_list_, true)) told_.push_back(&stream);
+}
+
+void Session::Tell() {
+  // By index: who is told may write, and come onto the list again.
+  for (size_t i = 0; i < told_.size(); ++i) {
+    Stream& stream = *told_[i];
+    stream.in_told_list_ = false;
+    if (stream.writing()) continue;
+    if (!std::exchange(stream.told_written_, true) && !stream.closed_) {
+      stream.handler_->OnWritten();
+    }
+    // After the session's end the library may still ask for it: ReleaseAll.
+    if (stream.closed_ && !stream.in_told_list_ && !over()) Retire(stream);
+  }
+  told_.clear();
+}
+
+void Session::Turn() {
+  if (over()) return;
+  turn_.swap(later_);
+  const Busy busy(busy_);
+  for (size_t i = 0; i < turn_.size(); ++i) {
+    Stream* stream = turn_[i];
+    if (stream == nullptr) continue;  // it is gone
+    stream->waits_for_turn_ = false;
+    if (!stream->closed_ && stream->handler_ != nullptr) stream->handler_->OnTurn();
+  }
+  turn_.clear();
+  Tell();
+}
+
+void Session::Retire(Stream& stream) {
+  if (stream.handler_ != nullptr) stream.handler_->OnDone();
+  if (stream.waits_for_turn_) {
+    std::erase(later_, &stream);
+    std::replace(turn_.begin(), turn_.end(), &stream, static_cast<Stream*>(nullptr));
+  }
+  const uint32_t index = stream.index_;
+  std::unique_ptr<Stream> gone = std::move(streams_[index]);
+  if (index + 1 != streams_.size()) {
+    streams_[index] = std::move(streams_.back());
+    streams_[index]->index_ = index;
+  }
+  streams_.pop_back();
+  gone->Clear();
+  if (spare_.size() < kSpareStreams) spare_.push_back(std::move(gone));
+}
+
+// Of all that still run; they are gone when the session is.
+void Session::AbortAll() {
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    Stream& stream = *streams_[i];
+    if (std::exchange(stream.closed_, true)) continue;
+    stream.queued_ = 0;
+    if (stream.handler_ != nullptr && !stream.end_sent_) stream.handler_->OnAborted();
+  }
+  open_streams_ = 0;
+}
+
+void Session::ReleaseAll() {
+  AbortAll();
+  nghttp2_session_del(std::exchange(session_, nullptr));
+  segments_.clear();
+  segment_ = out_bytes_ = 0;
+  told_.clear();
+  later_.clear();
+  while (!streams_.empty()) Retire(*streams_.back());
+}
+
+// ----------------------------------------------------------------------- ends
+
+void Session::EndWith(End why, uint32_t error_code, std::string_view text) {
+  if (over()) return;
+  end_ = why;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), error_code,
+                        reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  AbortAll();
+  Changed();
+}
+
+// Nothing is to be sent: was that all?
+void Session::CheckEnd() {
+  if (!over()) {
+    if (nghttp2_session_want_read(session_) != 0 || nghttp2_session_want_write(session_) != 0) {
+      return;
+    }
+    end_ = failed_ ? End::kProtocol : goodbye_ ? End::kDrained : End::kPeer;
+  }
+  ReleaseAll();
+}
+
+void Session::Leave() {
+  if (over() || std::exchange(leaving_, true)) return;
+  nghttp2_submit_shutdown_notice(session_);
+  Changed();
+}
+
+void Session::Drain() {
+  if (over() || drain_ns_ != 0) return;
+  drain_ns_ = NowNanos();
+  Leave();
+  // When it is answered, everything that the client sent before it knew is here.
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPingText);
+  Changed();
+}
+
+void Session::SayGoodbye() {
+  if (over() || std::exchange(goodbye_, true)) return;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  Changed();
+}
+
+void Session::Close() {
+  if (!over()) end_ = End::kPeer;
+  ReleaseAll();
+}
+
+void Session::Sweep(uint64_t now_ns) {
+  if (over()) return;
+  SweepConnection(now_ns);
+  SweepStreams(now_ns);
+}
+
+void Session::SweepConnection(uint64_t now_ns) {
+  const auto since = [&](uint64_t from_ns, uint64_t allowed_ns) {
+    return from_ns != 0 && now_ns > from_ns + allowed_ns;
+  };
+  if (since(progress_ns_, limits_.transfer_timeout_ns)) {
+    // It does not read: there is no way to tell it anything.
+    end_ = End::kSlow;
+    return ReleaseAll();
+  }
+  if (since(greeted_ ? 0 : began_ns_, limits_.header_timeout_ns) ||
+      since(head_since_ns_, limits_.header_timeout_ns)) {
+    return EndWith(End::kSlow, NGHTTP2_NO_ERROR, "header_timeout");
+  }
+  if (since(drain_ns_, kGoodbyeNs)) SayGoodbye();
+  if (open_streams_ == 0) {
+    if (since(idle_since_ns_, limits_.idle_timeout_ns)) {
+      EndWith(End::kIdle, NGHTTP2_NO_ERROR, "idle");
+    }
+  } else if (asked_ns_ != 0) {
+    if (since(asked_ns_, limits_.keepalive_timeout_ns)) {
+      EndWith(End::kSlow, NGHTTP2_NO_ERROR, "keepalive_timeout");
+    }
+  } else if (since(heard_ns_, limits_.keepalive_time_ns)) {
+    asked_ns_ = now_ns;
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPingText);
+    Changed();
+  }
+}
+
+void Session::SweepStreams(uint64_t now_ns) {
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    Stream& stream = *streams_[i];
+    if (stream.closed_ || stream.handler_ == nullptr) continue;
+    if (stream.writing() && now_ns > stream.progress_ns_ + limits_.transfer_timeout_ns) {
+      stream.Reset(NGHTTP2_CANCEL);
+    } else {
+      stream.handler_->OnSweep(now_ns);
+    }
+  }
+}
+
+}  // namespace mlos::h2
