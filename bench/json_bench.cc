@@ -131,7 +131,7 @@ void CompareWriting(const std::vector<float>& values) {
       *p++ = ',';
     }
   };
-  mlos::http::Buffer out;
+  mlos::Buffer out;
   const auto ours = [&] {
     out.Clear();
     (void)mlos::http::AppendJsonTensor(mlos::tensor::Datatype::kFp32, kElements,
