@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "compress/content_coding.h"
 #include "frontends/http/infer_request.h"

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "frontends/common/request_context.h"
 #include "frontends/http/response.h"
@@ -55,7 +56,7 @@ int main() {
   frontend::RequestContext given;
   http::Response response;
   response.body.Append("{}");
-  http::Buffer head;
+  Buffer head;
   volatile uint64_t sink = 0;
   const auto format = [&](const frontend::RequestContext* context) {
     head.Clear();
