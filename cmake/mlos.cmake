@@ -62,6 +62,12 @@ if(MLOS_BUILD_TESTS)
     <thread> <vector>)
 endif()
 
+# A busy machine is no hang, and sanitizers are slow.
+set(MLOS_TEST_TIMEOUT 300)
+if(MLOS_SANITIZE)
+  set(MLOS_TEST_TIMEOUT 900)
+endif()
+
 function(mlos_room_test name)
   if(NOT MLOS_BUILD_TESTS)
     return()
@@ -74,7 +80,7 @@ function(mlos_room_test name)
   set_target_properties(${name}_test PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name}_test COMMAND ${name}_test)
-  set_tests_properties(${name}_test PROPERTIES TIMEOUT 300)
+  set_tests_properties(${name}_test PROPERTIES TIMEOUT ${MLOS_TEST_TIMEOUT})
 endfunction()
 
 function(mlos_fuzzer name)
