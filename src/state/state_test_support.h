@@ -28,7 +28,7 @@ class TestDirectory {
   TestDirectory() {
     const char* shared = "/dev/shm";
     path_ = access(shared, W_OK) == 0 ? std::string(shared) + "/" : testing::TempDir();
-    path_ += "mlos-state-XXXXXX";
+    path_ += "state-test-XXXXXX";
     if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "no directory " << path_;
   }
   TestDirectory(const TestDirectory&) = delete;
