@@ -93,7 +93,8 @@ bool ParseTraceParent(std::string_view text, std::string_view* trace_id, uint8_t
 }
 
 void RequestContext::Begin(std::string_view request_id, std::string_view traceparent,
-                           std::string_view tracestate, IdSource& ids) {
+                           std::string_view tracestate, IdSource& ids, uint64_t began_ns) {
+  began_ns_ = began_ns;
   if (IsRequestId(request_id)) {
     std::memcpy(request_id_, request_id.data(), request_id.size());
     request_id_length_ = request_id.size();

@@ -38,8 +38,9 @@ class RequestContext {
   static constexpr size_t kMaxTraceState = 512;
 
   // What the client sent; empty: nothing, or not usable, as when it came twice.
+  // `began_ns`: when, where somebody wants to know.
   void Begin(std::string_view request_id, std::string_view traceparent, std::string_view tracestate,
-             IdSource& ids);
+             IdSource& ids, uint64_t began_ns = 0);
 
   std::string_view request_id() const { return {request_id_, request_id_length_}; }
   // To answer with: the client's trace, our span.  Empty: no trace.
@@ -48,6 +49,7 @@ class RequestContext {
   std::string_view span_id() const { return traced_ ? traceparent().substr(36, 16) : ""; }
   // As it came, or empty where it was longer than kMaxTraceState.
   std::string_view tracestate() const { return tracestate_; }
+  uint64_t began_ns() const { return began_ns_; }  // 0: not known
 
  private:
   char request_id_[128];
@@ -55,6 +57,7 @@ class RequestContext {
   char traceparent_[55];
   bool traced_ = false;
   std::string tracestate_;
+  uint64_t began_ns_ = 0;
 };
 
 }  // namespace mlos::frontend

@@ -22,10 +22,13 @@ void RequestTrace::Start(trace::Tracer& tracer, const TraceNames& names,
   names_ = &names;
   record_->request_id = arrival.request_id.substr(0, kMostIdBytes);
   record_->traceparent = arrival.traceparent.substr(0, kMostIdBytes);
+  if (Wants(trace::kTimestamps)) record_->Note(names.receive_start, arrival.began_ns);
+}
+
+void RequestTrace::NoteWhole(uint64_t ns) {
   if (!Wants(trace::kTimestamps)) return;
-  record_->Note(names.receive_start, arrival.began_ns);
-  record_->Note(names.receive_end, arrival.whole_ns);
-  record_->Note("REQUEST_START", arrival.whole_ns);
+  record_->Note(names_->receive_end, ns);
+  record_->Note("REQUEST_START", ns);
 }
 
 void RequestTrace::NoteInputs(const ModelInfo& info, const tensor::RequestPlan& plan,

@@ -35,12 +35,15 @@ class RequestTrace {
     std::string_view request_id;
     std::string_view traceparent;
     uint64_t began_ns = 0;  // the request's first bytes; 0: not known
-    uint64_t whole_ns = 0;  // all of it
   };
   // The model is known.  May decide that this request is traced.
   void Begin(trace::Tracer* tracer, const TraceNames& names, const engine::ModelRoute& route,
              const Arrival& arrival) {
     if (tracer != nullptr && tracer->enabled()) Start(*tracer, names, route, arrival);
+  }
+  // All of the request is here, since `ns`.
+  void Whole(uint64_t ns) {
+    if (record_ != nullptr) NoteWhole(ns);
   }
   // The inputs lie in `block` as `plan` says.
   void Inputs(const ModelInfo& info, const tensor::RequestPlan& plan,
@@ -59,6 +62,7 @@ class RequestTrace {
  private:
   void Start(trace::Tracer& tracer, const TraceNames& names, const engine::ModelRoute& route,
              const Arrival& arrival);
+  void NoteWhole(uint64_t ns);
   void NoteInputs(const ModelInfo& info, const tensor::RequestPlan& plan,
                   std::span<const std::byte> block);
   void NoteAnswer(const engine::Call& call);

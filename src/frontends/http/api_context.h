@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "control/operation.h"
 #include "engine/engine.h"
+#include "frontends/common/call_steps.h"
 #include "frontends/common/classification.h"
 #include "frontends/common/client_regions.h"
 #include "frontends/common/request_context.h"
@@ -29,6 +30,13 @@ struct ApiContext {
   InferDecoder decoder =
       InferDecoder({.max_tensors = options.max_tensors, .max_json_depth = options.max_json_depth});
   frontend::Classifier classifier = {};
+  frontend::CallContext calls = {.engine = engine,
+                                 .classifier = classifier,
+                                 .tracer = tracer,
+                                 .protocol = metrics::Protocol::kHttp,
+                                 .names = frontend::kHttpTrace,
+                                 .default_deadline_ns = options.default_deadline_ns,
+                                 .max_deadline_ns = options.max_deadline_ns};
   frontend::IdSource ids = {};
   LogLimit lines;         // about requests
   bool leaving = false;   // not ready any more

@@ -55,10 +55,10 @@ class ApiSession final : public Session {
     bad_json_length_ = head.bad_json_length;
     answer_coding_ = compress::ChooseCoding(head.accept_encoding);
     cross_origin_ = IsCrossOrigin(head);
-    request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids);
-    method_ = head.method;
     const bool traced = context_.tracer != nullptr && context_.tracer->enabled();
-    head_ns_ = traced ? NowNanos() : 0;
+    request_.Begin(head.request_id, head.traceparent, head.tracestate, context_.ids,
+                   traced ? NowNanos() : 0);
+    method_ = head.method;
     if (LogEnabled(LogLevel::kDebug)) {
       target_.assign(head.target.substr(0, kLoggedTargetBytes));
     } else {
@@ -227,13 +227,9 @@ class ApiSession final : public Session {
       return true;
     }
     if (!infer_) {
-      infer_ = std::make_unique<InferHandler>(context_.engine, context_.decoder,
-                                              context_.classifier, context_.options, exchange_);
+      infer_ = std::make_unique<InferHandler>(context_, exchange_, request_);
     }
-    infer_->request_id = request_.request_id();
-    infer_->answer_coding = answer_coding_;
-    infer_->SetTrace(context_.tracer, request_.traceparent(), head_ns_);
-    infer_->Start(route_.name, route_.version, body, json_length_);
+    infer_->Start(route_, body, json_length_, answer_coding_);
     return false;
   }
 
@@ -258,8 +254,7 @@ class ApiSession final : public Session {
   Route route_;
   frontend::RequestContext request_;
   Method method_ = Method::kOther;
-  std::string target_;    // only at level debug
-  uint64_t head_ns_ = 0;  // when the head was there; only where that is traced
+  std::string target_;  // only at level debug
   int64_t json_length_ = -1;
   bool bad_json_length_ = false;
   bool compressed_ = false;  // the body, in a way that is understood

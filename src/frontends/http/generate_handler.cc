@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/generate_handler.h"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -34,21 +33,17 @@ Status AppendTensor(const engine::OutputTensor& output, uint64_t limit, Buffer* 
 bool GenerateHandler::Handle(const Route& route, const Body& body, Response&) {
   stream_ = route.target == Target::kGenerateStream;
   in_hand_ = true;
-  parsed_ = request_.Parse(body);
-  uint64_t allowed_ns = context_.options.default_deadline_ns;
-  if (parsed_.ok() && request_.timeout_us() > 0) {
-    allowed_ns =
-        std::min(request_.timeout_us(), context_.options.max_deadline_ns / kNanosPerMicro) *
-        kNanosPerMicro;
-  }
+  const uint64_t arrived_ns = NowNanos();
+  const Status parsed = request_.Parse(body);
   Begin({.model = route.name,
          .version = route.version,
-         .arrived_ns = NowNanos(),
-         .allowed_ns = allowed_ns,
+         .fault = parsed,
+         .began_ns = who_.began_ns(),
+         .arrived_ns = arrived_ns,
+         .timeout_us = parsed.ok() ? request_.timeout_us() : 0,
          .request_id = who_.request_id(),
-         .tracer = context_.tracer,
-         .arrival = {.request_id = request_.id().empty() ? who_.request_id() : request_.id(),
-                     .traceparent = who_.traceparent()}});
+         .client_id = request_.id(),
+         .traceparent = who_.traceparent()});
   return false;
 }
 
@@ -58,14 +53,16 @@ void GenerateHandler::Release() {
   if (std::exchange(in_hand_, false)) request_ = {};
 }
 
-Status GenerateHandler::Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) {
-  MLOS_RETURN_IF_ERROR(parsed_);
-  return request_.Plan(route.name, *route.info, plan);
+StatusOr<frontend::CallSteps::Turn> GenerateHandler::Plan(const engine::ModelRoute& route,
+                                                          tensor::RequestPlan* plan) {
+  MLOS_RETURN_IF_ERROR(request_.Plan(route.name, *route.info, plan));
+  return Turn::kDone;
 }
 
-Status GenerateHandler::Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) {
+StatusOr<frontend::CallSteps::Turn> GenerateHandler::Fill(const tensor::RequestPlan& plan,
+                                                          std::span<std::byte> block) {
   request_.Fill(plan, block);
-  return OkStatus();
+  return Turn::kDone;
 }
 
 Status GenerateHandler::EncodeAnswer(Buffer* out) {
@@ -79,12 +76,13 @@ Status GenerateHandler::EncodeAnswer(Buffer* out) {
   AppendJsonString(model().name, out);
   out->Append(",\"model_version\":");
   AppendJsonString(model().version, out);
-  for (const engine::OutputTensor& output : answer()) {
-    const TensorInfo& info = model().info->outputs[output.desc.index];
+  for (const frontend::AnswerTensor& output : answer()) {
+    const TensorInfo& info = model().info->outputs[output.tensor->desc.index];
     out->Append(',');
     AppendJsonString(info.name, out);
     out->Append(':');
-    const Status printed = AppendTensor(output, context_.options.max_json_response_bytes, out);
+    const Status printed =
+        AppendTensor(*output.tensor, context_.options.max_json_response_bytes, out);
     if (!printed.ok()) return Annotate(printed, "output " + Quote(info.name));
   }
   out->Append('}');
@@ -99,11 +97,7 @@ Status GenerateHandler::Encode(const Status& status, bool never) {
     result = EncodeAnswer(&response.body);
   }
   if (!result.ok()) {
-    response.Error(result);
-    if (never) {
-      response.status = 413;
-      response.retry_after = false;
-    }
+    response.CallError(result, never);
   } else if (stream_) {
     response.body.Append("\n\n");
     response.content_type = "text/event-stream; charset=utf-8";

@@ -14,17 +14,14 @@ namespace mlos::http {
 class GenerateHandler final : public Handler, private frontend::CallSteps {
  public:
   GenerateHandler(ApiContext& context, Exchange& exchange, const frontend::RequestContext& request)
-      : CallSteps(context.engine, metrics::Protocol::kHttp, frontend::kHttpTrace),
-        context_(context),
-        exchange_(exchange),
-        who_(request) {}
+      : CallSteps(context.calls), context_(context), exchange_(exchange), who_(request) {}
 
   bool Handle(const Route& route, const Body& body, Response& response) override;
   void Release() override;
 
  private:
-  Status Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) override;
-  Status Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) override;
+  StatusOr<Turn> Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) override;
+  StatusOr<Turn> Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) override;
   Status Encode(const Status& status, bool never) override;
   void Deliver() override { exchange_.Send(); }
   Status EncodeAnswer(Buffer* out);
@@ -34,7 +31,6 @@ class GenerateHandler final : public Handler, private frontend::CallSteps {
   const frontend::RequestContext& who_;
   bool stream_ = false;
   bool in_hand_ = false;
-  Status parsed_;
   GenerateRequest request_;
 };
 

@@ -7,9 +7,11 @@
 // one byte that picks the model, then the body.
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <utility>
 #include <vector>
 
-#include "frontends/common/classification.h"
+#include "frontends/common/call_answer.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/infer_response.h"
 
@@ -22,7 +24,7 @@ void Require(bool condition) {
   if (!condition) std::abort();
 }
 
-std::vector<ModelInfo> Models() {
+std::vector<std::shared_ptr<const ModelInfo>> Models() {
   std::vector<ModelInfo> models(4);
   models[0].inputs = {{"a", Datatype::kFp32, {-1, 2}, false},
                       {"b", Datatype::kBytes, {-1}, true},
@@ -34,46 +36,43 @@ std::vector<ModelInfo> Models() {
   models[3].inputs = {{"a", Datatype::kFp16, {-1}, true},
                       {"b", Datatype::kFp64, {}, true},
                       {"c", Datatype::kInt64, {2, -1, -1}, true}};
-  for (ModelInfo& model : models) model.outputs = model.inputs;
-  return models;
+  std::vector<std::shared_ptr<const ModelInfo>> shared;
+  shared.reserve(models.size());
+  for (ModelInfo& model : models) {
+    model.outputs = model.inputs;
+    shared.push_back(std::make_shared<const ModelInfo>(std::move(model)));
+  }
+  return shared;
 }
 
-void Encode(const ModelInfo& model, const mlos::http::InferRequest& request,
+void Encode(std::shared_ptr<const ModelInfo> model, const mlos::http::InferRequest& request,
             const mlos::tensor::RequestPlan& plan, std::span<const std::byte> block) {
   std::vector<mlos::engine::OutputTensor> outputs;
   for (const auto& input : plan.inputs) {
     outputs.push_back({input, block.subspan(input.offset, input.bytes)});
   }
-  // Classes in the place of what they were asked of, as the handler does it.
   static mlos::frontend::Classifier& classifier = *new mlos::frontend::Classifier;
-  std::vector<std::string> classified(request.outputs.size());
-  for (size_t i = 0; i < request.outputs.size(); ++i) {
-    if (request.outputs[i].classes == 0) continue;
-    for (auto& output : outputs) {
-      if (output.desc.index != request.outputs[i].index) continue;
-      const std::vector<std::string> labels{"a", "", "\xff"};
-      if (!classifier
-               .Classify(output, model.max_batch_size > 0, request.outputs[i].classes, labels,
-                         &classified[i], &output.desc)
-               .ok()) {
-        return;
-      }
-      output.data = std::as_bytes(std::span(classified[i]));
-    }
-  }
+  auto settings = std::make_shared<mlos::ModelSettings>();
+  settings->labels.assign(model->outputs.size(), {"a", "", "\xff"});
+  mlos::engine::ModelRoute route;
+  route.info = model;
+  route.settings = settings;
+  mlos::frontend::CallAnswer answer;
+  if (!answer.Make("m", route, request.outputs, outputs, classifier).ok()) return;
   mlos::http::Response response;
-  (void)mlos::http::EncodeInferResponse("m", "1", model, request, outputs, 1 << 20, &response);
+  (void)mlos::http::EncodeInferResponse("m", "1", *model, request, answer.tensors(), 1 << 20,
+                                        &response);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 5) return 0;
-  static const std::vector<ModelInfo>& models = *new std::vector<ModelInfo>(Models());
+  static const auto& models = *new std::vector<std::shared_ptr<const ModelInfo>>(Models());
   static mlos::http::InferDecoder& decoder = *new mlos::http::InferDecoder;
   int32_t length = 0;
   std::memcpy(&length, data, sizeof(length));
-  const ModelInfo& model = models[data[4] % models.size()];
+  const auto& model = models[data[4] % models.size()];
   const bool other_between = (data[4] & 0x80) != 0;
   const size_t body_size = size - 5;
   std::vector<char> body(body_size + mlos::http::kBodyPadding);
@@ -89,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     mlos::http::InferRequest second;
     Require(decoder.Parse({other, std::strlen(other)}, -1, &second).ok());
   }
-  if (!decoder.Plan("m", model, &request, &plan).ok()) return 0;
+  if (!decoder.Plan("m", *model, &request, &plan).ok()) return 0;
   uint64_t bytes = 0;
   Require(mlos::tensor::LayOutRequest(&plan, &bytes));
   // A tensor is never larger than what was sent for it, but for the widening

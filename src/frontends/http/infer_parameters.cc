@@ -107,7 +107,8 @@ Status Twice(std::string_view key) {
 }
 
 // The three that name a place in a client's shared memory; others are ignored.
-Status ReadPlace(std::string_view key, od::value value, InferRequest* request, RegionPlace* place) {
+Status ReadPlace(std::string_view key, od::value value, InferRequest* request,
+                 frontend::RegionPlace* place) {
   if (key == "shared_memory_region") {
     if (place->name) return Twice(key);
     return ReadString(value, key, request, &place->name.emplace());
@@ -123,7 +124,7 @@ Status ReadPlace(std::string_view key, od::value value, InferRequest* request, R
   return OkStatus();
 }
 
-Status CheckPlace(const RegionPlace& place) {
+Status CheckPlace(const frontend::RegionPlace& place) {
   if (!place.given() || (place.name && place.bytes)) return OkStatus();
   return InvalidArgument(
       "shared memory needs \"shared_memory_region\" and \"shared_memory_byte_size\"");
@@ -164,14 +165,15 @@ Status ParseInputParameters(od::value value, InferRequest* request, InferInput* 
   return CheckPlace(input->place);
 }
 
-Status ParseOutputParameters(od::value value, InferRequest* request, InferOutput* output) {
+Status ParseOutputParameters(od::value value, InferRequest* request,
+                             frontend::AskedOutput* output) {
   bool classified = false;
   MLOS_RETURN_IF_ERROR(ForEachParameter(value, [&](std::string_view key, od::value v) -> Status {
     if (key == "binary_data") {
       if (output->form != Form::kUnset) return Twice(key);
       bool binary = false;
       const Status read = ReadBool(v, key, &binary);
-      output->form = binary ? Form::kBinary : Form::kJson;
+      output->form = binary ? Form::kBinary : Form::kElements;
       return read;
     }
     if (key == "classification") {

@@ -23,6 +23,6 @@ Status ParseInputParameters(simdjson::ondemand::value value, InferRequest* reque
                             InferInput* input, std::optional<uint64_t>* binary_size);
 // Of an output: binary_data, classification, or where it is to go.
 Status ParseOutputParameters(simdjson::ondemand::value value, InferRequest* request,
-                             InferOutput* output);
+                             frontend::AskedOutput* output);
 
 }  // namespace mlos::http

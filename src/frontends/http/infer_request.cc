@@ -32,14 +32,14 @@ Status PlaceBlobs(InferRequest* request) {
   uint64_t at = request->json_bytes;
   for (InferInput& input : request->inputs) {
     if (input.form != Form::kBinary) continue;
-    if (input.blob_bytes > request->body.size - at) {
+    if (input.given_bytes > request->body.size - at) {
       return InvalidArgument("input " + Quote(input.name) + " has binary_data_size " +
-                             std::to_string(input.blob_bytes) + " but only " +
+                             std::to_string(input.given_bytes) + " but only " +
                              std::to_string(request->body.size - at) +
                              " bytes of binary data are left in the body");
     }
     input.blob_offset = at;
-    at += input.blob_bytes;
+    at += input.given_bytes;
   }
   if (at != request->body.size) {
     return InvalidArgument("the body has " + std::to_string(request->body.size - at) +
@@ -104,8 +104,8 @@ Status ParseInput(od::object object, InferRequest* request) {
                            "\"shared_memory_region\"" +
                            (forms > 1 ? ", not more than one of them" : ""));
   }
-  input.form = has_data ? Form::kJson : in_region ? Form::kRegion : Form::kBinary;
-  input.blob_bytes = in_region ? *input.place.bytes : binary_size.value_or(0);
+  input.form = has_data ? Form::kElements : in_region ? Form::kRegion : Form::kBinary;
+  input.given_bytes = in_region ? *input.place.bytes : binary_size.value_or(0);
   return OkStatus();
 }
 
@@ -130,7 +130,7 @@ Status ParseInputs(od::value value, size_t most, InferRequest* request) {
 }
 
 Status ParseOutput(od::object object, InferRequest* request) {
-  InferOutput& output = request->outputs.emplace_back();
+  frontend::AskedOutput& output = request->outputs.emplace_back();
   Once seen;
   for (auto member : object) {
     od::field field;
@@ -187,7 +187,7 @@ void InferRequest::Clear() {
 
 void InferRequest::ReleaseRegions() {
   for (InferInput& input : inputs) input.place.pin.reset();
-  for (InferOutput& output : outputs) output.place.pin.reset();
+  for (frontend::AskedOutput& output : outputs) output.place.pin.reset();
 }
 
 std::string_view InferRequest::Keep(std::string_view text) {

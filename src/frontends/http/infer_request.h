@@ -16,15 +16,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
-#include "frontends/common/client_regions.h"
-#include "frontends/common/infer_plan.h"
+#include "frontends/common/call_planner.h"
+#include "frontends/common/call_tensors.h"
 #include "frontends/http/options.h"
 #include "frontends/http/request.h"
 #include "tensor/message.h"
@@ -32,34 +31,11 @@
 
 namespace mlos::http {
 
-enum class Form : uint8_t { kUnset, kJson, kBinary, kRegion };
+using frontend::Form;
 
-// Where in a client's shared memory a tensor is.
-struct RegionPlace {
-  std::optional<std::string_view> name;
-  std::optional<uint64_t> bytes;
-  std::optional<uint64_t> offset;
-  frontend::RegionPin pin;  // after Plan, until the request is released
-
-  bool given() const { return name || bytes || offset; }
-};
-
-struct InferInput {
-  std::string_view name;
-  tensor::TensorDesc desc;   // datatype, rank, dims; after Plan all but the place
-  Form form = Form::kUnset;  // where the elements are
-  std::string_view data;     // kJson: the array, as it is written
+struct InferInput : frontend::GivenInput {
+  std::string_view data;     // kElements: the array, as it is written
   uint64_t blob_offset = 0;  // kBinary: in the body
-  uint64_t blob_bytes = 0;   // kRegion: in the region
-  RegionPlace place;         // kRegion
-};
-
-struct InferOutput {
-  std::string_view name;
-  Form form = Form::kUnset;  // kUnset: as binary_default says
-  uint64_t classes = 0;      // so many of the greatest elements instead of all; 0: all
-  RegionPlace place;         // kRegion
-  uint32_t index = 0;        // after Plan
 };
 
 // What one request may ask for.
@@ -77,9 +53,9 @@ struct InferRequest {
   bool in_sequence = false;  // a sequence_id other than none
   uint32_t max_json_depth = 0;
   std::vector<InferInput> inputs;
-  std::vector<InferOutput> outputs;    // empty: all
-  std::string parameters;              // custom ones, as a JSON object; or empty
-  std::vector<size_t> parameter_keys;  // hashes of the names so far: none comes twice
+  std::vector<frontend::AskedOutput> outputs;  // empty: all
+  std::string parameters;                      // custom ones, as a JSON object; or empty
+  std::vector<size_t> parameter_keys;          // hashes of the names so far: none comes twice
 
   void Clear();
   // Lets go of the regions that Plan has found.
@@ -102,8 +78,7 @@ class InferDecoder {
   // Where tensors in clients' shared memory are found, and how many bytes of
   // input one request may name there; without this they are refused.
   void set_regions(const frontend::RegionTable* regions, uint64_t most_bytes) {
-    regions_ = regions;
-    most_region_bytes_ = most_bytes;
+    planner_.set_regions(regions, most_bytes);
   }
 
   // `json_length` is Inference-Header-Content-Length, -1 if there is none.
@@ -121,19 +96,12 @@ class InferDecoder {
   void Rest(uint64_t now_ns);
 
  private:
-  Status FindRegion(std::string_view model, std::string_view what, std::string_view name,
-                    RegionPlace* place) const;
-  Status PlanInputs(std::string_view model, InferRequest* request);
-  Status PlanOutputs(std::string_view model, const ModelInfo& info, InferRequest* request);
-
   struct Parser;
   const InferLimits limits_;
   std::unique_ptr<Parser> parser_;
   uint64_t large_ns_ = 0;  // when it last read a document that needed much memory
-  frontend::PlanBuilder builder_;
+  frontend::CallPlanner planner_;
   std::vector<tensor::TensorDesc> descs_;
-  const frontend::RegionTable* regions_ = nullptr;
-  uint64_t most_region_bytes_ = 0;
 };
 
 }  // namespace mlos::http

@@ -1,50 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/infer_response.h"
 
-#include <algorithm>
+#include <utility>
 
+#include "frontends/common/infer_plan.h"
 #include "frontends/http/json_text.h"
 
 namespace mlos::http {
 namespace {
 
-using engine::OutputTensor;
+using frontend::AnswerTensor;
 using frontend::Quote;
 
-// The outputs come in ascending order; the client gets them in its own.
-struct Wanted {
-  const OutputTensor* tensor = nullptr;
-  bool binary = false;
-  const RegionPlace* place = nullptr;  // in a client's shared memory
-};
-
-Wanted Find(const InferRequest& request, std::span<const OutputTensor> outputs, size_t i) {
-  if (request.outputs.empty()) return {&outputs[i], request.binary_default};
-  const InferOutput& asked = request.outputs[i];
-  const auto at = std::find_if(outputs.begin(), outputs.end(),
-                               [&](const OutputTensor& t) { return t.desc.index == asked.index; });
-  const bool binary =
-      asked.form == Form::kUnset ? request.binary_default : asked.form == Form::kBinary;
-  return {at == outputs.end() ? nullptr : &*at, binary,
-          asked.form == Form::kRegion ? &asked.place : nullptr};
-}
-
-Status WriteToRegion(const OutputTensor& tensor, const RegionPlace& place) {
-  if (tensor.data.size() > *place.bytes) {
-    return Internal("needs " + std::to_string(tensor.data.size()) +
-                    " bytes of shared memory, and \"shared_memory_byte_size\" is " +
-                    std::to_string(*place.bytes));
-  }
-  return place.pin->Write(place.offset.value_or(0), tensor.data);
+bool IsBinary(const InferRequest& request, const AnswerTensor& answer) {
+  if (answer.asked == nullptr || answer.asked->form == Form::kUnset) return request.binary_default;
+  return answer.asked->form == Form::kBinary;
 }
 
 Status AboutOutput(std::string_view model, const TensorInfo& info, const Status& status) {
   return Annotate(status, "model " + Quote(model) + ": output " + Quote(info.name));
 }
 
-Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted& wanted,
-                    uint64_t max_json_bytes, Buffer* out) {
-  const tensor::TensorDesc& desc = wanted.tensor->desc;
+Status AppendOutput(std::string_view model, const TensorInfo& info, const AnswerTensor& answer,
+                    bool binary, uint64_t max_json_bytes, Buffer* out) {
+  const tensor::TensorDesc& desc = answer.tensor->desc;
   const auto datatype = static_cast<tensor::Datatype>(desc.datatype);
   out->Append("{\"name\":");
   AppendJsonString(info.name, out);
@@ -52,15 +31,13 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
   out->Append(tensor::DatatypeName(datatype));
   out->Append("\",\"shape\":");
   AppendJsonShape(desc.shape(), out);
-  if (wanted.binary) {
+  if (binary) {
     out->Append(",\"parameters\":{\"binary_data_size\":");
-    AppendJsonInt(static_cast<int64_t>(wanted.tensor->data.size()), out);
+    AppendJsonInt(static_cast<int64_t>(answer.tensor->data.size()), out);
     out->Append("}}");
     return OkStatus();
   }
-  if (wanted.place != nullptr) {
-    const Status written = WriteToRegion(*wanted.tensor, *wanted.place);
-    if (!written.ok()) return AboutOutput(model, info, written);
+  if (answer.asked != nullptr && answer.asked->form == Form::kRegion) {  // it is there already
     out->Append('}');
     return OkStatus();
   }
@@ -69,7 +46,7 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
   uint64_t count = 0;
   if (!tensor::ElementCount(desc.shape(), &count)) return Internal("an output's shape is invalid");
   const Status printed =
-      AppendJsonTensor(datatype, count, wanted.tensor->data, max_json_bytes, out);
+      AppendJsonTensor(datatype, count, answer.tensor->data, max_json_bytes, out);
   // The context is put together only where it is needed: it allocates.
   if (!printed.ok()) {
     return AboutOutput(model, info, printed);
@@ -78,13 +55,12 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Wanted
   return OkStatus();
 }
 
-void AppendBlobs(const InferRequest& request, std::span<const OutputTensor> outputs, size_t count,
+void AppendBlobs(const InferRequest& request, std::span<const AnswerTensor> answer,
                  uint64_t blob_bytes, Response* response) {
   const bool copy = blob_bytes <= kCopiedBlobBytes;
-  for (size_t i = 0; i < count; ++i) {
-    const Wanted wanted = Find(request, outputs, i);
-    if (!wanted.binary || wanted.tensor->data.empty()) continue;
-    const auto data = wanted.tensor->data;
+  for (const AnswerTensor& output : answer) {
+    const auto data = output.tensor->data;
+    if (!IsBinary(request, output) || data.empty()) continue;
     if (copy) {
       response->body.Append({reinterpret_cast<const char*>(data.data()), data.size()});
     } else {
@@ -96,7 +72,7 @@ void AppendBlobs(const InferRequest& request, std::span<const OutputTensor> outp
 }  // namespace
 
 Status EncodeInferResponse(std::string_view model, std::string_view version, const ModelInfo& info,
-                           const InferRequest& request, std::span<const OutputTensor> outputs,
+                           const InferRequest& request, std::span<const AnswerTensor> answer,
                            uint64_t max_json_bytes, Response* response) {
   Buffer& out = response->body;
   out.Append('{');
@@ -110,23 +86,20 @@ Status EncodeInferResponse(std::string_view model, std::string_view version, con
   out.Append(",\"model_version\":");
   AppendJsonString(version, &out);
   out.Append(",\"outputs\":[");
-  const size_t count = request.outputs.empty() ? outputs.size() : request.outputs.size();
   uint64_t blob_bytes = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const Wanted wanted = Find(request, outputs, i);
-    if (wanted.tensor == nullptr || wanted.tensor->desc.index >= info.outputs.size()) {
-      return Internal("the model left out an output that was asked for");
-    }
-    if (i > 0) out.Append(',');
-    MLOS_RETURN_IF_ERROR(
-        AppendOutput(model, info.outputs[wanted.tensor->desc.index], wanted, max_json_bytes, &out));
-    if (wanted.binary) blob_bytes += wanted.tensor->data.size();
+  bool first = true;
+  for (const AnswerTensor& output : answer) {
+    if (!std::exchange(first, false)) out.Append(',');
+    const bool binary = IsBinary(request, output);
+    MLOS_RETURN_IF_ERROR(AppendOutput(model, info.outputs[output.tensor->desc.index], output,
+                                      binary, max_json_bytes, &out));
+    if (binary) blob_bytes += output.tensor->data.size();
   }
   out.Append("]}");
   if (blob_bytes == 0) return OkStatus();
   response->binary = true;
   response->json_length = static_cast<int64_t>(out.size());
-  AppendBlobs(request, outputs, count, blob_bytes, response);
+  AppendBlobs(request, answer, blob_bytes, response);
   return OkStatus();
 }
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/status.h"
-#include "engine/engine.h"
+#include "frontends/common/call_answer.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/response.h"
 #include "tensor/model_info.h"
@@ -21,13 +21,12 @@ namespace mlos::http {
 constexpr uint64_t kCopiedBlobBytes = 16 << 10;
 
 // Writes the answer into `response`.  Its blobs point to larger outputs where
-// they lie; without blobs nothing of `outputs` is needed any more.
-// INVALID_ARGUMENT: an output has no JSON form but was not asked for as
-// binary, or the shared memory that it goes to has shrunk.  INTERNAL: it does
-// not fit there.  The response is then to be replaced by the error.
+// they lie; without blobs nothing of `answer` is needed any more.
+// INVALID_ARGUMENT: an output has no JSON form but was not asked for as binary.
+// The response is then to be replaced by the error.
 Status EncodeInferResponse(std::string_view model, std::string_view version, const ModelInfo& info,
                            const InferRequest& request,
-                           std::span<const engine::OutputTensor> outputs, uint64_t max_json_bytes,
+                           std::span<const frontend::AnswerTensor> answer, uint64_t max_json_bytes,
                            Response* response);
 
 }  // namespace mlos::http

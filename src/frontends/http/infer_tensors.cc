@@ -5,7 +5,6 @@
 #include <cstring>
 #include <limits>
 
-#include "frontends/common/classification.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_elements.h"
 
@@ -63,7 +62,7 @@ Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* requ
   InferInput& input = request->inputs.emplace_back();
   input.name = declared.name;
   input.form = Form::kBinary;
-  input.blob_bytes = request->body.size;
+  input.given_bytes = request->body.size;
   input.desc.datatype = static_cast<uint32_t>(declared.datatype);
   input.desc.rank =
       static_cast<uint32_t>(std::min<size_t>(declared.shape.size(), tensor::kMaxRank));
@@ -102,72 +101,41 @@ Status PlanRaw(std::string_view model, const ModelInfo& info, InferRequest* requ
   return OkStatus();
 }
 
-// What the shape takes against what was given.
-Status CheckSize(std::string_view model, const InferRequest& request, InferInput* input) {
+// Elements that are written out: how many bytes they take, if they can.
+Status PlanElements(std::string_view model, const InferRequest& request, InferInput* input) {
   const auto datatype = static_cast<Datatype>(input->desc.datatype);
-  if (input->form == Form::kJson) {
-    // Every element takes a character at least.  Said before there is memory
-    // for the tensor: a short request must not get gigabytes.
-    if (CountOf(*input) > request.json_bytes) {
-      return InvalidArgument(InputPrefix(model, input->name) + " has shape " +
-                             tensor::ShapeText(input->desc.shape()) +
-                             ", which takes more elements than the request can hold");
-    }
-    if (datatype == Datatype::kFp16 || datatype == Datatype::kBf16) {
-      return InvalidArgument(InputPrefix(model, input->name) + ": " +
-                             std::string(tensor::DatatypeName(datatype)) +
-                             " has no JSON form: send it as binary data");
-    }
-    return OkStatus();
+  // Every element takes a character at least.  Said before there is memory
+  // for the tensor: a short request must not get gigabytes.
+  if (CountOf(*input) > request.json_bytes) {
+    return InvalidArgument(InputPrefix(model, input->name) + " has shape " +
+                           tensor::ShapeText(input->desc.shape()) +
+                           ", which takes more elements than the request can hold");
   }
-  if (datatype == Datatype::kBytes) {
-    input->desc.bytes = input->blob_bytes + (request.raw() ? sizeof(uint32_t) : 0);
-    return OkStatus();
+  if (datatype == Datatype::kFp16 || datatype == Datatype::kBf16) {
+    return InvalidArgument(InputPrefix(model, input->name) + ": " +
+                           std::string(tensor::DatatypeName(datatype)) +
+                           " has no JSON form: send it as binary data");
   }
-  if (input->desc.bytes != input->blob_bytes) {
-    return InvalidArgument(
-        InputPrefix(model, input->name) + " has " + std::to_string(input->blob_bytes) +
-        (input->form == Form::kRegion ? " bytes of shared memory but "
-                                      : " bytes of binary data but ") +
-        std::string(tensor::DatatypeName(datatype)) + " " + tensor::ShapeText(input->desc.shape()) +
-        " takes " + std::to_string(input->desc.bytes));
-  }
-  return OkStatus();
-}
-
-// What the datatype demands of binary elements.
-Status CheckElements(const InferInput& input, std::span<const std::byte> elements) {
-  const auto datatype = static_cast<Datatype>(input.desc.datatype);
-  if (datatype == Datatype::kBytes) return tensor::CheckBytesTensor(elements, CountOf(input));
-  if (datatype != Datatype::kBool) return OkStatus();
-  for (size_t i = 0; i < elements.size(); ++i) {
-    if (elements[i] > std::byte{1}) {
-      return InvalidArgument("element " + std::to_string(i) + " of a BOOL is neither 0 nor 1");
-    }
-  }
-  return OkStatus();
+  if (datatype != Datatype::kBytes) return OkStatus();
+  return About(
+      model, *input,
+      MeasureStrings(input->data, CountOf(*input), &input->desc.bytes, request.max_json_depth));
 }
 
 // Copies what lies in the body.
 Status CopyBlob(const InferRequest& request, const InferInput& input, std::span<std::byte> to) {
   const std::span<const std::byte> from(
-      reinterpret_cast<const std::byte*>(request.body.data) + input.blob_offset, input.blob_bytes);
+      reinterpret_cast<const std::byte*>(request.body.data) + input.blob_offset, input.given_bytes);
   if (request.raw() && IsBytes(input)) {
     // One element, which comes without its length.
     const auto length = static_cast<uint32_t>(from.size());
     std::memcpy(to.data(), &length, sizeof(length));
     to = to.subspan(sizeof(length));
   } else {
-    MLOS_RETURN_IF_ERROR(CheckElements(input, from));
+    MLOS_RETURN_IF_ERROR(frontend::CheckElements(input.desc, from));
   }
   if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
   return OkStatus();
-}
-
-// The client may write there at any time: what is looked at is the copy.
-Status CopyRegion(const InferInput& input, std::span<std::byte> to) {
-  MLOS_RETURN_IF_ERROR(input.place.pin->Read(input.place.offset.value_or(0), to));
-  return CheckElements(input, to);
 }
 
 }  // namespace
@@ -175,86 +143,32 @@ Status CopyRegion(const InferInput& input, std::span<std::byte> to) {
 Status InferDecoder::Plan(std::string_view model, const ModelInfo& info, InferRequest* request,
                           tensor::RequestPlan* plan) {
   if (request->raw()) MLOS_RETURN_IF_ERROR(PlanRaw(model, info, request));
-  // The client means a model that remembers: an answer as if there were no
-  // sequence would be a wrong result.
-  if (request->in_sequence) {
-    return InvalidArgument(ModelPrefix(model) +
-                           "has no sequence batching: leave out parameter \"sequence_id\"");
-  }
-  builder_.Begin(model, info, plan);
-  MLOS_RETURN_IF_ERROR(PlanInputs(model, request));
-  MLOS_RETURN_IF_ERROR(PlanOutputs(model, info, request));
+  MLOS_RETURN_IF_ERROR(planner_.Begin(model, info, request->in_sequence, plan));
   descs_.clear();
-  for (const InferInput& input : request->inputs) descs_.push_back(input.desc);
-  MLOS_RETURN_IF_ERROR(builder_.Finish(descs_));
-  plan->parameters = request->parameters;
-  return OkStatus();
-}
-
-Status InferDecoder::FindRegion(std::string_view model, std::string_view what,
-                                std::string_view name, RegionPlace* place) const {
-  const auto found = regions_ != nullptr
-                         ? regions_->Find(frontend::kAnonymous, *place->name)
-                         : frontend::RegionTable({}).Find(frontend::kAnonymous, *place->name);
-  const Status status =
-      found.ok() ? (*found)->CheckRange(place->offset.value_or(0), *place->bytes) : found.status();
-  if (!status.ok()) {
-    return Annotate(status, ModelPrefix(model) + std::string(what) + " " + Quote(name));
-  }
-  place->pin = *found;
-  return OkStatus();
-}
-
-Status InferDecoder::PlanInputs(std::string_view model, InferRequest* request) {
-  uint64_t region_bytes = 0;
   for (InferInput& input : request->inputs) {
-    MLOS_RETURN_IF_ERROR(builder_.AddInput(input.name, &input.desc));
-    MLOS_RETURN_IF_ERROR(CheckSize(model, *request, &input));
-    if (IsBytes(input) && input.form == Form::kJson) {
-      MLOS_RETURN_IF_ERROR(About(
-          model, input,
-          MeasureStrings(input.data, CountOf(input), &input.desc.bytes, request->max_json_depth)));
+    MLOS_RETURN_IF_ERROR(planner_.AddInput(&input));
+    if (input.form == Form::kElements) {
+      MLOS_RETURN_IF_ERROR(PlanElements(model, *request, &input));
+    } else if (request->raw() && IsBytes(input)) {
+      input.desc.bytes += sizeof(uint32_t);  // its length, which does not come
     }
-    if (input.form != Form::kRegion) continue;
-    MLOS_RETURN_IF_ERROR(FindRegion(model, "input", input.name, &input.place));
-    // As if it had come in the body, which takes the loop no longer.
-    region_bytes += input.blob_bytes;
-    if (region_bytes > most_region_bytes_) {
-      return InvalidArgument(ModelPrefix(model) + "inputs in shared memory have more than the " +
-                             std::to_string(most_region_bytes_) + " bytes that a request may have");
-    }
+    descs_.push_back(input.desc);
   }
-  return OkStatus();
-}
-
-Status InferDecoder::PlanOutputs(std::string_view model, const ModelInfo& info,
-                                 InferRequest* request) {
-  for (InferOutput& output : request->outputs) {
-    MLOS_RETURN_IF_ERROR(builder_.AddOutput(output.name, &output.index));
-    if (output.form == Form::kRegion) {
-      MLOS_RETURN_IF_ERROR(FindRegion(model, "output", output.name, &output.place));
-    }
-    if (output.classes == 0) continue;
-    const Status possible = frontend::CheckClassifiable(info.outputs[output.index]);
-    if (!possible.ok()) {
-      return Annotate(possible, ModelPrefix(model) + "output " + Quote(output.name));
-    }
+  for (frontend::AskedOutput& output : request->outputs) {
+    MLOS_RETURN_IF_ERROR(planner_.AddOutput(&output));
   }
-  return OkStatus();
+  return planner_.Finish(descs_, request->parameters);
 }
 
 Status InferDecoder::Fill(std::string_view model, const InferRequest& request,
                           const tensor::RequestPlan& plan, std::span<std::byte> block) {
   for (const InferInput& input : request.inputs) {
-    const auto at = std::lower_bound(
-        plan.inputs.begin(), plan.inputs.end(), input.desc.index,
-        [](const tensor::TensorDesc& desc, uint32_t index) { return desc.index < index; });
-    const std::span<std::byte> to = block.subspan(at->offset, at->bytes);
+    const std::span<std::byte> to = frontend::PlaceOf(plan, input.desc.index, block);
     const Status status =
-        input.form == Form::kJson
+        input.form == Form::kElements
             ? ParseElements(input.data, static_cast<Datatype>(input.desc.datatype), CountOf(input),
                             to, request.max_json_depth)
-        : input.form == Form::kRegion ? CopyRegion(input, to)
+        : input.form == Form::kRegion ? frontend::CopyRegion(input, to)
                                       : CopyBlob(request, input, to);
     MLOS_RETURN_IF_ERROR(About(model, input, status));
   }

@@ -49,6 +49,13 @@ void Response::Error(const Status& error) {
   retry_after = frontend::IsRetryable(error.code());
 }
 
+void Response::CallError(const Status& error, bool never) {
+  Error(error);
+  if (!never) return;
+  status = 413;
+  retry_after = false;
+}
+
 void Response::ManagementError(const Status& error, std::string_view hint) {
   Clear();
   status = frontend::HttpStatus(error.code(), frontend::Surface::kManagement);

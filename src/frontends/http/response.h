@@ -41,6 +41,8 @@ struct Response {
   // {"error":"text"}
   void Error(int http_status, std::string_view text);
   void Error(const Status& error);
+  // Of an inference; `never`: not "slow down", but larger than can ever be.
+  void CallError(const Status& error, bool never);
   // {"error":{"code","message","hint"}}
   void ManagementError(const Status& error, std::string_view hint);
 };

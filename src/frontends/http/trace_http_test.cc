@@ -136,6 +136,10 @@ TEST_F(TraceHttpTest, AGenerateIsFoundByItsNames) {
   EXPECT_THAT(std::string(all[0].at("traceparent").as_string()),
               HasSubstr("0af7651916cd43dd8448eb211c80319c"));
   EXPECT_EQ(std::string(1024, 'i'), std::string(all[2].at("request_id").as_string()));
+  const json::array& stamps = all[1].at("timestamps").as_array();
+  EXPECT_EQ("HTTP_RECV_START", stamps[0].at("name").as_string());
+  EXPECT_GT(stamps[0].at("ns").as_int64(), 0);
+  EXPECT_LE(stamps[0].at("ns").as_int64(), stamps[1].at("ns").as_int64());
 }
 
 TEST_F(TraceHttpTest, ARequestThatItsClientLeavesIsWrittenOnce) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plans a call: finds its tensors in the model, checks that what is given is as
+// much as their shapes take, and finds the clients' shared memory that it names.
+//
+//   Begin -> AddInput ... AddOutput ... -> Finish
+//
+// in one go: it is one per event loop and keeps nothing of a call.  To plan
+// again (when more of a request is known) is to begin again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "frontends/common/call_tensors.h"
+#include "frontends/common/infer_plan.h"
+
+namespace mlos::frontend {
+
+class CallPlanner {
+ public:
+  // Where tensors in clients' shared memory are found, and how many bytes of
+  // input one request may name there; without this they are refused.
+  void set_regions(const RegionTable* regions, uint64_t most_bytes) {
+    regions_ = regions;
+    most_region_bytes_ = most_bytes;
+  }
+
+  // `in_sequence`: the client means a model that remembers, which none does.
+  Status Begin(std::string_view model, const ModelInfo& info, bool in_sequence,
+               tensor::RequestPlan* plan);
+  // Sets desc.index and desc.bytes; these for BYTES of kElements are set by the
+  // caller, before Finish.
+  Status AddInput(GivenInput* input);
+  Status AddOutput(AskedOutput* output);
+  // `inputs` are those of AddInput, in any order; `parameters` stay with the plan.
+  Status Finish(std::span<const tensor::TensorDesc> inputs, std::string_view parameters);
+
+ private:
+  std::string Prefix() const;
+  Status CheckSize(GivenInput* input) const;
+  Status FindRegion(std::string_view what, std::string_view name, RegionPlace* place) const;
+
+  PlanBuilder builder_;
+  std::string_view model_;
+  const ModelInfo* info_ = nullptr;
+  tensor::RequestPlan* plan_ = nullptr;
+  const RegionTable* regions_ = nullptr;
+  uint64_t most_region_bytes_ = 0;
+  uint64_t region_bytes_ = 0;  // of this call's inputs
+};
+
+// Where the plan has an input: in the request's memory.
+std::span<std::byte> PlaceOf(const tensor::RequestPlan& plan, uint32_t index,
+                             std::span<std::byte> block);
+
+// What the datatype demands of an input's bytes: the lengths of BYTES, BOOL of
+// 0 and 1.  `desc` has been planned; the bytes are those of element `first` on.
+Status CheckElements(const tensor::TensorDesc& desc, std::span<const std::byte> elements,
+                     uint64_t first = 0);
+// Copies an input of kRegion.  The client may write there at any time: what is
+// looked at is the copy.
+Status CopyRegion(const GivenInput& input, std::span<std::byte> to);
+
+}  // namespace mlos::frontend
