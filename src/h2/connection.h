@@ -17,6 +17,7 @@
 
 #include "h2/session.h"
 #include "net/io_memory.h"
+#include "net/peer_counts.h"
 
 namespace mlos::h2 {
 
@@ -59,6 +60,7 @@ class Connection final : public SessionOwner, public std::enable_shared_from_thi
   void Release(uint64_t bytes) override;
 
   size_t owner_index = 0;  // the owner's
+  net::Peer peer;          // the owner's, too
 
  private:
   struct ReadHandler;

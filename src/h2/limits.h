@@ -1,74 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a client of an HTTP/2 server may take of it, and why no more.  Whoever
-// runs a server chooses; these are the defaults.  Values.
+// What a client of an HTTP/2 server may take of it.  Defaults, ranges and
+// their reasons stand in the daemon's table of options (options/table.h), but
+// for what is nobody's to set.  Values.
 #pragma once
 
 #include <cstdint>
 
 #include "base/clock.h"
+#include "options/settings.h"
 
 namespace mlos::h2 {
 
+using options::DefaultNanos;
+using options::DefaultNumber;
+using options::Id;
+
 struct Limits {
-  // Each costs a descriptor and a buffer of 64 KiB: 256 MiB in all.
-  uint32_t max_connections = 4096;
-  // At once on one connection.  As many as keep a model busy; a client that
-  // wants more makes another connection.
-  uint32_t max_streams = 256;
-  // Each field counts with 32 bytes more.  Clients send a few hundred bytes,
-  // tokens and tracing a few thousand.
-  uint32_t max_header_bytes = 16 << 10;
-  // A header within max_header_bytes fits in one or two frames; without end
-  // they are an attack.
-  uint32_t max_continuations = 8;
-  // What a client may send of one stream before it is taken.  Fills a link of
-  // 8 Gbit/s over 1 ms.
-  uint32_t stream_window = 1 << 20;
-  // The same for a connection: a few streams may wait without stopping others.
-  uint32_t connection_window = 4 << 20;
+  uint32_t max_connections = DefaultNumber(Id::kGrpcMaxConnections);
+  uint32_t max_connections_per_address = DefaultNumber(Id::kGrpcMaxConnectionsPerAddress);
+  // At once on one connection.
+  uint32_t max_streams = DefaultNumber(Id::kGrpcMaxStreams);
+  // Each field counts with 32 bytes more.
+  uint32_t max_header_bytes = DefaultNumber(Id::kGrpcMaxHeader);
+  uint32_t max_continuations = DefaultNumber(Id::kGrpcMaxContinuations);
+  // What a client may send of one stream, resp. of all, before it is taken.
+  uint32_t stream_window = DefaultNumber(Id::kGrpcStreamWindow);
+  uint32_t connection_window = DefaultNumber(Id::kGrpcConnectionWindow);
   // What one connection may make the protocol itself remember: streams, header
-  // tables, frames that wait to be sent.  A stream takes 2 KiB; ten times what
-  // max_streams of them need.
-  uint64_t max_connection_bytes = 8 << 20;
-  // Messages received or answered, of all connections together.  Without it
-  // the product of connections, streams and message size would be the limit.
-  uint64_t max_buffered_bytes = 1 << 30;
+  // tables, frames that wait to be sent.
+  uint64_t max_connection_bytes = DefaultNumber(Id::kGrpcMaxConnectionMemory);
+  // Messages received or answered, of all connections together.
+  uint64_t max_buffered_bytes = DefaultNumber(Id::kGrpcMaxBuffered);
 
   // Streams that a peer ends before they are answered, or makes us end by an
-  // error: so many at once, and so many per second in the long run.  A client
-  // that gives up on all of them is welcome; one that goes on is an attack.
-  uint32_t reset_burst = 1000;
-  uint32_t reset_rate = 100;
+  // error: so many at once, and so many per second in the long run.
+  uint32_t reset_rate = DefaultNumber(Id::kGrpcMaxResets);
+  uint32_t reset_burst = kBurst * reset_rate;
   // Frames that move nothing, beyond four for each request and frame of data.
-  // They cost us more than their sender; a client at rest sends one in many
-  // seconds.
-  uint32_t idle_frame_burst = 1000;
-  uint32_t idle_frame_rate = 100;
+  uint32_t idle_frame_rate = DefaultNumber(Id::kGrpcMaxIdleFrames);
+  uint32_t idle_frame_burst = kBurst * idle_frame_rate;
   // A PING sooner than this after the one before, with nothing answered in
-  // between, is one too many.  Half of what clients use that keep connections
-  // alive through firewalls.
-  uint64_t min_ping_interval_ns = 5 * kNanosPerSecond;
+  // between, is one too many.
+  uint64_t min_ping_interval_ns = DefaultNanos(Id::kGrpcMinPingInterval);
   // So many of those are let pass, as with other servers of gRPC.
   uint32_t max_ping_strikes = 2;
 
-  // Without a stream.  Clients keep their connections for as long as they may
-  // and make new ones without being asked.
-  uint64_t idle_timeout_ns = 300 * kNanosPerSecond;
-  // For the start of a connection, and from the start of a header to its end:
-  // one or two packets.
-  uint64_t header_timeout_ns = 10 * kNanosPerSecond;
-  // Without any progress, of a stream or of the connection; covers the pauses
-  // of a poor network.
-  uint64_t transfer_timeout_ns = 30 * kNanosPerSecond;
+  uint64_t idle_timeout_ns = DefaultNanos(Id::kGrpcIdleTimeout);
+  // For the start of a connection, and from the start of a header to its end.
+  uint64_t header_timeout_ns = DefaultNanos(Id::kGrpcHeaderTimeout);
+  // Of a connection or an answer: without any progress, and on top of the time
+  // that the bytes which have gone would take at min_bytes_per_second, of which
+  // the answers of a connection have equal parts.
+  uint64_t transfer_timeout_ns = DefaultNanos(Id::kGrpcTransferTimeout);
+  uint64_t min_bytes_per_second = DefaultNumber(Id::kGrpcMinRate);
   // A client with streams that is not heard of for so long is asked with a
   // PING, and has so long to answer.
-  uint64_t keepalive_time_ns = 60 * kNanosPerSecond;
-  uint64_t keepalive_timeout_ns = 20 * kNanosPerSecond;
+  uint64_t keepalive_time_ns = DefaultNanos(Id::kGrpcKeepaliveTime);
+  uint64_t keepalive_timeout_ns = DefaultNanos(Id::kGrpcKeepaliveTimeout);
   // What a client that is told to go has to take note of it.
-  uint64_t linger_ns = kNanosPerSecond;
+  uint64_t linger_ns = DefaultNanos(Id::kGrpcLinger);
+  // How long an answer is sent from where it lies.  Who has not taken it then
+  // gets it from a copy: a model's memory is not for the slow to keep.
+  uint64_t hold_ns = kNanosPerSecond;
   // How often timeouts are looked for.
   uint64_t sweep_ns = 250 * kNanosPerMilli;
+
+  static constexpr uint32_t kBurst = 10;
 };
+
+Limits LimitsFrom(const options::Settings& settings);
 
 }  // namespace mlos::h2

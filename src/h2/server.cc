@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "h2/connection.h"
 #include "net/listener.h"
+#include "net/peer_counts.h"
 
 namespace mlos::h2 {
 
@@ -19,6 +20,7 @@ class Server::Impl final : public ConnectionOwner {
       : limits_(limits),
         loop_(loop),
         acceptor_(acceptor),
+        peers_(limits_.max_connections_per_address),
         sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {}
 
   ~Impl() override {
@@ -75,6 +77,7 @@ class Server::Impl final : public ConnectionOwner {
       connections_[index]->owner_index = index;
     }
     connections_.pop_back();
+    peers_.Leave(connection.peer);
     if (!connection.late()) --early_connections_;
     counters_.open.Set(connections_.size());
     counters_.ended[static_cast<size_t>(why)].Add();
@@ -88,17 +91,18 @@ class Server::Impl final : public ConnectionOwner {
   std::vector<std::shared_ptr<Connection>> Present() const { return connections_; }
 
   void Accept(net::Accepted client) {
-    if (connections_.size() >= limits_.max_connections) {
+    if (connections_.size() >= limits_.max_connections || !peers_.Enter(client.peer)) {
       counters_.refused.Add();
       return;
     }
     Socket socket(loop_.io().get_executor());
     boost::system::error_code error;
     socket.assign(boost::asio::generic::stream_protocol(client.family, 0), client.fd.get(), error);
-    if (error) return;
+    if (error) return peers_.Leave(client.peer);
     client.fd.Release();
     auto connection = std::make_shared<Connection>(std::move(socket), *this, draining_);
     connection->owner_index = connections_.size();
+    connection->peer = client.peer;
     connections_.push_back(connection);
     if (!connection->late()) ++early_connections_;
     counters_.accepted.Add();
@@ -138,6 +142,7 @@ class Server::Impl final : public ConnectionOwner {
   const Limits limits_;
   EventLoop& loop_;
   Acceptor& acceptor_;
+  net::PeerCounts peers_;
   std::shared_ptr<boost::asio::steady_timer> sweep_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool sweeping_ = false;

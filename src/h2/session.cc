@@ -202,6 +202,7 @@ void Session::AppendCopy(const void* data, size_t bytes) {
 // The next `bytes` of a stream's body.
 void Session::TakeBody(Stream& stream, size_t bytes) {
   stream.queued_ -= bytes;
+  stream.written_ += bytes;
   while (bytes > 0) {
     iovec& piece = stream.pieces_[stream.piece_];
     const size_t take = std::min(bytes, piece.iov_len);
@@ -243,10 +244,9 @@ size_t Session::Gather(iovec* out, size_t most) {
     Tell();
     // Who was told may have had more to say.
     if (segments_.empty()) Fill();
-    if (segments_.empty()) {
-      progress_ns_ = 0;
-      CheckEnd();
-    }
+    if (segments_.empty()) CheckEnd();
+    batch_ns_ = progress_ns_;
+    batch_bytes_ = 0;
   }
   size_t count = 0;
   for (size_t i = segment_; i < segments_.size() && count < most; ++i, ++count) {
@@ -260,6 +260,7 @@ size_t Session::Gather(iovec* out, size_t most) {
 void Session::Advance(size_t bytes) {
   const Busy busy(busy_);
   out_bytes_ -= bytes;
+  batch_bytes_ += bytes;
   progress_ns_ = NowNanos();
   while (bytes > 0) {
     Segment& s = segments_[segment_];
@@ -298,6 +299,7 @@ void Session::Tell() {
     Stream& stream = *told_[i];
     stream.in_told_list_ = false;
     if (stream.writing()) continue;
+    stream.DropCopy();
     if (!std::exchange(stream.told_written_, true) && !stream.closed_) {
       stream.handler_->OnWritten();
     }
@@ -322,6 +324,7 @@ void Session::Turn() {
 }
 
 void Session::Retire(Stream& stream) {
+  stream.DropCopy();
   if (stream.handler_ != nullptr) stream.handler_->OnDone();
   if (stream.waits_for_turn_) {
     std::erase(later_, &stream);
@@ -420,7 +423,7 @@ void Session::SweepConnection(uint64_t now_ns) {
   const auto since = [&](uint64_t from_ns, uint64_t allowed_ns) {
     return from_ns != 0 && now_ns > from_ns + allowed_ns;
   };
-  if (since(progress_ns_, limits_.transfer_timeout_ns)) {
+  if (!segments_.empty() && now_ns > batch_ns_ + Allowed(batch_bytes_)) {
     // It does not read: there is no way to tell it anything.
     end_ = End::kSlow;
     return ReleaseAll();
@@ -448,13 +451,55 @@ void Session::SweepConnection(uint64_t now_ns) {
 void Session::SweepStreams(uint64_t now_ns) {
   for (size_t i = 0; i < streams_.size(); ++i) {
     Stream& stream = *streams_[i];
-    if (stream.closed_ || stream.handler_ == nullptr) continue;
-    if (stream.writing() && now_ns > stream.progress_ns_ + limits_.transfer_timeout_ns) {
+    if (stream.handler_ == nullptr) continue;
+    if (stream.writing() && now_ns > stream.write_ns_ + limits_.hold_ns) Detach(stream);
+    if (stream.closed_) continue;
+    if (stream.writing() && IsSlow(stream, now_ns)) {
       stream.Reset(NGHTTP2_CANCEL);
     } else {
       stream.handler_->OnSweep(now_ns);
     }
   }
+}
+
+// For sending so many bytes.
+uint64_t Session::Allowed(uint64_t bytes) const {
+  const double seconds =
+      static_cast<double>(bytes) / static_cast<double>(limits_.min_bytes_per_second);
+  return limits_.transfer_timeout_ns + static_cast<uint64_t>(seconds * kNanosPerSecond);
+}
+
+bool Session::IsSlow(const Stream& stream, uint64_t now_ns) const {
+  if (now_ns > stream.progress_ns_ + limits_.transfer_timeout_ns) return true;
+  // It shares the connection with the others.
+  return now_ns > stream.write_ns_ + Allowed(stream.written_ * std::max<size_t>(open_streams_, 1));
+}
+
+// Copies what is not sent, so that whoever answered gets his memory back.
+void Session::Detach(Stream& stream) {
+  if (stream.copy_bytes_ != 0) return;
+  uint64_t bytes = stream.queued_;
+  for (size_t i = segment_; i < segments_.size(); ++i) {
+    if (segments_[i].stream == &stream) bytes += segments_[i].bytes;
+  }
+  if (bytes == 0) return;
+  if (!owner_.Reserve(bytes)) return stream.Reset(NGHTTP2_ENHANCE_YOUR_CALM);
+  stream.copy_bytes_ = bytes;
+  stream.copy_.Reserve(bytes);
+  const auto copy = [&](const void* data, size_t size) {
+    const char* at = stream.copy_.data() + stream.copy_.size();
+    stream.copy_.Append({static_cast<const char*>(data), size});
+    return at;
+  };
+  for (size_t i = segment_; i < segments_.size(); ++i) {
+    Segment& s = segments_[i];
+    if (s.stream == &stream) s.data = copy(s.data, s.bytes);
+  }
+  for (size_t i = stream.piece_; i < stream.pieces_.size() && stream.queued_ > 0; ++i) {
+    iovec& piece = stream.pieces_[i];
+    piece.iov_base = const_cast<char*>(copy(piece.iov_base, piece.iov_len));
+  }
+  stream.handler_->OnReleased();
 }
 
 }  // namespace mlos::h2

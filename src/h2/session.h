@@ -126,6 +126,9 @@ class Session {
   void SweepConnection(uint64_t now_ns);
   std::span<const nghttp2_nv> FieldsOf(std::string_view status, std::span<const Field> fields);
   void SweepStreams(uint64_t now_ns);
+  uint64_t Allowed(uint64_t bytes) const;
+  bool IsSlow(const Stream& stream, uint64_t now_ns) const;
+  void Detach(Stream& stream);
 
   SessionOwner& owner_;
   Acceptor& acceptor_;
@@ -147,6 +150,8 @@ class Session {
   size_t segment_ = 0;
   Buffer copied_;
   size_t out_bytes_ = 0;
+  uint64_t batch_ns_ = 0;     // when segments_ was filled
+  uint64_t batch_bytes_ = 0;  // sent of it
 
   bool busy_ = false;      // inside Feed, Gather or Advance: they write when done
   bool leaving_ = false;   // said that no new streams are wanted
@@ -162,7 +167,7 @@ class Session {
   uint64_t idle_since_ns_;      // no streams
   uint64_t heard_ns_;           // the last byte from the client
   uint64_t asked_ns_ = 0;       // our PING that is not answered yet
-  uint64_t progress_ns_ = 0;    // of sending, while there is something to send
+  uint64_t progress_ns_ = 0;    // of sending: the last
 };
 
 }  // namespace mlos::h2

@@ -33,7 +33,7 @@ void Stream::Clear() {
   pieces_.clear();
   handler_ = nullptr;
   head_ = {};
-  head_bytes_ = unconsumed_ = queued_ = progress_ns_ = 0;
+  head_bytes_ = unconsumed_ = queued_ = write_ns_ = progress_ns_ = written_ = 0;
   piece_ = 0;
   in_flight_ = 0;
   has_head_ = ended_by_peer_ = answered_ = finished_ = end_sent_ = closed_ = deferred_ = false;
@@ -100,7 +100,8 @@ void Stream::Write(std::span<const iovec> pieces) {
     queued_ += piece.iov_len;
   }
   told_written_ = false;
-  progress_ns_ = NowNanos();
+  write_ns_ = progress_ns_ = NowNanos();
+  written_ = 0;
   if (queued_ == 0) session_.NoteWritten(*this);
   session_.Resume(*this);
 }
@@ -110,6 +111,13 @@ void Stream::Finish(std::span<const Field> trailers) {
   finished_ = true;
   trailers_ = trailers;
   session_.Resume(*this);
+}
+
+void Stream::DropCopy() {
+  if (copy_bytes_ == 0) return;
+  session_.owner_.Release(std::exchange(copy_bytes_, 0));
+  copy_.Clear();
+  copy_.Trim(0);
 }
 
 void Stream::Consume(size_t bytes) {
@@ -126,8 +134,7 @@ void Stream::Later() {
 }
 
 void Stream::Reset(uint32_t error_code) {
-  if (closed_) return;
-  reset_by_us_ = true;
+  if (closed_ || std::exchange(reset_by_us_, true)) return;
   nghttp2_submit_rst_stream(session_.session_, NGHTTP2_FLAG_NONE, id_, error_code);
   session_.Changed();
 }

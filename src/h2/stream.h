@@ -53,6 +53,9 @@ class StreamHandler {
   // All of the last Write is sent or copied: its memory is free, and the next
   // may come.
   virtual void OnWritten() {}
+  // The memory of the last Write is free, because what a slow client has not
+  // taken of it was copied; OnWritten still comes.
+  virtual void OnReleased() {}
   // The client has reset the stream or is gone, or a limit ended it: stop.
   virtual void OnAborted() = 0;
   // Everybody else has had a turn since Stream::Later.
@@ -99,6 +102,7 @@ class Stream {
   void TakeField(std::string_view name, std::string_view value, uint32_t limit);
   void MakeHead();
   bool writing() const { return queued_ > 0 || in_flight_ > 0; }
+  void DropCopy();
 
   Session& session_;
   StreamHandler* handler_ = nullptr;
@@ -133,7 +137,11 @@ class Stream {
   size_t piece_ = 0;          // pieces before it are with the connection
   uint64_t queued_ = 0;       // bytes from piece_ on
   uint32_t in_flight_ = 0;    // borrowed pieces with the connection
+  uint64_t write_ns_ = 0;     // when Write was called
   uint64_t progress_ns_ = 0;  // of writing
+  uint64_t written_ = 0;      // bytes since Write
+  Buffer copy_;               // of what a slow client has not taken
+  uint64_t copy_bytes_ = 0;   // accounted for; 0: there is none
 };
 
 // Who serves the streams of a connection.

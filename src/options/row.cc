@@ -21,6 +21,8 @@ std::string_view GroupTitle(Group group) {
       return "Stopping";
     case Group::kHttp:
       return "Limits of HTTP";
+    case Group::kGrpc:
+      return "Limits of gRPC";
     case Group::kClientMemory:
       return "Shared memory of clients";
     case Group::kTracing:

@@ -39,6 +39,7 @@ enum class Group : uint8_t {
   kRequests,
   kStopping,
   kHttp,
+  kGrpc,
   kClientMemory,
   kTracing
 };

@@ -362,6 +362,10 @@ void Call::OnWritten() {
   if (handler_ != nullptr) handler_->OnSent();
 }
 
+void Call::OnReleased() {
+  if (handler_ != nullptr) handler_->OnReleased();
+}
+
 // ---------------------------------------------------------------------- ends
 
 void Call::OnAborted() {

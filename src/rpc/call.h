@@ -40,6 +40,8 @@ class Handler : public MessageSink {
   virtual void OnHalfClose() {}
   // What was given to Send is sent or copied; the next may come.
   virtual void OnSent() {}
+  // Of a slow client, and before OnSent: what was given to Send is copied.
+  virtual void OnReleased() {}
   // Time passes: a few times a second.
   virtual void OnSweep(uint64_t now_ns) { (void)now_ns; }
   // The client is gone or late, or broke a rule: stop.  The call is answered
@@ -117,6 +119,7 @@ class Call final : public h2::StreamHandler {
   void OnData(std::span<const std::byte> data) override;
   void OnEnd() override;
   void OnWritten() override;
+  void OnReleased() override;
   void OnTurn() override;
   void OnAborted() override;
   void OnSweep(uint64_t now_ns) override;

@@ -287,6 +287,10 @@ class EchoMethod::Echo final : public Handler {
     sending_ = false;
     Next();
   }
+  void OnReleased() override {
+    ++method_.seen.released;
+    if (!queue_.empty()) queue_.front().assign(queue_.front().size(), '!');
+  }
   void OnCancel() override { ++method_.seen.cancelled; }
   void OnDone() override {
     ++method_.seen.done;

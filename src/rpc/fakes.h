@@ -121,6 +121,7 @@ struct Seen {
   int cancelled = 0;
   int done = 0;
   int half_closed = 0;
+  int released = 0;
   uint64_t deadline_ns = 0;
   std::string binary;  // of the metadata seen-bin
   std::string text;

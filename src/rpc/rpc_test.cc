@@ -397,6 +397,83 @@ TEST_F(RpcTest, LetsASlowReaderWait) {
   EXPECT_EQ(1, unary_.seen.done);
 }
 
+// A model's memory is not for the slow to keep: what they do not take is copied.
+TEST_F(RpcTest, CopiesWhatASlowReaderHasNotTaken) {
+  Wire wire(dispatcher_, {}, 65535, /*auto_window=*/false);
+  std::string large(1 << 20, '\0');
+  for (size_t i = 0; i < large.size(); i += 7) large[i] = static_cast<char>(i);
+  const int32_t slow = wire.Open("/t.T/Stream");
+  wire.Send(slow, Framed(large), false);
+  wire.Pump();
+  wire.session().Sweep(NowNanos() + kNanosPerSecond / 2);
+  EXPECT_EQ(0, stream_.seen.released);
+  for (int i = 0; i < 3; ++i) wire.session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+  EXPECT_EQ(1, stream_.seen.released);  // and its memory is written over
+  EXPECT_EQ(large.size() + 5 - 65535, wire.owner().reserved);
+  wire.Send(slow, "", true);
+  while (!wire.answer(slow).closed) {
+    const size_t before = wire.answer(slow).data.size();
+    nghttp2_session_consume(wire.client(), slow, 32 << 10);
+    wire.Pump();
+    ASSERT_TRUE(wire.answer(slow).closed || wire.answer(slow).data.size() > before);
+  }
+  EXPECT_EQ("0", wire.answer(slow).status());
+  EXPECT_TRUE(wire.answer(slow).messages().at(0) == large);
+  EXPECT_EQ(0u, wire.owner().reserved);
+}
+
+TEST_F(RpcTest, ResetsASlowReaderWhereThereIsNoMemoryForACopy) {
+  Wire wire(dispatcher_, {}, 65535, /*auto_window=*/false);
+  const int32_t slow = wire.Open("/t.T/Unary");
+  wire.Send(slow, Framed(std::string(1 << 20, 's')), true);
+  wire.Pump();
+  wire.owner().limit = 1000;
+  wire.session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+  wire.Pump();
+  EXPECT_EQ(NGHTTP2_ENHANCE_YOUR_CALM, static_cast<int>(wire.answer(slow).error_code));
+  EXPECT_EQ(1, unary_.seen.done);
+  EXPECT_EQ(0u, wire.owner().reserved);
+}
+
+// A byte now and then is progress, but no way to take a megabyte.
+TEST_F(RpcTest, GivesUpAReaderThatReadsByteByByte) {
+  h2::Limits limits;
+  limits.transfer_timeout_ns = 100 * kNanosPerMilli;
+  limits.idle_frame_burst = 1'000'000;
+  Wire wire(dispatcher_, limits, 65535, /*auto_window=*/false);
+  const int32_t slow = wire.Open("/t.T/Unary");
+  wire.Send(slow, Framed(std::string(1 << 20, 's')), true);
+  wire.Pump();
+  const uint64_t until = NowNanos() + 20 * kNanosPerSecond;
+  while (!wire.answer(slow).closed && NowNanos() < until) {
+    wire.Raw(Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<uint32_t>(slow), {"\0\0\0\1", 4}));
+    wire.PumpDown();
+    wire.session().Sweep(NowNanos());
+  }
+  EXPECT_EQ(NGHTTP2_CANCEL, static_cast<int>(wire.answer(slow).error_code));
+  EXPECT_FALSE(wire.session().over());
+}
+
+TEST_F(RpcTest, GivesUpAConnectionThatReadsByteByByte) {
+  h2::Limits limits;
+  limits.transfer_timeout_ns = 10 * kNanosPerMilli;
+  limits.min_bytes_per_second = uint64_t{1} << 40;  // or these bytes are too fast
+  Wire wire(dispatcher_, limits, 2 << 20);
+  const int32_t slow = wire.Open("/t.T/Unary");
+  wire.Pump();
+  wire.Send(slow, Framed(std::string(900'000, 's')), true);
+  wire.PumpUp();
+  const uint64_t until = NowNanos() + 20 * kNanosPerSecond;
+  while (!wire.session().over() && NowNanos() < until) {
+    iovec piece;
+    ASSERT_EQ(1u, wire.session().Gather(&piece, 1));
+    wire.session().Advance(1);
+    wire.session().Sweep(NowNanos());
+  }
+  EXPECT_EQ(h2::End::kSlow, wire.session().end());
+  EXPECT_EQ(unary_.seen.begun, unary_.seen.done);
+}
+
 TEST_F(RpcTest, GivesUpAReaderThatDoesNotRead) {
   Wire wire(dispatcher_, {}, 65535, /*auto_window=*/false);
   const int32_t slow = wire.Open("/t.T/Unary");
