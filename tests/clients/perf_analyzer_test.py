@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""perf_analyzer against the real daemon: it runs to its end, without a failed request, and its
+report has what the server counted as well."""
+
+import csv
+import os
+import subprocess
+
+import fixture
+from daemon import ROOT
+
+PLACE = ROOT / ".cache/python-tests/perf"
+REQUESTS = 300
+
+
+class PerfAnalyzerTest(fixture.ClientTest):
+    options = ("--allow-client-shm",)
+
+    def analyze(self, model, *arguments):
+        """Runs the program with a fixed number of requests; the one row of its table."""
+        table = self.daemon.directory / "table.csv"
+        command = [PLACE / "perf_analyzer", "-m", model, "-u", self.daemon.address, "-i", "http",
+                   "--request-count", str(REQUESTS), "--verbose-csv", "-f", table, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False,
+                              env={**os.environ, "LD_LIBRARY_PATH": str(PLACE)})
+        self.assertEqual(0, done.returncode, f"{command}\n{done.stdout}\n{done.stderr}")
+        with open(table, newline="") as file:
+            (row,) = csv.DictReader(file)
+        return row
+
+    def check(self, row):
+        self.assertGreater(float(row["Inferences/Second"]), 0)
+        # From the statistics of the server; without them the columns are not there.
+        for column in ("Server Queue", "Server Compute Input", "Server Compute Infer",
+                       "Server Compute Output"):
+            self.assertIn(column, row)
+        self.assertGreater(float(row["Server Compute Infer"]), 0)
+
+    def test_binary(self):
+        self.check(self.analyze("digits", "--shape", "image:4,64", "--concurrency-range", "4"))
+
+    def test_json(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--input-tensor-format", "json",
+                                "--output-tensor-format", "json"))
+
+    def test_asynchronous(self):
+        """Answers are matched with requests by their ids."""
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--async",
+                                "--concurrency-range", "8"))
+
+    def test_text(self):
+        self.check(self.analyze("identity_bytes", "--shape", "x:3", "--string-length", "20"))
+
+    def test_shared_memory(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--shared-memory", "system",
+                                "--output-shared-memory-size", "1024"))
+        # It unregisters what it registered.
+        status, _, body = self.daemon.call("GET", "/v2/systemsharedmemory/status")
+        self.assertEqual((200, b"[]"), (status, body))
+
+    def test_request_rate(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--request-rate-range", "200"))
+
+
+if __name__ == "__main__":
+    fixture.main()
