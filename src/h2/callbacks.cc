@@ -46,9 +46,7 @@ struct Callbacks {
         if (hd->length > 0) return 0;
         break;
       case NGHTTP2_RST_STREAM:
-        if (!s.guard_.AdmitReset(s.heard_ns_)) {
-          s.EndWith(End::kResets, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
-        }
+        s.CountReset();
         return 0;
       case NGHTTP2_PING:
         if ((hd->flags & NGHTTP2_FLAG_ACK) == 0 && !s.guard_.AdmitPing(s.heard_ns_)) {
@@ -156,9 +154,7 @@ struct Callbacks {
         return 0;
       case NGHTTP2_RST_STREAM:
         if (stream != nullptr && stream->reset_by_us_) return 0;
-        if (!s.over() && !s.guard_.AdmitReset(s.heard_ns_)) {
-          s.EndWith(End::kResets, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
-        }
+        s.CountReset();
         return 0;
       case NGHTTP2_GOAWAY:
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR) s.failed_ = true;

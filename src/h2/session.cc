@@ -374,6 +374,13 @@ void Session::EndWith(End why, uint32_t error_code, std::string_view text) {
   Changed();
 }
 
+// A stream ended early because of the peer.
+void Session::CountReset() {
+  if (!over() && !guard_.AdmitReset(heard_ns_)) {
+    EndWith(End::kResets, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_resets");
+  }
+}
+
 // Nothing is to be sent: was that all?
 void Session::CheckEnd() {
   if (!over()) {

@@ -117,6 +117,7 @@ class Session {
   void AbortAll();
   void ReleaseAll();
   void EndWith(End why, uint32_t error_code, std::string_view text);
+  void CountReset();
   void Changed();  // outside of Feed: somebody has to write
   void SubmitHead(Stream& stream, std::string_view status, std::span<const Field> fields, bool end);
   void SubmitTrailers(Stream& stream);

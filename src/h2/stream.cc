@@ -133,6 +133,8 @@ void Stream::Later() {
   session_.owner_.WantTurn();
 }
 
+void Stream::Blame() { session_.CountReset(); }
+
 void Stream::Reset(uint32_t error_code) {
   if (closed_ || std::exchange(reset_by_us_, true)) return;
   nghttp2_submit_rst_stream(session_.session_, NGHTTP2_FLAG_NONE, id_, error_code);

@@ -91,6 +91,9 @@ class Stream {
   void Consume(size_t bytes);
   // Work goes on in OnTurn, when the event loop has looked at everybody else.
   void Later();
+  // It ended early because of what the client sent: too many of those are an
+  // attack, and end the connection.
+  void Blame();
   // Ends the stream as it is, with an error code of HTTP/2.
   void Reset(uint32_t error_code);
 

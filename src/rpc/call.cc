@@ -355,7 +355,10 @@ void Call::Refuse(const Status& status) {
   if (finished_ || cancelled_) return;
   packer_.reset();  // what it has is not sent
   Finish(status);
-  if (handler_ != nullptr) handler_->OnCancel();
+  if (handler_ == nullptr) return;
+  handler_->OnCancel();
+  // The work that it has begun may go on for a while, as with a reset.
+  if (status.code() != StatusCode::kDeadlineExceeded) stream_->Blame();
 }
 
 void Call::OnWritten() {
