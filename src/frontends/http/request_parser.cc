@@ -144,13 +144,7 @@ class Message : public beast::http::basic_parser<true> {
         if (name_string.size() == kJsonLengthField.size() &&
             iequals(name_string,
                     beast::string_view(kJsonLengthField.data(), kJsonLengthField.size()))) {
-          // A second one that differs would be a second reading of the body.
-          int64_t length = -1;
-          if (!ParseLength(View(value), &length) ||
-              (head.json_length >= 0 && head.json_length != length)) {
-            head.bad_json_length = true;
-          }
-          head.json_length = length;
+          TakeJsonLength(View(value), &head);
         } else {
           TakeContext(View(name_string), View(value));
         }
@@ -209,6 +203,14 @@ class Message : public beast::http::basic_parser<true> {
 };
 
 }  // namespace
+
+void TakeJsonLength(std::string_view value, RequestHead* head) {
+  int64_t length = -1;
+  if (!ParseLength(value, &length) || (head->json_length >= 0 && head->json_length != length)) {
+    head->bad_json_length = true;
+  }
+  head->json_length = length;
+}
 
 class RequestParser::Parser {
  public:

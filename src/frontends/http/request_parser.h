@@ -16,6 +16,10 @@
 
 namespace mlos::http {
 
+// Of Inference-Header-Content-Length.  A second one that differs would be a
+// second reading of the body.
+void TakeJsonLength(std::string_view value, RequestHead* head);
+
 class RequestParser {
  public:
   enum class Result { kNeedMore, kDone, kError };

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "frontends/http/api_session.h"
 #include "frontends/http/connection.h"
+#include "frontends/http/over_h2.h"
 #include "net/listener.h"
 
 namespace mlos::http {
@@ -95,6 +96,11 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
     const std::vector<std::shared_ptr<Connection>> present = connections_;
     for (const auto& connection : present) connection->Drain();
     CheckDrained();
+  }
+
+  h2::Acceptor& over_h2() {
+    if (over_h2_ == nullptr) over_h2_ = std::make_unique<OverH2>(*service_, options_, counters_);
+    return *over_h2_;
   }
 
   size_t connections() const { return connections_.size(); }
@@ -253,6 +259,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   metrics::HttpCounters counters_;
   frontend::RegionTable no_regions_{{}};
   std::unique_ptr<Service> service_;
+  std::unique_ptr<OverH2> over_h2_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<std::shared_ptr<Connection>> connections_;
   std::deque<std::shared_ptr<Connection>> later_;  // work under way, the next one first
@@ -279,6 +286,8 @@ StatusOr<std::string> HttpServer::Listen(std::string_view address) {
 void HttpServer::Leave() { impl_->Leave(); }
 
 void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done)); }
+
+h2::Acceptor& HttpServer::over_h2() { return impl_->over_h2(); }
 
 size_t HttpServer::connections() const { return impl_->connections(); }
 

@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "frontends/common/client_regions.h"
 #include "frontends/http/options.h"
+#include "h2/stream.h"
 #include "metrics/http_counters.h"
 #include "trace/tracer.h"
 
@@ -54,6 +55,10 @@ class HttpServer {
   // requests are answered 503 and Connection: close, but for those that ask how
   // the server is; they do not hold up `done`.
   void Drain(std::function<void()> done);
+
+  // The same service for whoever listens for HTTP/2 on this loop; he goes
+  // before this server does.
+  h2::Acceptor& over_h2();
 
   size_t connections() const;
   const metrics::HttpCounters& counters() const;  // any thread
