@@ -20,9 +20,9 @@ constexpr size_t kUncountedBytes = 64 << 10;
 // still there.
 constexpr uint64_t kLookAfterNs = 100 * kNanosPerMilli;
 constexpr size_t kMostGathered = 64;
-// Room for a body, until more of it has come: who only claims a large one
-// holds no more than this.
-constexpr uint64_t kFirstRoom = 1 << 20;
+// Room for a body, until more of it has come: who only claims a large one holds
+// no more than this, and none of what others may use.
+constexpr uint64_t kFirstRoom = kUncountedBytes;
 // An answer that waits for its client this long leaves the model's memory.
 constexpr uint64_t kHoldAnswerNs = kNanosPerSecond;
 
@@ -165,7 +165,7 @@ bool Connection::GrowBody() {
       std::min(body_total_ + kBodyPadding, std::max<uint64_t>(kFirstRoom, 2 * body_.size()));
   if (room <= body_.capacity()) return true;
   if (body_.empty()) body_.Trim(0);  // nothing to be moved
-  if (!Account(KeptBytes() - Counted(body_.capacity()) + room)) return false;
+  if (!Account(KeptBytes() - Counted(body_.capacity()) + Counted(room))) return false;
   body_.Reserve(room);
   return true;
 }

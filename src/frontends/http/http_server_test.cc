@@ -523,21 +523,38 @@ TEST_F(HttpTest, TooManyChunks) {
   ExpectClosed(Say(request), 413, "pieces");
 }
 
+// What has arrived counts, and what is only claimed does not.
 TEST_F(HttpTest, BufferedBytesAreLimitedTogether) {
-  Start({.max_buffered_bytes = 150000});
+  constexpr size_t kBytes = 200000;
+  Start({.max_buffered_bytes = 300000});
   const std::string head =
       "POST /v2/models/id_FP32/infer HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
-      "Content-Length: 100000\r\n\r\n";
-  client_->Send(head);
-  ASSERT_EQ(client_->Read().status, 100);  // it has its room now
-  const Reply refused = Say(head);
+      "Content-Length: " +
+      std::to_string(kBytes) + "\r\n\r\n";
+  const std::string body = std::string(kInfer) + std::string(kBytes - kInfer.size(), ' ');
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server_->address()));
+    clients.back()->Send(head);
+    ASSERT_EQ(clients.back()->Read().status, 100) << i;
+    clients.back()->Send(body.substr(0, 60000));  // holds nothing that is counted
+  }
+  // One gets what it sends for, all but the last byte; for another there is not enough.
+  clients[0]->Send(body.substr(60000, kBytes - 60001));
+  ASSERT_TRUE(Eventually([&] {
+    const uint64_t sent = 100 * (head.size() + 60000) + kBytes - 60001;
+    return server_->server().counters().received_bytes.value() == sent;
+  }));
+  clients[1]->Send(body.substr(60000, kBytes - 60001));
+  const Reply refused = clients[1]->Read();
   ExpectClosed(refused, 503, "too many large requests");
   EXPECT_EQ(refused.fields.at("retry-after"), "1");
-  client_->Send(std::string(kInfer) + std::string(100000 - kInfer.size(), ' '));
-  EXPECT_EQ(client_->Read().status, 200);
-  EXPECT_EQ(
-      Ask("POST", "/v2/models/id_FP32/infer", std::string(kInfer) + std::string(99000, ' ')).status,
-      200);
+  clients[0]->Send(" ");
+  EXPECT_EQ(clients[0]->Read().status, 200);
+  clients[0].reset();
+  EXPECT_TRUE(Eventually([&] { return server_->connections() <= 99; }));
+  clients[2]->Send(body.substr(60000));
+  EXPECT_EQ(clients[2]->Read().status, 200);
 }
 
 TEST_F(HttpTest, MemoryKeptByConnectionsIsLimitedToo) {
