@@ -37,8 +37,9 @@
 
 namespace mlos::hostlink {
 
-// Core and host of one build belong together; both check.
-constexpr uint32_t kProtocol = 1;
+// Core and host of one build belong together; both check.  Raised with every change
+// of a message, which messages_test sees.
+constexpr uint32_t kProtocol = 2;
 
 enum MessageType : uint32_t {
   kHello = 1,

@@ -25,6 +25,30 @@ ModelInfo Sample() {
   return info;
 }
 
+// What either end may know of the other is this text: another one is another protocol.
+TEST(MessagesTest, AChangedMessageIsAnotherProtocol) {
+  EXPECT_EQ(2u, kProtocol) << "raised with every change of a message: then the texts below are new";
+  StartPlugin start{.directory = "d", .library = "l", .name = "n", .version = "v", .workers = 2};
+  EXPECT_EQ(R"({"protocol":2,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
+            R"("workers":2})",
+            EncodeStart(start).payload);
+  LoadModel load{.handle = 7, .name = "m", .version = "1", .main_file = "f", .files = {"f"}};
+  load.warm_up.push_back({"w", 2, {{"x", "FP32", {1, 2}, WarmUpInput::Data::kFile, 0}}});
+  load.warm_up_files = 1;
+  EXPECT_EQ(R"({"handle":7,"name":"m","version":"1","config":"{}","threads":1,"main":"f",)"
+            R"("files":["f"],"warm_up":[{"name":"w","count":2,"inputs":[{"name":"x",)"
+            R"("datatype":"FP32","shape":[1,2],"data":"file","file":0}]}],"warm_up_files":1})",
+            EncodeLoadModel(load, {}).payload);
+  EXPECT_EQ(R"({"running":1,"queued":2,"oldest_ms":3,"overdue_ms":4})",
+            EncodeHeartbeat({1, 2, 3, 4}).payload);
+  EXPECT_EQ(R"({"inputs":[{"name":"image","datatype":"FP32","shape":[-1,64],"optional":false},)"
+            R"({"name":"mask","datatype":"BYTES","shape":[],"optional":true}],"outputs":[)"
+            R"({"name":"label","datatype":"INT64","shape":[-1],"optional":false}],)"
+            R"("max_batch_size":8,"max_concurrency":3,"replay_safe":false,)"
+            R"("memory_bytes":9223372036854775808,"platform":"onnxruntime_onnx"})",
+            boost::json::serialize(EncodeModelInfo(Sample())));
+}
+
 TEST(MessagesTest, ModelInfoSurvivesTheJourney) {
   const ModelInfo sent = Sample();
   const auto got = DecodeModelInfo(EncodeModelInfo(sent));
