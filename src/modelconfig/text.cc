@@ -8,8 +8,8 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/text_format.h>
 
-#include "base/log.h"
 #include "base/name.h"
+#include "base/utf8.h"
 
 namespace mlos::modelconfig {
 namespace {
@@ -31,15 +31,6 @@ class FirstError : public pb::io::ErrorCollector {
  private:
   std::string text_;
 };
-
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 class Validator {
  public:

@@ -5,21 +5,12 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "base/name.h"
+#include "base/utf8.h"
 #include "repository/files.h"
 
 namespace mlos::repository {
 namespace {
-
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 // A line that is empty is the empty name of its class; those at the end are none.
 StatusOr<std::vector<std::string>> Lines(std::string_view text) {
