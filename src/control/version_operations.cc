@@ -1,32 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The operations on all versions of a model at once.
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "control/core_control.h"
 #include "control/objects.h"
 #include "control/outcomes.h"
+#include "lifecycle/gather.h"
 
 namespace mlos::control {
 
 namespace {
-
-// Calls `done` when the last of several changes has ended: with the first
-// failure, or else with success.
-lifecycle::Manager::Done Gather(size_t count, lifecycle::Manager::Done done) {
-  struct State {
-    size_t left;
-    Status status;
-    lifecycle::Manager::Done done;
-  };
-  auto state = std::make_shared<State>(State{count, OkStatus(), std::move(done)});
-  return [state](const Status& status) {
-    if (state->status.ok()) state->status = status;
-    if (--state->left == 0) state->done(state->status);
-  };
-}
 
 std::vector<std::string> AllOf(const catalog::Catalog::ModelVersions& versions) {
   std::vector<std::string> out;
@@ -87,7 +72,10 @@ void CoreControl::ChangeVersions(const Operation& op, const Done& done) {
                                             " admits none of its versions")));
   }
   const auto start = [&](lifecycle::Manager::Done finished) {
-    const auto each = Gather(versions.size(), std::move(finished));
+    // An unload that is refused is said at once: who asked may not wait for the others' end.
+    const auto each = lifecycle::Gather(
+        versions.size(), load ? lifecycle::Tell::kAtTheEnd : lifecycle::Tell::kFailureAtOnce,
+        std::move(finished));
     for (const std::string& version : versions) {
       if (!load) {
         manager_.UnloadModel(op.name, version, each);

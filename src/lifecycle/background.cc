@@ -41,15 +41,21 @@ Background::~Background() {
 
 void Background::Do(Urgency urgency, Work work, Failed failed) {
   Job job{std::move(work), std::move(failed)};
-  {
-    MutexLock lock(mutex_);
-    if (urgency == Urgency::kNow) {
-      jobs_.push_front(std::move(job));
-    } else {
-      jobs_.push_back(std::move(job));
+  if (Queue(urgency, &job)) return wake_.NotifyOne();
+  // Not from inside this call: whoever asks is not prepared for that.
+  control_.Post([failed = std::move(job.failed)] {
+    if (failed) {
+      failed(Unavailable("too much waits to be read or copied in the background: try again later"));
     }
-  }
-  wake_.NotifyOne();
+  });
+}
+
+bool Background::Queue(Urgency urgency, Job* job) {
+  MutexLock lock(mutex_);
+  std::deque<Job>& jobs = urgency == Urgency::kNow ? now_ : idle_;
+  if (urgency == Urgency::kNow && jobs.size() >= kMostJobs) return false;
+  jobs.push_back(std::move(*job));
+  return true;
 }
 
 void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
@@ -84,10 +90,11 @@ void Background::Run() {
     Job job;
     {
       MutexLock lock(mutex_);
-      while (jobs_.empty() && !ending_) wake_.Wait(mutex_);
+      while (now_.empty() && idle_.empty() && !ending_) wake_.Wait(mutex_);
       if (ending_) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
+      std::deque<Job>& jobs = now_.empty() ? idle_ : now_;
+      job = std::move(jobs.front());
+      jobs.pop_front();
     }
     control_.Post(Try(job, ending_));
   }

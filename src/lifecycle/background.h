@@ -21,7 +21,10 @@
 
 namespace mlos::lifecycle {
 
-enum class Urgency { kNow, kWhenIdle };  // what somebody waits for comes first
+// What somebody waits for comes first; each kind in the order in which it came.
+enum class Urgency { kNow, kWhenIdle };
+// Of what somebody waits for.  What is done when idle is bounded by the catalog.
+constexpr size_t kMostJobs = 1024;
 
 class Background {
  public:
@@ -34,8 +37,8 @@ class Background {
   // that takes long looks at its argument, and gives up once that is set.
   using Result = std::function<void()>;
   using Work = std::function<Result(const std::atomic<bool>& stop)>;
-  // `failed` runs on the control loop instead, where the work threw: there was
-  // no memory for it, say.
+  // `failed` runs on the control loop instead, where the work threw (there was no
+  // memory for it, say) or, of what somebody waits for, too much waits already.
   using Failed = std::function<void(const Status&)>;
   void Do(Urgency urgency, Work work, Failed failed = nullptr);
 
@@ -49,12 +52,14 @@ class Background {
     Failed failed;
   };
   void Run();
+  bool Queue(Urgency urgency, Job* job);
   static Result Try(const Job& job, const std::atomic<bool>& stop);
 
   EventLoop& control_;
   Mutex mutex_;
   CondVar wake_;
-  std::deque<Job> jobs_ MLOS_GUARDED_BY(mutex_);
+  std::deque<Job> now_ MLOS_GUARDED_BY(mutex_);
+  std::deque<Job> idle_ MLOS_GUARDED_BY(mutex_);
   std::atomic<bool> ending_{false};
   std::thread thread_;
 };

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lifecycle/background.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <new>
 #include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "lifecycle/gather.h"
 
 namespace mlos::lifecycle {
 namespace {
@@ -35,6 +41,65 @@ TEST(BackgroundTest, WorkThatThrowsFailsAndTheNextIsDone) {
   EXPECT_EQ(StatusCode::kResourceExhausted, first.code());
   EXPECT_EQ("odd", Message(second));
   EXPECT_TRUE(third);
+}
+
+TEST(BackgroundTest, WhatIsWaitedForIsDoneInItsOrderAndBounded) {
+  EventLoop control;
+  Background background(control);
+  std::atomic<bool> go{false};
+  background.Do(Urgency::kNow, [&](const std::atomic<bool>&) -> Background::Result {
+    go.wait(false);
+    return [] {};
+  });
+  std::vector<size_t> done;
+  std::vector<Status> refused;
+  // The first may have begun, or wait like the others.
+  for (size_t i = 0; i < kMostJobs + 1; ++i) {
+    background.Do(
+        Urgency::kNow,
+        [&, i](const std::atomic<bool>&) -> Background::Result {
+          return [&, i] { done.push_back(i); };
+        },
+        [&](const Status& status) { refused.push_back(status); });
+  }
+  background.Do(Urgency::kWhenIdle, [&](const std::atomic<bool>&) -> Background::Result {
+    return [&] { control.Stop(); };
+  });
+  EXPECT_TRUE(refused.empty());  // not from inside the call
+  go = true;
+  go.notify_all();
+  control.Run();
+  ASSERT_THAT(refused.size(), testing::AnyOf(1u, 2u));
+  EXPECT_EQ(StatusCode::kUnavailable, refused.front().code());
+  EXPECT_EQ(kMostJobs + 1, done.size() + refused.size());
+  for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(i, done[i]);
+}
+
+TEST(GatherTest, TellsAFailureAtOnceOrAtTheEnd) {
+  std::vector<std::string> told;
+  const auto tell = [&told](const Status& status) { told.emplace_back(Message(status)); };
+  auto each = Gather(3, Tell::kFailureAtOnce, tell);
+  each(OkStatus());
+  EXPECT_TRUE(told.empty());
+  each(Unavailable("first"));
+  EXPECT_EQ(std::vector<std::string>{"first"}, told);
+  each(Unavailable("second"));
+  EXPECT_EQ(1u, told.size());
+  told.clear();
+  each = Gather(3, Tell::kAtTheEnd, tell);
+  each(Unavailable("first"));
+  each(Unavailable("second"));
+  EXPECT_TRUE(told.empty());
+  each(OkStatus());
+  EXPECT_EQ(std::vector<std::string>{"first"}, told);
+  for (const Tell when : {Tell::kAtTheEnd, Tell::kFailureAtOnce}) {
+    told.clear();
+    each = Gather(2, when, tell);
+    each(OkStatus());
+    EXPECT_TRUE(told.empty());
+    each(OkStatus());
+    EXPECT_EQ(std::vector<std::string>{""}, told);
+  }
 }
 
 }  // namespace

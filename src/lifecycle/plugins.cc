@@ -100,11 +100,12 @@ void Manager::InstallPlugin(const std::string& path, std::function<void(Installe
   background_.Do(
       Urgency::kNow,
       [this, path, root = options_.package_dir,
-       done = std::move(done)](const std::atomic<bool>& stop) -> Background::Result {
+       done](const std::atomic<bool>& stop) -> Background::Result {
         return [this, path, done, copy = catalog::InstallPackage(path, root, stop)] {
           done(copy.ok() ? catalog_.RegisterPlugin(*copy, path) : Installed(copy.status()));
         };
-      });
+      },
+      [done](const Status& status) { done(status); });
 }
 
 // The library is what was registered: by its size and time, or else by its

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/name.h"
+#include "lifecycle/gather.h"
 #include "lifecycle/repositories.h"
 #include "lifecycle/repository_change.h"
 
@@ -87,19 +88,14 @@ void Repositories::Unload(const std::string& name, const Done& done) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return done(catalog_.FindModel(name, "").status());
   chosen_.erase(name);
-  const auto change = std::make_shared<Change>();
-  change->done = done;
-  change->then = [] {};
   std::vector<std::string> versions;
   versions.reserve(it->second.size());
   for (const auto& [number, record] : it->second) {
     if (number != 0) versions.push_back(std::to_string(number));
   }
-  for (const std::string& version : versions) {
-    ++change->left;
-    manager_.UnloadModel(name, version, [change](const Status& status) { change->End(status); });
-  }
-  change->End(OkStatus());
+  if (versions.empty()) return done(OkStatus());
+  const auto each = Gather(versions.size(), Tell::kFailureAtOnce, done);
+  for (const std::string& version : versions) manager_.UnloadModel(name, version, each);
 }
 
 }  // namespace mlos::lifecycle

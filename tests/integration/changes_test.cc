@@ -528,6 +528,25 @@ TEST_F(ChangesTest, ChangesThatWaitAreBounded) {
   EXPECT_EQ(StatusCode::kOk, Code(held_.Model(K::kLoadModel)));
 }
 
+TEST_F(ChangesTest, AnUnloadOfAllThatIsRefusedForOneIsSaidWhileAnotherGoes) {
+  held_.BringPlugin();
+  held_.BringModel(1);
+  held_.KnowModel(2);
+  held_.Hold("load");  // and what comes after it
+  auto load = held_.Model(K::kLoadModel, "2");
+  ASSERT_TRUE(WaitUntil([&] { return held_.ModelState("2") == "loading"; }));
+  for (const bool wait : {false, true}) {
+    const Outcome refused =
+        Await(held_.Apply({.kind = K::kUnloadModelVersions, .name = "m", .wait = wait}));
+    EXPECT_EQ(StatusCode::kFailedPrecondition, refused.status.code()) << refused.status;
+    EXPECT_THAT(Text(refused), HasSubstr("version 2"));
+    EXPECT_EQ("draining", held_.ModelState("1"));
+  }
+  held_.GoOn();
+  EXPECT_EQ(StatusCode::kOk, Code(load));
+  EXPECT_TRUE(WaitUntil([&] { return held_.ModelState("1") == "unloaded"; }));
+}
+
 TEST_F(ChangesTest, APolicyThatLetsNothingServeIsRefused) {
   held_.BringPlugin();
   held_.BringModel(1);
