@@ -228,7 +228,7 @@ StatusOr<Registered<ModelVersion>> Catalog::RegisterModel(ModelSpec spec) {
   if (name != models_.end() && name->second.count(spec.version) != 0) {
     ModelVersion& known = *name->second.at(spec.version);
     const bool same = known.path == spec.path && known.plugin == spec.plugin &&
-                      known.config == spec.config && known.metadata == spec.metadata &&
+                      *known.config == spec.config && known.metadata == spec.metadata &&
                       SameFiles(known.artefact, artefact);
     const Answer answer =
         ModelAnswer(same ? Change::kRegisterSame : Change::kRegisterOther, known.state);

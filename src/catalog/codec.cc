@@ -156,7 +156,7 @@ std::string Encode(const ModelVersion& m) {
                                       {"format", m.artefact.format},
                                       {"files", std::move(files)},
                                       {"plugin", m.plugin},
-                                      {"config", m.config},
+                                      {"config", *m.config},
                                       {"metadata", m.metadata},
                                       {"owner", m.owner},
                                       {"desired", static_cast<int>(m.desired)}});
@@ -203,7 +203,9 @@ StatusOr<ModelVersion> DecodeModel(std::string_view text) {
   in.Text("path", &m.path);
   MLOS_RETURN_IF_ERROR(ReadArtefact(&in, &m.artefact));
   in.Text("plugin", &m.plugin);
-  in.Object("config", &m.config);
+  json::object config;
+  in.Object("config", &config);
+  m.config = std::move(config);
   in.Object("metadata", &m.metadata);
   in.Text("owner", &m.owner);
   in.Number("desired", &desired);

@@ -129,7 +129,7 @@ TEST(CodecTest, AModelIsWhatItWas) {
     RC_ASSERT(read->artefact.main_file == m.artefact.main_file);
     RC_ASSERT(read->artefact.files == m.artefact.files);
     RC_ASSERT(read->artefact.identities == m.artefact.identities);
-    RC_ASSERT(json::serialize(read->config) == json::serialize(m.config));
+    RC_ASSERT(json::serialize(*read->config) == json::serialize(*m.config));
     RC_ASSERT(json::serialize(read->metadata) == json::serialize(m.metadata));
     RC_ASSERT(read->desired == m.desired);
     RC_ASSERT(Encode(*read) == Encode(m));

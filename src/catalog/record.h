@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "catalog/artefact.h"
@@ -20,6 +21,20 @@
 #include "tensor/model_settings.h"
 
 namespace mlos::catalog {
+
+// A model's configuration as it was given.  Copies share it: a repository's is of
+// all versions of the model, of which there may be many.
+class SharedConfig {
+ public:
+  SharedConfig() : SharedConfig(boost::json::object()) {}
+  SharedConfig(boost::json::object config)  // NOLINT(google-explicit-constructor): it is one
+      : config_(std::make_shared<const boost::json::object>(std::move(config))) {}
+  const boost::json::object& operator*() const { return *config_; }
+  const boost::json::object* operator->() const { return config_.get(); }
+
+ private:
+  std::shared_ptr<const boost::json::object> config_;  // never null
+};
 
 struct PluginVersion {
   // ---- durable
@@ -49,7 +64,7 @@ struct ModelVersion {
   std::string path;  // as registered
   Artefact artefact;
   std::string plugin;  // its name
-  boost::json::object config;
+  SharedConfig config;
   boost::json::object metadata;  // the user's own, values of any kind
   std::string owner;             // who registered it
   Desired desired = Desired::kOnDemand;

@@ -20,7 +20,7 @@ using catalog::ModelVersion;
 namespace {
 
 StatusOr<inference::ModelConfig> Read(const ModelVersion& model) {
-  StatusOr<inference::ModelConfig> config = modelconfig::FromJson(model.config);
+  StatusOr<inference::ModelConfig> config = modelconfig::FromJson(*model.config);
   if (config.ok()) return config;
   return FailedPrecondition("its configuration makes no sense: " +
                             std::string(Message(config.status())));

@@ -341,7 +341,7 @@ StatusOr<backend::ModelFiles> Manager::FilesOf(const ModelVersion& model, uint32
   files.load.name = model.name;
   files.load.version = std::to_string(model.version);
   // As the plugin knows it, however whoever registered it wrote it.
-  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, modelconfig::FromJson(model.config));
+  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, modelconfig::FromJson(*model.config));
   files.load.config =
       boost::json::serialize(modelconfig::ToJson(config, modelconfig::Form::kGiven));
   files.load.main_file = model.artefact.main_file;

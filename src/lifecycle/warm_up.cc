@@ -98,10 +98,10 @@ class Collector {
 }  // namespace
 
 Status AddSamples(const ModelVersion& model, backend::ModelFiles* files) {
-  if (!model.config.contains("model_warmup") && !model.config.contains("modelWarmup")) {
+  if (!model.config->contains("model_warmup") && !model.config->contains("modelWarmup")) {
     return OkStatus();
   }
-  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, modelconfig::FromJson(model.config));
+  MLOS_ASSIGN_OR_RETURN(const inference::ModelConfig config, modelconfig::FromJson(*model.config));
   if (config.model_warmup_size() > kMaxSamples) {
     return FailedPrecondition(
         fmt::format("its configuration has more than {} warm-up samples", kMaxSamples));

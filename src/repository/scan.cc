@@ -147,7 +147,7 @@ class ModelScan {
     AddMissing();
     // What can fail is known of each version by its fingerprint.
     const std::string common = fmt::format("{}\n{}\n{}\n{}\n{}", out_.repository, out_.fault,
-                                           Digest(boost::json::serialize(out_.config)), LabelText(),
+                                           Digest(boost::json::serialize(*out_.config)), LabelText(),
                                            config.ok() ? SampleText(*config) : "");
     for (FoundVersion& version : out_.versions) {
       version.fingerprint = common + version.fault + "\n" + version.plugin;

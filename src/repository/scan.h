@@ -5,7 +5,6 @@
 // Values; any thread.
 #pragma once
 
-#include <boost/json/object.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 
 #include "base/status.h"
 #include "catalog/artefact.h"
+#include "catalog/record.h"
 #include "catalog/version_policy.h"
 #include "repository/labels.h"
 
@@ -43,7 +43,7 @@ struct FoundVersion {
 struct FoundModel {
   std::string name;
   std::string repository;      // absolute
-  boost::json::object config;  // what is set
+  catalog::SharedConfig config;  // what is set
   catalog::VersionPolicy policy{.kind = catalog::VersionPolicy::Kind::kLatest};
   std::shared_ptr<const Labels> labels;  // null: there are none
   std::vector<FoundVersion> versions;    // ascending

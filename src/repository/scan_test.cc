@@ -98,7 +98,7 @@ TEST_F(ScanTest, TheConfigurationPicksPluginAndFile) {
   FoundModel model = Only();
   EXPECT_EQ("onnxruntime", model.versions.at(0).plugin);
   EXPECT_EQ("other.onnx", model.versions[0].artefact.main_file);
-  EXPECT_EQ(2, model.config.at("max_batch_size").to_number<int>());
+  EXPECT_EQ(2, model.config->at("max_batch_size").to_number<int>());
   Write("m/config.pbtxt", "backend: \"tensorrt\"");
   EXPECT_THAT(Only().fault, testing::AllOf(HasSubstr("'tensorrt'"), HasSubstr("onnxruntime")));
   claims_.push_back({"rival", {"onnx"}});
