@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ struct Artefact {
   // Where not empty, `directory` lies beneath it, and is reached from it through no link.
   // For this run.
   std::string root;
+  // What has to be kept as long as its files may be opened; null: nothing.  For this run.
+  std::shared_ptr<const void> keeps;
   std::string directory;                 // absolute
   std::vector<std::string> files;        // relative to it, sorted
   std::vector<FileIdentity> identities;  // of each of them

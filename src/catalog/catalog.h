@@ -104,6 +104,11 @@ class Catalog {
   void HoldPolicy(std::string_view name, const VersionPolicy& policy);
   void ForgetModel(ModelVersion& model);  // that is not loaded
   bool IsHeld(std::string_view name) const;
+  // A model of a repository whose name is registered: it is there, and does not
+  // serve.  Version 0, failed.
+  void Shadow(ModelVersion model);
+  bool Unshadow(std::string_view name);  // false: it was not
+  const std::map<std::string, ModelVersion, std::less<>>& shadowed() const { return shadowed_; }
 
   // What the files are, once that is known.
   Status SetChecksum(PluginVersion& plugin, const FileIdentity& library);
@@ -141,6 +146,7 @@ class Catalog {
   std::map<std::string, PluginVersions, std::less<>> plugins_;
   std::map<std::string, ModelVersions, std::less<>> models_;
   std::map<uint64_t, ModelVersion*> by_id_;
+  std::map<std::string, ModelVersion, std::less<>> shadowed_;
   std::map<std::string, ModelGroup, std::less<>> groups_;
   std::set<uint64_t> unsaved_;  // models with checksums that are not in the store yet
   uint64_t next_id_ = 1;

@@ -37,6 +37,22 @@ void Catalog::HoldPolicy(std::string_view name, const VersionPolicy& policy) {
   groups_[std::string(name)].policy = policy;
 }
 
+void Catalog::Shadow(ModelVersion model) {
+  model.version = 0;
+  model.desired = Desired::kUnloaded;
+  model.state = State::kFailed;
+  model.reason = model.fault;
+  const std::string name = model.name;
+  shadowed_.insert_or_assign(name, std::move(model));
+}
+
+bool Catalog::Unshadow(std::string_view name) {
+  const auto it = shadowed_.find(name);
+  if (it == shadowed_.end()) return false;
+  shadowed_.erase(it);
+  return true;
+}
+
 void Catalog::ForgetModel(ModelVersion& model) {
   const std::string name = model.name;
   Erase(model);

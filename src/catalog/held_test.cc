@@ -47,6 +47,19 @@ TEST_F(HeldTest, NothingOfThemIsStored) {
   EXPECT_EQ(VersionPolicy::Kind::kAll, catalog_.Group("m").policy.kind);
 }
 
+TEST_F(HeldTest, WhatHasItsNameTakenIsToBeSeenAndNothingElse) {
+  ModelVersion model = Held("m", 3);
+  model.fault = "taken";
+  catalog_.Shadow(model);
+  ASSERT_EQ(1u, catalog_.shadowed().count("m"));
+  EXPECT_EQ("taken", catalog_.shadowed().at("m").reason);
+  EXPECT_EQ(State::kFailed, catalog_.shadowed().at("m").state);
+  EXPECT_FALSE(catalog_.FindModel("m", "").ok());
+  EXPECT_EQ(0u, Stored());
+  EXPECT_TRUE(catalog_.Unshadow("m"));
+  EXPECT_FALSE(catalog_.Unshadow("m"));
+}
+
 TEST_F(HeldTest, TheirPolicyIsTheRepositorys) {
   const auto first = catalog_.HoldModel(Held("m", 1));
   const auto second = catalog_.HoldModel(Held("m", 2));

@@ -69,11 +69,14 @@ TEST(FormatTest, Lists) {
              R"({"models":[{"name":"a","version":"1","state":"ready","reason":"","plugin":"p",
           "plugin_version":"1.0.0","later":1},
          {"name":"bbbbbb","version":"12","state":"failed","reason":"no \u001b[31m","plugin":"p",
+          "plugin_version":""},
+         {"name":"c","version":null,"state":"failed","reason":"none","plugin":"",
           "plugin_version":""}]})");
   EXPECT_EQ(text,
             "NAME    VERSION  STATE   PLUGIN  ON VERSION  REASON\n"
             "a             1  ready   p       1.0.0\n"
-            "bbbbbb       12  failed  p                   no \\x1b[31m\n");
+            "bbbbbb       12  failed  p                   no \\x1b[31m\n"
+            "c             -  failed                      none\n");
   EXPECT_EQ(Format(OperationKind::kListModels, R"({"models":[]})"), "no models\n");
   EXPECT_EQ(Format(OperationKind::kListHosts,
                    R"({"hosts":[{"plugin":"p","version":"1","pid":null,"state":"loading",

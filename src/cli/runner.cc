@@ -60,6 +60,7 @@ std::pair<std::string, std::string_view> MeantVersion(const json::array& version
   std::string meant;
   for (const json::value& object : versions) {
     const std::string version = StringIn(object, "version");
+    if (version.empty()) continue;  // a model of which none is known
     if (plugin && IsTrue(object, "active")) return {version, "active one"};
     if (plugin || meant.empty() || NumberOf(version) > NumberOf(meant)) meant = version;
   }
@@ -138,6 +139,10 @@ bool Runner::FindVersion(const OperationRow& row, const std::string& name, std::
   }
   const json::array versions = ListOf(Parse(answer->body), plugin ? "plugins" : "models");
   const auto [meant, why] = MeantVersion(versions, plugin);
+  if (meant.empty()) {
+    *exit = Usage(fmt::format("no version of {} is known: say which you mean", Quoted(name)));
+    return false;
+  }
   *version = meant;
   if (versions.size() > 1 && row.http_method == "DELETE") {
     std::string all;

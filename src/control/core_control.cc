@@ -336,7 +336,11 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
   if (minds) {
     const bool load = op.kind == K::kLoadModel;
     const Status may = load ? repositories_->MayLoad(op.name) : repositories_->MayChange(op.name);
-    if (!may.ok()) return done(Fail(op, may));
+    if (!may.ok()) {
+      Outcome refused = Fail(op, may);
+      refused.hint = "change the repository's directory, or start mlosd in control mode explicit";
+      return done(std::move(refused));
+    }
     if (load) return LoadHeld(op, done);
   }
   Outcome before = Describe(op);

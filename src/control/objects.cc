@@ -50,19 +50,21 @@ json::object ModelObject(const catalog::Catalog& catalog, const catalog::ModelVe
                      {"bytes", file.bytes},
                      {"sha256", TextOrNull(file.sha256)}});
   }
-  return {{"name", m.name},
-          {"version", std::to_string(m.version)},
-          {"state", Text(StateName(m.state))},
-          {"reason", m.reason},
-          {"plugin", m.plugin},
-          {"plugin_version", m.plugin_version},
-          {"desired", Text(DesiredName(m.desired))},
-          {"path", m.path},
-          {"format", m.artefact.format},
-          {"owner", m.owner},
-          {"labels", std::move(labels)},
-          {"metadata", m.metadata},
-          {"files", std::move(files)}};
+  return {
+      {"name", m.name},
+      // Of a repository's model no version may be known.
+      {"version", m.version == 0 ? json::value(nullptr) : json::value(std::to_string(m.version))},
+      {"state", Text(StateName(m.state))},
+      {"reason", m.reason},
+      {"plugin", m.plugin},
+      {"plugin_version", m.plugin_version},
+      {"desired", Text(DesiredName(m.desired))},
+      {"path", m.path},
+      {"format", m.artefact.format},
+      {"owner", m.owner},
+      {"labels", std::move(labels)},
+      {"metadata", m.metadata},
+      {"files", std::move(files)}};
 }
 
 json::object GroupObject(std::string_view name, const catalog::ModelGroup& group) {
@@ -102,6 +104,9 @@ json::array ModelList(const catalog::Catalog& catalog, std::string_view name) {
     if (!name.empty() && model != name) continue;
     for (const auto& [version, record] : versions) out.push_back(ModelObject(catalog, *record));
   }
+  for (const auto& [model, record] : catalog.shadowed()) {
+    if (name.empty() || model == name) out.push_back(ModelObject(catalog, record));
+  }
   return out;
 }
 
@@ -127,6 +132,7 @@ json::array UsageList(const catalog::Catalog& catalog, const metrics::ModelBook*
   json::array out;
   for (const auto& [name, versions] : catalog.models()) {
     for (const auto& [version, model] : versions) {
+      if (version == 0) continue;  // stands for a model of which none is known
       metrics::InferStatistics s;
       const auto counted = counters.find(model->id);  // none: nobody has asked for it yet
       if (counted != counters.end()) metrics::AddTo(*counted->second, &s);

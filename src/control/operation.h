@@ -7,10 +7,15 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/status.h"
 #include "operations/operations.h"
+
+namespace mlos::repository {
+struct Given;
+}
 
 namespace mlos::control {
 
@@ -23,6 +28,8 @@ struct Operation {
   std::string version;       // {version}
   boost::json::object body;  // and the query's parameters that the row knows
   bool wait = true;
+  // kLoadModelVersions: what the load brings along; null: nothing.
+  std::shared_ptr<const repository::Given> given;
 };
 
 struct Outcome {

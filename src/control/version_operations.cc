@@ -55,6 +55,15 @@ void CoreControl::ChangeVersions(const Operation& op, const Done& done) {
   const auto list = [this, name = op.name] {
     return Object({{"models", ModelList(catalog_, name)}});
   };
+  if (op.given != nullptr) {
+    if (repositories_ == nullptr) {
+      return done(Fail(op, Unavailable("this daemon has no model repositories")));
+    }
+    const auto change = [&](const lifecycle::Manager::Done& finished) {
+      repositories_->LoadGiven(op.name, op.given, finished);
+    };
+    return GoOn(op, done, change, list);
+  }
   if (repositories_ != nullptr && repositories_->Minds(op.name)) {
     const auto change = [&](const lifecycle::Manager::Done& finished) {
       load ? repositories_->Load(op.name, finished) : repositories_->Unload(op.name, finished);

@@ -44,6 +44,11 @@ frontend::RegionPolicy ClientRegions(const options::Settings& settings) {
   return policy;
 }
 
+// Absolute: the daemon's working directory is not everybody's.
+std::string InDataDir(const options::Settings& settings, std::string_view name) {
+  return std::filesystem::absolute(settings.Text(Id::kDataDir)).lexically_normal() / name;
+}
+
 lifecycle::RepositoryOptions RepositoryOptionsFrom(const options::Settings& settings) {
   using Mode = lifecycle::RepositoryOptions::Mode;
   lifecycle::RepositoryOptions out;
@@ -58,11 +63,8 @@ lifecycle::RepositoryOptions RepositoryOptionsFrom(const options::Settings& sett
   out.mode = mode == "poll" ? Mode::kPoll : mode == "explicit" ? Mode::kExplicit : Mode::kNone;
   out.poll = settings.Duration(Id::kRepositoryPoll);
   out.load = settings.List(Id::kLoadModel);
+  out.given_dir = InDataDir(settings, "given");
   return out;
-}
-
-std::string PackageDir(const std::string& data_dir) {
-  return std::filesystem::absolute(data_dir).lexically_normal() / "packages";
 }
 
 std::string TraceFile(const options::Settings& settings) {
@@ -82,7 +84,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
       manager_(control_loop_, catalog_,
                {.host_program = settings_.Text(Id::kPluginHost),
                 .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
-                .package_dir = PackageDir(settings_.Text(Id::kDataDir)),
+                .package_dir = InDataDir(settings_, "packages"),
                 .watch = &host_watch_}),
       repositories_(control_loop_, catalog_, manager_, RepositoryOptionsFrom(settings_)),
       tracer_(TraceFile(settings_), settings_.Number(Id::kTraceMaxBytes)),
@@ -160,11 +162,11 @@ void Core::SweepPackages() {
       // By its checksum: the data directory may have been moved, or be reached by another path.
       if (plugin->source.empty()) continue;
       const auto sum = std::filesystem::path(plugin->directory).filename();
-      plugin->directory = std::filesystem::path(PackageDir(settings_.Text(Id::kDataDir))) / sum;
+      plugin->directory = std::filesystem::path(InDataDir(settings_, "packages")) / sum;
       used.insert(sum);
     }
   }
-  catalog::SweepPackages(PackageDir(settings_.Text(Id::kDataDir)), used);
+  catalog::SweepPackages(InDataDir(settings_, "packages"), used);
 }
 
 Status Core::ListenHttp() {

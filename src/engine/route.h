@@ -67,6 +67,8 @@ struct ModelVersions {
 
 struct RoutingTable {
   std::map<std::string, std::shared_ptr<const ModelVersions>, std::less<>> models;
+  // Models that there are and that cannot be had, by their names, which others have: why.
+  std::map<std::string, std::string, std::less<>> shadowed;
   bool ready = false;     // everything that should be loaded is
   std::string not_ready;  // what is not, for people; not all of many
 

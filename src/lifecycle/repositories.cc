@@ -31,10 +31,12 @@ Repositories::Repositories(EventLoop& control, catalog::Catalog& catalog, Manage
       catalog_(catalog),
       manager_(manager),
       options_(std::move(options)),
+      given_(options_.given_dir),
       timer_(control.io()),
       background_(control) {}
 
 Status Repositories::Start() {
+  given_.Sweep();
   if (options_.directories.empty()) return OkStatus();
   for (const std::string& directory : options_.directories) {
     const OwnedFd root(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -156,7 +158,12 @@ void Repositories::EndScan() {
       }
       DropLeaving(name);
     }
-    std::erase_if(clashing_, [this](const auto& name) { return seen_.count(name) == 0; });
+    std::vector<std::string> unseen;
+    for (const auto& [name, model] : catalog_.shadowed()) {
+      if (seen_.count(name) == 0) unseen.push_back(name);
+    }
+    for (const std::string& name : unseen) catalog_.Unshadow(name);
+    if (!unseen.empty()) manager_.Publish();
   }
   if (std::exchange(first_, false)) {
     Log(LogLevel::kInfo, "model repositories: {} models, control mode {}", seen_.size(),

@@ -25,6 +25,7 @@
 #include "catalog/catalog.h"
 #include "lifecycle/background.h"
 #include "lifecycle/manager.h"
+#include "repository/given_store.h"
 #include "repository/scan.h"
 
 namespace mlos::lifecycle {
@@ -39,6 +40,7 @@ struct RepositoryOptions {
   Mode mode = Mode::kNone;
   std::chrono::milliseconds poll{15'000};
   std::vector<std::string> load;  // kExplicit: at the start; "*" is all
+  std::string given_dir;          // where files are kept that a load brings along; absolute
 };
 
 std::string_view RepositoryModeName(RepositoryOptions::Mode mode);
@@ -72,6 +74,12 @@ class Repositories {
   void Load(const std::string& name, std::optional<uint64_t> only, std::function<void()> known,
             const Done& done);
   void Load(const std::string& name, const Done& done) { Load(name, {}, nullptr, done); }
+  // The same with a configuration, and perhaps files, in place of what the
+  // repository has, until it is loaded another time.  Where they do not serve,
+  // what served before does.  UNAVAILABLE but in kExplicit, FAILED_PRECONDITION
+  // for a model that is registered, INVALID_ARGUMENT for what makes no sense.
+  void LoadGiven(const std::string& name, const std::shared_ptr<const repository::Given>& given,
+                 const Done& done);
   void Unload(const std::string& name, const Done& done);
 
  private:
@@ -79,9 +87,11 @@ class Repositories {
   struct Change;  // of one model: what is to be waited for
   using ChangePtr = std::shared_ptr<Change>;
   struct Scanned;
+  struct Before;  // of a model that is loaded with what was given: what it was
   // Content that is being loaded beside what serves, and who waits for it.
   struct Reload {
     std::string fingerprint;
+    bool given = false;  // with the load, and no repository's
     std::vector<ChangePtr> waiting;
   };
   // When what failed for no fault of its own is tried again.
@@ -110,7 +120,14 @@ class Repositories {
   void NoteEnd(uint64_t id, const Status& status);
   void DropLeaving(const std::string& name);
   void Drop(catalog::ModelVersion& record);
-  bool Clashes(const std::string& name);
+  bool Clashes(const Found& found);
+  void Choose(const std::string& name);
+  Status MayGive(const std::string& name) const;
+  void ApplyGiven(const Found& found, const Done& done);
+  std::shared_ptr<const Before> Remember(const std::string& name) const;
+  void GoBack(const std::string& name, const Before& before);
+  bool IsLoadedWithGivenFiles(const std::string& name) const;
+  void LetGoOfGiven(const std::string& name);
   bool IsChosen(const std::string& name) const;
 
   EventLoop& control_;
@@ -122,12 +139,12 @@ class Repositories {
   std::set<std::string> chosen_;               // kExplicit: what is to be loaded
   std::map<uint64_t, Reload> reloading_;       // by registration
   std::map<uint64_t, Retry> retries_;          // the same
-  std::set<std::string> clashing_;             // said already
   std::set<std::string> complaints_;           // said already
   std::map<std::string, std::string> broken_;  // repositories that could not be read, and why
   bool first_ = true;
   bool stopped_ = false;
   bool failed_ = false;  // the scan that is being applied is not whole
+  const repository::GivenStore given_;
   boost::asio::steady_timer timer_;
   Background background_;
 };

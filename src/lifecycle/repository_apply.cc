@@ -23,6 +23,8 @@ namespace {
 // What fails again and again is tried after 1, 2, 4, … readings, at most 64.
 constexpr uint32_t kMaxDoublings = 6;
 
+Status IsGone() { return Unavailable("the model is in its repository no more"); }
+
 ModelVersion RecordOf(const FoundModel& found, const FoundVersion& version) {
   ModelVersion record;
   record.name = found.name;
@@ -39,7 +41,8 @@ ModelVersion RecordOf(const FoundModel& found, const FoundVersion& version) {
   return record;
 }
 
-// What a scan may have found otherwise goes into the record that there is.
+}  // namespace
+
 void TakeContent(ModelVersion& record, ModelVersion anew) {
   record.repository = std::move(anew.repository);
   record.path = std::move(anew.path);
@@ -52,30 +55,36 @@ void TakeContent(ModelVersion& record, ModelVersion anew) {
   record.refused_fingerprint.clear();
 }
 
-}  // namespace
-
-bool Repositories::Clashes(const std::string& name) {
-  const auto it = catalog_.models().find(name);
+bool Repositories::Clashes(const Found& found) {
+  const auto it = catalog_.models().find(found.name);
   if (it == catalog_.models().end() || !it->second.begin()->second->repository.empty()) {
-    clashing_.erase(name);
+    if (catalog_.Unshadow(found.name)) manager_.Publish();
     return false;
   }
-  if (clashing_.insert(name).second) {
-    Log(LogLevel::kError,
-        "model {} of the repository is not served: a model of that name is registered. Remove the "
-        "registered one, or give the repository's another name",
-        name);
-  }
+  if (catalog_.shadowed().count(found.name) != 0) return true;
+  ModelVersion record;
+  record.name = found.name;
+  record.path = fmt::format("{}/{}", found.repository, found.name);
+  record.owner = "repository";
+  record.repository = found.repository;
+  record.fault =
+      "a model of that name was registered when its repository was read: remove that one, or give "
+      "this one another name";
+  Log(LogLevel::kError, "model {} of the repository is not served: {}", found.name, record.fault);
+  catalog_.Shadow(std::move(record));
+  manager_.Publish();
   return true;
 }
 
 void Repositories::Apply(const Found& found, bool chosen, const ChangePtr& change) {
   change->then = [this, name = found.name, change = std::weak_ptr<Change>(change)] {
     const auto ended = change.lock();
-    if (ended != nullptr && ended->changed) manager_.ApplyPolicy(name);
+    if (ended == nullptr) return;
+    if (ended->before != nullptr && !ended->status.ok()) return GoBack(name, *ended->before);
+    if (ended->changed) manager_.ApplyPolicy(name);
     DropLeaving(name);
   };
-  if (Clashes(found.name)) {
+  if (Clashes(found)) {
     return change->End(
         MakeStatus(StatusCode::kAlreadyExists,
                    fmt::format("model {} is registered, and in a repository", found.name)));
@@ -169,12 +178,13 @@ void Repositories::ApplyVersion(const Found& found, const FoundVersion& version,
 // The version is not what it was.
 void Repositories::Replace(ModelVersion& record, ModelVersion anew, bool wanted,
                            const ChangePtr& change) {
-  if (record.state == State::kLoading || record.state == State::kDraining) {
+  const bool leaves = record.state == State::kDraining;
+  if (record.state == State::kLoading || (leaves && !wanted)) {
     ++change->left;  // the next time that the repository is read it has settled
     return change->End(record.version,
                        Unavailable(Label(record) + " is being loaded or unloaded: try again"));
   }
-  if (record.state != State::kReady) {
+  if (record.state != State::kReady && !leaves) {
     change->changed = true;
     retries_.erase(record.id);
     TakeContent(record, std::move(anew));
@@ -183,10 +193,18 @@ void Repositories::Replace(ModelVersion& record, ModelVersion anew, bool wanted,
     return;
   }
   if (!wanted) return;
-  if (record.plugin == anew.plugin || !anew.fault.empty()) {
+  if (!leaves && (record.plugin == anew.plugin || !anew.fault.empty())) {
     return LoadBeside(record, std::move(anew), change);
   }
-  // Another plugin is to run it: it has to leave the one before.
+  if (!leaves && change->before != nullptr) {
+    ++change->left;
+    return change->End(record.version,
+                       FailedPrecondition(fmt::format(
+                           "{} serves from plugin {}, and what was given is for plugin {}: unload "
+                           "it before",
+                           Label(record), record.plugin, anew.plugin)));
+  }
+  // It is on its way out, or has to leave because another plugin is to run it.
   ++change->left;
   change->changed = true;
   manager_.UnloadModel(
@@ -198,7 +216,7 @@ void Repositories::Replace(ModelVersion& record, ModelVersion anew, bool wanted,
           TakeContent(*gone, std::move(*next));
           Begin(*gone, change);
         }
-        change->End(number, status);
+        change->End(number, gone != nullptr ? status : IsGone());
       });
 }
 
@@ -230,6 +248,7 @@ void Repositories::LoadBeside(ModelVersion& record, ModelVersion anew, const Cha
   change->changed = true;
   Reload& reload = reloading_[id];
   reload.fingerprint = anew.fingerprint;
+  reload.given = change->before != nullptr;
   reload.waiting.push_back(change);
   if (!anew.fault.empty()) return Reloaded(id, FailedPrecondition(anew.fault));
   manager_.ReloadModel(record, std::make_shared<const ModelVersion>(std::move(anew)),
@@ -244,7 +263,12 @@ void Repositories::Reloaded(uint64_t id, const Status& status) {
   NoteEnd(id, status);
   ModelVersion* kept = catalog_.FindModel(id);
   Status answer = status;
-  if (!status.ok() && kept != nullptr) {
+  if (!status.ok() && reload.given) {
+    answer =
+        Unavailable(fmt::format("what was given with the load is not served: {}; what served "
+                                "before does",
+                                Message(status)));
+  } else if (!status.ok() && kept != nullptr) {
     // What may be better another time is tried again as it is.
     if (status.code() != StatusCode::kUnavailable) kept->refused_fingerprint = reload.fingerprint;
     const std::string reason =
@@ -268,9 +292,7 @@ void Repositories::LoadWhenGone(ModelVersion& record, const ChangePtr& change) {
       [this, id = record.id, number = record.version, change](const Status& status) {
         ModelVersion* gone = catalog_.FindModel(id);
         if (status.ok() && gone != nullptr) Begin(*gone, change);
-        change->End(number, gone != nullptr ? status
-                                            : Unavailable("the model is in its repository no "
-                                                          "more"));
+        change->End(number, gone != nullptr ? status : IsGone());
       });
 }
 
@@ -326,10 +348,15 @@ void Repositories::DropLeaving(const std::string& name) {
 }
 
 void Repositories::Drop(ModelVersion& record) {
-  // One that loads is seen again by the next scan.
-  if (record.state == State::kLoading || record.state == State::kDraining) return;
   const std::string name = record.name;
-  if (record.state != State::kReady) {
+  if (record.state == State::kLoading) {  // one more who waits for its end
+    return manager_.LoadModel(name, std::to_string(record.version),
+                              [this, id = record.id](const Status&) {
+                                ModelVersion* loaded = catalog_.FindModel(id);
+                                if (loaded != nullptr && loaded->leaving) Drop(*loaded);
+                              });
+  }
+  if (record.state != State::kReady && record.state != State::kDraining) {
     retries_.erase(record.id);
     catalog_.ForgetModel(record);
     return manager_.Publish(name);

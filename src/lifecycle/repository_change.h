@@ -8,6 +8,9 @@
 
 namespace mlos::lifecycle {
 
+// What may be found otherwise goes into the record that there is.
+void TakeContent(catalog::ModelVersion& record, catalog::ModelVersion anew);
+
 struct Repositories::Change {
   std::function<void()> then;
   Done done;
@@ -16,6 +19,7 @@ struct Repositories::Change {
   bool changed = false;          // something is not as it was
   size_t left = 1;               // the one who begins it counts too
   Status status;
+  std::shared_ptr<const Before> before;  // it brings its content along; else null
 
   void End(const Status& ended) {
     if (status.ok()) status = ended;

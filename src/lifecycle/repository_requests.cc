@@ -56,31 +56,31 @@ void Repositories::Load(const std::string& name, std::optional<uint64_t> only,
       Urgency::kNow,
       [this, name, only, known, done, refused, claims = Claims(),
        directories = options_.directories](const std::atomic<bool>&) -> Background::Result {
-        const auto models = std::make_shared<std::map<std::string, FoundModel>>();
-        Status status = NotFound(fmt::format(
-            "there is no model {}, neither registered nor in a model repository", Quoted(name)));
-        for (const std::string& directory : directories) {
-          auto found = repository::ScanModel(directory, name, claims);
-          if (found.ok()) {
-            repository::MergeInto(models.get(), *std::move(found));
-          } else if (found.status().code() != StatusCode::kNotFound) {
-            status = found.status();
-          }
+        auto found = std::make_shared<StatusOr<FoundModel>>(
+            repository::FindModel(directories, name, claims));
+        if (found->status().code() == StatusCode::kNotFound) {
+          *found = NotFound(fmt::format(
+              "there is no model {}, neither registered nor in a model repository", Quoted(name)));
         }
-        return [this, name, only, known, done, refused, status, models] {
-          if (models->empty()) return refused(status);
-          chosen_.insert(name);
-          // What an earlier reading found is past.
-          std::erase_if(todo_, [&](const Found& found) { return found.name == name; });
+        return [this, name, only, known, done, refused, found] {
+          if (!found->ok()) return refused(found->status());
           const auto change = std::make_shared<Change>();
           change->done = done;
           change->asked = true;
           change->only = only;
-          Apply(models->begin()->second, true, change);
+          Choose(name);
+          Apply(**found, true, change);
           if (known) known();
         };
       },
       refused);
+}
+
+// What somebody asks for is more than what a reading before it has found.
+void Repositories::Choose(const std::string& name) {
+  chosen_.insert(name);
+  seen_.insert(name);
+  std::erase_if(todo_, [&](const Found& found) { return found.name == name; });
 }
 
 void Repositories::Unload(const std::string& name, const Done& done) {
@@ -95,7 +95,12 @@ void Repositories::Unload(const std::string& name, const Done& done) {
   }
   if (versions.empty()) return done(OkStatus());
   const auto each = Gather(versions.size(), Tell::kFailureAtOnce, done);
-  for (const std::string& version : versions) manager_.UnloadModel(name, version, each);
+  for (const std::string& version : versions) {
+    manager_.UnloadModel(name, version, [this, name, each](const Status& status) {
+      each(status);
+      LetGoOfGiven(name);
+    });
+  }
 }
 
 }  // namespace mlos::lifecycle

@@ -136,6 +136,10 @@ void Manager::Publish() {
     publishing_is_due_ = true;
     return;
   }
+  table_.shadowed.clear();
+  for (const auto& [name, model] : catalog_.shadowed()) {
+    table_.shadowed.emplace(name, model.reason);
+  }
   table_.not_ready = WhatIsMissing();
   table_.ready = table_.not_ready.empty();
   const auto table = std::make_shared<const engine::RoutingTable>(table_);

@@ -45,7 +45,8 @@ constexpr Member kPlugins[] = {
     {"plugins", Type::kObject, Is::kList, "By name and version", {}, O::kPlugin}};
 constexpr Member kModel[] = {
     {"name", Type::kString, Is::kOne, "What requests call it"},
-    {"version", Type::kString, Is::kOne, "An integer from 1 on, as text"},
+    {"version", Type::kString, Is::kNullable,
+     "An integer from 1 on, as text; null where a repository's model has none that is known"},
     {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
     {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
     {"plugin", Type::kString, Is::kOne, "The plugin it is bound to"},

@@ -133,11 +133,13 @@ StatusOr<std::string> PluginOf(const std::string& format, const std::vector<Clai
 
 class ModelScan {
  public:
-  ModelScan(int directory, const std::vector<Claim>& claims, FoundModel* out)
-      : directory_(directory), claims_(claims), out_(*out) {}
+  // `given`: the configuration in place of its own; may be null.
+  ModelScan(int directory, const std::vector<Claim>& claims, const ModelConfig* given,
+            FoundModel* out)
+      : directory_(directory), claims_(claims), given_(given), out_(*out) {}
 
   void Run() {
-    StatusOr<ModelConfig> config = ReadConfig(directory_);
+    const StatusOr<ModelConfig> config = given_ != nullptr ? *given_ : ReadConfig(directory_);
     Status status = config.ok() ? TakeConfig(*config) : config.status();
     // Which versions there are is worth knowing also where none can be loaded.
     const Status versions = FindVersions(config.ok() ? *config : ModelConfig());
@@ -147,8 +149,8 @@ class ModelScan {
     AddMissing();
     // What can fail is known of each version by its fingerprint.
     const std::string common = fmt::format("{}\n{}\n{}\n{}\n{}", out_.repository, out_.fault,
-                                           Digest(boost::json::serialize(*out_.config)), LabelText(),
-                                           config.ok() ? SampleText(*config) : "");
+                                           Digest(boost::json::serialize(*out_.config)),
+                                           LabelText(), config.ok() ? SampleText(*config) : "");
     for (FoundVersion& version : out_.versions) {
       version.fingerprint = common + version.fault + "\n" + version.plugin;
       for (size_t i = 0; i < version.artefact.files.size(); ++i) {
@@ -163,8 +165,9 @@ class ModelScan {
   Status TakeConfig(const ModelConfig& config) {
     out_.config = modelconfig::ToJson(config, modelconfig::Form::kGiven);
     if (!config.name().empty() && config.name() != out_.name) {
-      return InvalidArgument(
-          fmt::format("{} is for a model of the name {}", kConfigFile, Quoted(config.name())));
+      return InvalidArgument(fmt::format(
+          "{} is for a model of the name {}",
+          given_ != nullptr ? "the given configuration" : kConfigFile, Quoted(config.name())));
     }
     MLOS_RETURN_IF_ERROR(modelconfig::Examine(config).refused);
     MLOS_ASSIGN_OR_RETURN(out_.policy, PolicyOf(config));
@@ -261,6 +264,7 @@ class ModelScan {
 
   const int directory_;
   const std::vector<Claim>& claims_;
+  const ModelConfig* const given_;
   FoundModel& out_;
   std::string plugin_;
 };
@@ -273,13 +277,13 @@ StatusOr<OwnedFd> OpenRoot(const std::string& directory) {
 
 // NOT_FOUND: it was there a moment ago.
 StatusOr<FoundModel> ScanIn(int root, const std::string& directory, const std::string& name,
-                            const std::vector<Claim>& claims) {
+                            const std::vector<Claim>& claims, const ModelConfig* given) {
   FoundModel model;
   model.name = name;
   model.repository = directory;
   const StatusOr<OwnedFd> own = OpenDirectory(root, name);
   if (own.ok()) {
-    ModelScan(own->get(), claims, &model).Run();
+    ModelScan(own->get(), claims, given, &model).Run();
   } else if (own.status().code() == StatusCode::kNotFound) {
     return own.status();
   } else {
@@ -312,13 +316,31 @@ void MergeInto(std::map<std::string, FoundModel>* models, FoundModel found) {
 }
 
 StatusOr<FoundModel> ScanModel(const std::string& directory, const std::string& name,
-                               const std::vector<Claim>& claims) {
+                               const std::vector<Claim>& claims,
+                               const inference::ModelConfig* given) {
   MLOS_RETURN_IF_ERROR(ValidateName("model name", name));
   MLOS_ASSIGN_OR_RETURN(const OwnedFd root, OpenRoot(directory));
   if (!MayBeDirectory(EntryOf(root.get(), name))) {
     return NotFound(fmt::format("no model repository has a model {}", Quoted(name)));
   }
-  return ScanIn(root.get(), directory, name, claims);
+  return ScanIn(root.get(), directory, name, claims, given);
+}
+
+StatusOr<FoundModel> FindModel(const std::vector<std::string>& directories, const std::string& name,
+                               const std::vector<Claim>& claims,
+                               const inference::ModelConfig* given) {
+  std::map<std::string, FoundModel> models;
+  Status status = NotFound(fmt::format("no model repository has a model {}", Quoted(name)));
+  for (const std::string& directory : directories) {
+    StatusOr<FoundModel> found = ScanModel(directory, name, claims, given);
+    if (found.ok()) {
+      MergeInto(&models, *std::move(found));
+    } else if (found.status().code() != StatusCode::kNotFound) {
+      status = found.status();
+    }
+  }
+  if (models.empty()) return status;
+  return std::move(models.begin()->second);
 }
 
 StatusOr<FoundRepository> ScanRepository(const std::string& directory,
@@ -337,7 +359,7 @@ StatusOr<FoundRepository> ScanRepository(const std::string& directory,
       out.complaints.emplace_back(Message(valid));
       continue;
     }
-    StatusOr<FoundModel> model = ScanIn(root.get(), directory, name, claims);
+    StatusOr<FoundModel> model = ScanIn(root.get(), directory, name, claims, nullptr);
     if (model.ok()) out.models.push_back(*std::move(model));
   }
   return out;

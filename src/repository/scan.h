@@ -17,6 +17,7 @@
 #include "catalog/artefact.h"
 #include "catalog/record.h"
 #include "catalog/version_policy.h"
+#include "proto/model_config.pb.h"
 #include "repository/labels.h"
 
 namespace mlos::repository {
@@ -42,7 +43,7 @@ struct FoundVersion {
 
 struct FoundModel {
   std::string name;
-  std::string repository;      // absolute
+  std::string repository;        // absolute
   catalog::SharedConfig config;  // what is set
   catalog::VersionPolicy policy{.kind = catalog::VersionPolicy::Kind::kLatest};
   std::shared_ptr<const Labels> labels;  // null: there are none
@@ -69,8 +70,15 @@ struct FoundRepository {
 StatusOr<FoundRepository> ScanRepository(const std::string& directory,
                                          const std::vector<Claim>& claims,
                                          const catalog::Stop& stop);
-// NOT_FOUND where there is no directory of that name.
+// NOT_FOUND where there is no directory of that name.  `given`: its configuration in
+// place of what the directory has; null: none.
 StatusOr<FoundModel> ScanModel(const std::string& directory, const std::string& name,
-                               const std::vector<Claim>& claims);
+                               const std::vector<Claim>& claims,
+                               const inference::ModelConfig* given = nullptr);
+
+// The one of that name in all of `directories`, which come first by no right of theirs.
+StatusOr<FoundModel> FindModel(const std::vector<std::string>& directories, const std::string& name,
+                               const std::vector<Claim>& claims,
+                               const inference::ModelConfig* given = nullptr);
 
 }  // namespace mlos::repository

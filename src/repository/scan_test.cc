@@ -161,6 +161,49 @@ TEST_F(ScanTest, NothingIsReadThroughALink) {
   }
 }
 
+// Whoever may write into a model's directory could else have the daemon read what he may not.
+TEST_F(ScanTest, AHardLinkIsReadOnlyWhereItsOwnerIsTheDirectorys) {
+  const std::string other = base_ + "/other";
+  const auto link = [&](const std::string& path, const std::string& content, bool strange) {
+    fs::remove(other);
+    std::ofstream(other) << content;
+    if (strange) {
+      ASSERT_EQ(0, chown(other.c_str(), 1, 1));
+    }
+    fs::create_directories(fs::path(root_ + "/" + path).parent_path());
+    fs::remove(root_ + "/" + path);
+    fs::create_hard_link(other, root_ + "/" + path);
+  };
+  const auto fault = [&] {
+    const FoundModel model = Only();
+    return model.fault.empty() ? model.versions.back().fault : model.fault;
+  };
+  const std::pair<const char*, const char*> files[] = {
+      {"m/1/model.onnx", "x"},
+      {"m/1/weights/w.bin", "x"},
+      {"m/config.pbtxt", "output { name: \"y\" label_filename: \"names.txt\" }"},
+      {"m/names.txt", "cat\n"},
+  };
+  for (const auto& [path, content] : files) link(path, content, false);
+  EXPECT_EQ("", fault());      // a store of models may well be made of links
+  if (geteuid() != 0) return;  // only root can give files away
+  for (const auto& [path, content] : files) {
+    link(path, content, true);
+    EXPECT_THAT(fault(), HasSubstr("hard link")) << path;
+    // By another owner, and no link: it was put there.
+    fs::remove(other);
+    EXPECT_EQ("", fault()) << path;
+    link(path, content, false);
+  }
+  // A file that is exchanged for one after the directory was read.
+  const catalog::Artefact artefact = Only().versions.back().artefact;
+  link("m/1/model.onnx", "x", true);
+  std::vector<size_t> changed;
+  const auto opened = catalog::OpenArtefact(artefact, &changed);
+  EXPECT_EQ(StatusCode::kInvalidArgument, opened.status().code());
+  EXPECT_THAT(std::string(Message(opened.status())), HasSubstr("hard link"));
+}
+
 TEST_F(ScanTest, LabelsLieBeneathTheModel) {
   Write("m/1/model.onnx");
   Write("m/names/labels.txt", "cat\r\ndog\n\nbird\n\n");

@@ -4,92 +4,17 @@
 // is known anywhere.
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
-#include <mutex>
-#include <set>
-#include <thread>
 
 #include "fixture.h"
+#include "repository_fixture.h"
 #include "restartable.h"
-#include "traffic.h"
 
 namespace mlos::test {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-constexpr const char* kOnX =
-    R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})";
-
-std::string Packages() { return fs::path(TemplatePlugin()).parent_path().parent_path(); }
-
-// A directory of models, changed as a careful operator does: what is put there
-// is whole from its first moment on.
-class Repository {
- public:
-  std::string root() const { return dir_ / "models"; }
-  Repository() { fs::create_directory(root()); }
-
-  void Write(const std::string& path, const std::string& content) const {
-    const fs::path file = fs::path(root()) / path;
-    fs::create_directories(file.parent_path());
-    const std::string whole = dir_ / "part";
-    WriteWhole(whole, content);
-    fs::rename(whole, file);
-  }
-  // A version of a model of the template plugin that multiplies by `scale`.
-  void Affine(const std::string& model, int version, int scale) const {
-    const std::string whole = dir_ / "version";
-    fs::create_directory(whole);
-    WriteWhole(whole + "/model.affine", Content(scale));
-    fs::create_directories(fs::path(root()) / model);
-    fs::rename(whole, fs::path(root()) / model / std::to_string(version));
-  }
-  static std::string Content(int scale) {
-    return "scale " + std::to_string(scale) + "\noffset 0\n";
-  }
-  void Remove(const std::string& path) const { fs::rename(root() + "/" + path, Next()); }
-
- private:
-  std::string Next() const { return dir_ / ("gone" + std::to_string(counter_++)); }
-  const TempDir dir_;
-  mutable int counter_ = 0;
-};
-
-std::vector<std::string> Args(const Repository& repository, std::vector<std::string> more = {}) {
-  std::vector<std::string> args{"--plugin-dir", Packages(), "--model-repository",
-                                repository.root()};
-  args.insert(args.end(), more.begin(), more.end());
-  return args;
-}
-
-bool Ready(Daemon& daemon) {
-  return WaitUntil([&] { return daemon.Get("/v2/health/ready").status == 200; });
-}
-
-std::string StateOf(Daemon& daemon, const std::string& model, int version = 1) {
-  return At(daemon.Get("/api/v1/models/" + model + "/versions/" + std::to_string(version)),
-            "/state");
-}
-
-// True as soon as the version is in the state.
-bool Becomes(Daemon& daemon, const std::string& state, const std::string& model, int version = 1) {
-  return WaitUntil([&] { return StateOf(daemon, model, version) == state; });
-}
-
-std::string ReasonOf(Daemon& daemon, const std::string& model, int version = 1) {
-  return At(daemon.Get("/api/v1/models/" + model + "/versions/" + std::to_string(version)),
-            "/reason");
-}
-
-// What the model makes of 1; 0 when it does not answer.
-double ScaleOf(Daemon& daemon, const std::string& model, const std::string& version = "") {
-  const Reply reply = daemon.Post("/v2/models/" + model + version + "/infer", kOnX);
-  if (reply.status != 200) return 0;
-  return Numbers(reply, "/outputs/0/data").at(0);
-}
 
 TEST(RepositoryTest, ServesAsItIs) {
   const Repository repository;
@@ -155,6 +80,7 @@ TEST(RepositoryTest, ABrokenModelIsItsOwnAffair) {
   }
   EXPECT_EQ("failed", At(daemon.Get("/api/v1/models/empty"), "/models/0/state"));
   EXPECT_THAT(At(daemon.Get("/api/v1/models/empty"), "/models/0/reason"), HasSubstr("no version"));
+  EXPECT_EQ("null", At(daemon.Get("/api/v1/models/empty"), "/models/0/version"));
   EXPECT_THAT(daemon.process().log(), HasSubstr("wrong name"));
   EXPECT_STATUS(400, daemon.Get("/v2/health/ready"));  // not all of what should be there is
 }
@@ -167,46 +93,6 @@ TEST(RepositoryTest, LenientReadinessMindsNoModel) {
   EXPECT_TRUE(Ready(daemon));
   EXPECT_TRUE(Becomes(daemon, "failed", "typo"));
 }
-
-// Clients that infer all the time; every answer must be one of the scales that
-// some version of the model had.
-class Watchers {
- public:
-  Watchers(const std::string& address, std::set<double> allowed) : allowed_(std::move(allowed)) {
-    for (int i = 0; i < 2; ++i) {
-      threads_.emplace_back([this, address] {
-        HttpClient client(address);
-        while (!stop_) Ask(client);
-      });
-    }
-  }
-  ~Watchers() { Stop(); }
-  void Stop() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  size_t answers() const { return answers_; }
-  std::vector<std::string> failures() {
-    const std::lock_guard lock(mutex_);
-    return failures_;
-  }
-
- private:
-  void Ask(HttpClient& client) {
-    const Reply reply = client.Send("POST", "/v2/models/m/infer", kOnX);
-    ++answers_;
-    if (reply.status == 200 && allowed_.count(Numbers(reply, "/outputs/0/data").at(0)) != 0) return;
-    const std::lock_guard lock(mutex_);
-    failures_.push_back(Show(reply));
-  }
-  const std::set<double> allowed_;
-  std::atomic<bool> stop_{false};
-  std::atomic<size_t> answers_{0};
-  std::mutex mutex_;
-  std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
-};
 
 TEST(RepositoryPollTest, FollowsTheDirectoryWithoutAFailedRequest) {
   const Repository repository;
@@ -349,6 +235,7 @@ TEST(RepositoryModesTest, InNoneAndPollOnlyTheDirectoryLoads) {
     Daemon daemon(Args(repository, {"--model-control-mode", mode}));
     ASSERT_TRUE(Ready(daemon));
     EXPECT_REFUSED(503, "control mode", daemon.ModelAction("m", "unload"));
+    EXPECT_THAT(At(daemon.ModelAction("m", "unload"), "/error/hint"), HasSubstr("explicit"));
     EXPECT_REFUSED(503, "control mode", daemon.ModelAction("m", "load"));
     EXPECT_EQ(2, ScaleOf(daemon, "m"));
     // Registered models are nobody's business but their owner's.
@@ -406,6 +293,23 @@ TEST(RepositoryNamesTest, ARegisteredModelKeepsItsName) {
   EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "next") == 5; }));
   EXPECT_EQ(3, ScaleOf(daemon, "mine"));
   EXPECT_THAT(daemon.process().log(), HasSubstr("model mine of the repository is not served"));
+  // It is to be seen beside the one that has the name, and goes when it goes.
+  const auto listed = [&] { return At(daemon.Get("/api/v1/models/mine"), "/models/1/reason"); };
+  const auto indexed = [&] { return daemon.Post("/v2/repository/index").body; };
+  EXPECT_THAT(listed(), HasSubstr("registered"));
+  EXPECT_THAT(indexed(), HasSubstr(R"({"name":"mine","state":"UNAVAILABLE","reason":"a model of)"));
+  EXPECT_THAT(indexed(), HasSubstr(R"({"name":"mine","version":"1","state":"READY"})"));
+  EXPECT_THAT(daemon.Post("/v2/repository/index", R"({"ready":true})").body,
+              testing::Not(HasSubstr("UNAVAILABLE")));
+  EXPECT_EQ("null", At(daemon.Get("/api/v1/models/mine"), "/models/1/version"));
+  repository.Remove("mine");
+  EXPECT_TRUE(WaitUntil([&] { return indexed().find("UNAVAILABLE") == std::string::npos; }));
+  repository.Affine("mine", 1, 4);
+  EXPECT_TRUE(WaitUntil([&] { return indexed().find("UNAVAILABLE") != std::string::npos; }));
+  EXPECT_STATUS(200, daemon.ModelAction("mine", "unload"));
+  EXPECT_STATUS(200, daemon.Delete("/api/v1/models/mine/versions/1"));
+  EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "mine") == 4; }));
+  EXPECT_THAT(indexed(), testing::Not(HasSubstr("UNAVAILABLE")));
   // What is the repository's cannot be changed past it.
   EXPECT_REFUSED(409, "repository", daemon.Delete("/api/v1/models/held/versions/1"));
   EXPECT_REFUSED(409, "repository",

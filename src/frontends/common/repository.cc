@@ -40,6 +40,14 @@ std::string Reason(const engine::ModelRoute& route) {
   return {};
 }
 
+control::Operation OperationOn(K kind, std::string_view model, bool wait) {
+  control::Operation operation;
+  operation.kind = kind;
+  operation.name = model;
+  operation.wait = wait;
+  return operation;
+}
+
 }  // namespace
 
 std::vector<IndexEntry> RepositoryIndex(const engine::RoutingTable& table, bool ready_only) {
@@ -53,6 +61,8 @@ std::vector<IndexEntry> RepositoryIndex(const engine::RoutingTable& table, bool 
                      IndexState(route->state), Reason(*route)});
     }
   }
+  if (ready_only) return out;
+  for (const auto& [name, why] : table.shadowed) out.push_back({name, "", "UNAVAILABLE", why});
   return out;
 }
 
@@ -63,24 +73,22 @@ Status CheckRepositoryName(std::string_view name) {
                         " to be named: leave the name out, all models are in one repository");
 }
 
-void RepositoryCall::Load(std::string_view model, Done done) {
+void RepositoryCall::Load(std::string_view model, std::shared_ptr<const repository::Given> given,
+                          Done done) {
   done_ = std::move(done);
-  Ask(K::kLoadModelVersions, model, true, nullptr);
+  control::Operation operation = OperationOn(K::kLoadModelVersions, model, true);
+  operation.given = std::move(given);
+  Ask(std::move(operation), nullptr);
 }
 
 // First whether it is done at all; only then there is something to be patient for.
 void RepositoryCall::Unload(std::string_view model, Done done) {
   done_ = std::move(done);
-  Ask(K::kUnloadModelVersions, model, false,
+  Ask(OperationOn(K::kUnloadModelVersions, model, false),
       [this, name = std::string(model)] { AwaitUnload(name); });
 }
 
-void RepositoryCall::Ask(control::OperationKind kind, std::string_view model, bool wait,
-                         std::function<void()> begun) {
-  control::Operation operation;
-  operation.kind = kind;
-  operation.name = model;
-  operation.wait = wait;
+void RepositoryCall::Ask(control::Operation operation, std::function<void()> begun) {
   call_.Apply(std::move(operation), [this, begun = std::move(begun)](const auto& outcome) {
     if (outcome.status.ok() && outcome.accepted && begun) return begun();
     Finish(outcome.status);
@@ -89,7 +97,7 @@ void RepositoryCall::Ask(control::OperationKind kind, std::string_view model, bo
 
 // To ask for what is under way is to wait for its end.
 void RepositoryCall::AwaitUnload(const std::string& model) {
-  Ask(K::kUnloadModelVersions, model, true, nullptr);
+  Ask(OperationOn(K::kUnloadModelVersions, model, true), nullptr);
   patience_.expires_after(kUnloadPatience);
   patience_.async_wait([this, turn = turn_](const boost::system::error_code& error) {
     if (!error && turn == turn_) Finish(OkStatus());

@@ -10,14 +10,20 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "engine/route.h"
 #include "frontends/common/control_call.h"
+
+namespace mlos::repository {
+struct Given;
+}
 
 namespace mlos::frontend {
 
@@ -42,8 +48,10 @@ class RepositoryCall {
       : call_(loop, control), patience_(loop.io()) {}
 
   // Every version of the model that its version policy admits; `done` comes
-  // when all of them serve, or with what kept one from it.
-  void Load(std::string_view model, Done done);
+  // when all of them serve, or with what kept one from it.  `given`: with a
+  // configuration and files of its own (repository/given.h, checked); null: as it is.
+  void Load(std::string_view model, std::shared_ptr<const repository::Given> given, Done done);
+  void Load(std::string_view model, Done done) { Load(model, nullptr, std::move(done)); }
   // Every version of it.  `done` comes with what is wrong, or when they are gone,
   // or sooner where requests that are under way still hold them: they go when
   // those are answered.
@@ -53,8 +61,7 @@ class RepositoryCall {
 
  private:
   // One operation; `begun` says that it goes on.
-  void Ask(control::OperationKind kind, std::string_view model, bool wait,
-           std::function<void()> begun);
+  void Ask(control::Operation operation, std::function<void()> begun);
   void AwaitUnload(const std::string& model);
   void Finish(const Status& status);
 

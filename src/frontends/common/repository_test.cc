@@ -43,6 +43,12 @@ TEST(RepositoryIndexTest, HasEveryVersionWithItsState) {
                          "a 1 READY ", "a 2 LOADING ", "a 3 UNLOADING ", "b 1 UNAVAILABLE unloaded",
                          "b 2 UNAVAILABLE left out by the policy", "c 1 UNAVAILABLE no such file",
                          "d 1 UNAVAILABLE its first request loads it"));
+  table.shadowed["a"] = "a model of that name was registered";
+  const IndexEntry last = RepositoryIndex(table, false).back();
+  EXPECT_EQ("a", last.name);
+  EXPECT_EQ("", last.version);
+  EXPECT_EQ("UNAVAILABLE", last.state);
+  EXPECT_EQ("a model of that name was registered", last.reason);
   const auto ready = RepositoryIndex(table, true);
   ASSERT_EQ(1u, ready.size());
   EXPECT_EQ("READY", ready[0].state);

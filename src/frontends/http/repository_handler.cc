@@ -2,17 +2,22 @@
 #include "frontends/http/repository_handler.h"
 
 #include <boost/json/object.hpp>
+#include <memory>
 #include <utility>
 
+#include "base/base64.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
+#include "repository/given.h"
 
 namespace mlos::http {
 namespace {
 
 namespace json = boost::json;
 using frontend::Quote;
+
+constexpr std::string_view kFile = "file:";
 
 // The object below "parameters"; null: none is given.
 StatusOr<const json::object*> Parameters(const json::object& body) {
@@ -42,17 +47,40 @@ Status CheckUnloadParameters(const json::object& body) {
   return OkStatus();
 }
 
-Status CheckLoadParameters(const json::object& body) {
-  MLOS_ASSIGN_OR_RETURN(const json::object* parameters, Parameters(body));
-  if (parameters == nullptr) return OkStatus();
-  if (parameters->empty()) return OkStatus();
-  const std::string_view key = KeyOf(*parameters->begin());
-  if (key == "config" || key.substr(0, 5) == "file:") {
-    return Unimplemented("parameter " + Quote(key) +
-                         ": a load takes no configuration and no files here; register them as "
-                         "another version of the model");
+Status AddFile(std::string_view path, const json::value& value, repository::Given* given) {
+  if (!value.is_string()) {
+    return InvalidArgument("parameter " + Quote(path) + " is not a string of base64");
   }
-  return InvalidArgument("unknown parameter " + Quote(key));
+  StatusOr<std::string> content =
+      DecodeBase64({value.get_string().data(), value.get_string().size()});
+  if (!content.ok()) {
+    return Annotate(content.status(), "parameter " + Quote(path) + " is not base64");
+  }
+  given->files.push_back({std::string(path.substr(kFile.size())), *std::move(content)});
+  return OkStatus();
+}
+
+// Null: the load brings nothing along.
+StatusOr<std::shared_ptr<const repository::Given>> ReadGiven(const json::object& body) {
+  MLOS_ASSIGN_OR_RETURN(const json::object* parameters, Parameters(body));
+  if (parameters == nullptr || parameters->empty()) return nullptr;
+  auto given = std::make_shared<repository::Given>();
+  for (const auto& member : *parameters) {
+    const std::string_view key = KeyOf(member);
+    if (key == "config") {
+      if (!member.value().is_string()) {
+        return InvalidArgument("\"config\" is not a string that holds a configuration's JSON");
+      }
+      given->config = std::string(member.value().get_string());
+    } else if (key.substr(0, kFile.size()) == kFile) {
+      MLOS_RETURN_IF_ERROR(AddFile(key, member.value(), given.get()));
+    } else {
+      return InvalidArgument("unknown parameter " + Quote(key) +
+                             " (known: config, file:VERSION/NAME)");
+    }
+  }
+  MLOS_RETURN_IF_ERROR(repository::CheckGiven(*given));
+  return given;
 }
 
 void AppendEntry(const frontend::IndexEntry& entry, Buffer* out) {
@@ -98,8 +126,8 @@ Status RepositoryHandler::Begin(const Route& route, const Body& body) {
     exchange_.Send();
   };
   if (route.target == Target::kRepositoryLoad) {
-    MLOS_RETURN_IF_ERROR(CheckLoadParameters(object));
-    call_.Load(route.name, done);
+    MLOS_ASSIGN_OR_RETURN(auto given, ReadGiven(object));
+    call_.Load(route.name, std::move(given), done);
   } else {
     MLOS_RETURN_IF_ERROR(CheckUnloadParameters(object));
     call_.Unload(route.name, done);

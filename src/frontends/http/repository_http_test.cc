@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "frontends/http/http_fakes.h"
+#include "repository/given.h"
 
 namespace mlos::http {
 namespace {
@@ -96,6 +97,27 @@ TEST_F(RepositoryHttpTest, LoadAndUnloadGoToTheControlPath) {
   EXPECT_EQ("c", operations[5].name);
 }
 
+TEST_F(RepositoryHttpTest, WhatALoadBringsAlongGoesWithIt) {
+  EXPECT_EQ(200, Post("/v2/repository/models/m/load",
+                      R"({"parameters":{"config":"{\"max_batch_size\":8}"}})")
+                     .status);
+  EXPECT_EQ(200, Post("/v2/repository/models/m/load",
+                      R"({"parameters":{"file:2/model.onnx":"AP8=","config":"{}",)"
+                      R"("file:labels.txt":""}})")
+                     .status);
+  const auto operations = asked();
+  ASSERT_EQ(2u, operations.size());
+  ASSERT_NE(nullptr, operations[0].given);
+  EXPECT_EQ(R"({"max_batch_size":8})", operations[0].given->config);
+  EXPECT_TRUE(operations[0].given->files.empty());
+  ASSERT_NE(nullptr, operations[1].given);
+  ASSERT_EQ(2u, operations[1].given->files.size());
+  EXPECT_EQ("2/model.onnx", operations[1].given->files[0].path);
+  EXPECT_EQ(std::string("\0\xff", 2), operations[1].given->files[0].content);
+  EXPECT_EQ("labels.txt", operations[1].given->files[1].path);
+  EXPECT_EQ("", operations[1].given->files[1].content);
+}
+
 TEST_F(RepositoryHttpTest, WhatControlRefusesIsRefusedInTheProtocolsForm) {
   answer_ = NotFound("there is no model x");
   const Reply reply = Post("/v2/repository/models/x/load");
@@ -114,11 +136,23 @@ TEST_F(RepositoryHttpTest, BadParametersReachNobody) {
   ExpectRefused(
       400, "boolean",
       Post("/v2/repository/models/x/unload", R"({"parameters":{"unload_dependents":1}})"));
-  ExpectRefused(501, "'config'",
-                Post("/v2/repository/models/x/load", R"({"parameters":{"config":"{}"}})"));
-  ExpectRefused(
-      501, "'file:1/model.onnx'",
-      Post("/v2/repository/models/x/load", R"({"parameters":{"file:1/model.onnx":"AAAA"}})"));
+  const std::pair<const char*, const char*> bad[] = {
+      {R"({"config":{}})", "config"},
+      {R"({"config":""})", "empty"},
+      {R"({"file:1/model.onnx":"AAAA"})", "without"},
+      {R"({"config":"{}","file:1/model.onnx":7})", "file:1/model.onnx"},
+      {R"({"config":"{}","file:1/model.onnx":"AAA"})", "file:1/model.onnx"},
+      {R"({"config":"{}","file:1/model.onnx":"A*AA"})", "base64"},
+      {R"({"config":"{}","file:../model.onnx":"AAAA"})", "../model.onnx"},
+      {R"({"config":"{}","file:/etc/passwd":"AAAA"})", "/etc/passwd"},
+      {R"({"config":"{}","file:config.pbtxt":"AAAA"})", "config.pbtxt"},
+      {R"({"config":"{}","files":"AAAA"})", "files"},
+  };
+  for (const auto& [parameters, text] : bad) {
+    ExpectRefused(
+        400, text,
+        Post("/v2/repository/models/x/load", std::string(R"({"parameters":)") + parameters + "}"));
+  }
   EXPECT_TRUE(asked().empty());
 }
 

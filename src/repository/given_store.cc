@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repository/given_store.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/name.h"
+#include "modelconfig/json.h"
+
+namespace mlos::repository {
+namespace fs = std::filesystem;
+namespace {
+
+// Its entry in a directory and the rest that a file costs beside its bytes.
+constexpr uint64_t kPerFile = 4096;
+
+uint64_t CostOf(const Given& given) {
+  uint64_t bytes = given.config.size();
+  for (const GivenFile& file : given.files) bytes += file.content.size() + kPerFile;
+  return bytes;
+}
+
+Status CannotKeep(int error) {
+  return Unavailable(Message(ErrnoStatus("the files that were given cannot be kept", error)));
+}
+
+Status WriteFile(const std::string& path, std::string_view content) {
+  const OwnedFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return CannotKeep(errno);
+  while (!content.empty()) {
+    const ssize_t n = write(fd.get(), content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return CannotKeep(errno);
+    content.remove_prefix(static_cast<size_t>(n));
+  }
+  return OkStatus();
+}
+
+// Gone with the last who holds it.
+struct Kept {
+  Kept(std::string path, GivenStore::Room its_room)
+      : directory(std::move(path)), room(std::move(its_room)) {}
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  ~Kept() {
+    std::error_code ignored;
+    fs::remove_all(directory, ignored);
+  }
+  const std::string directory;
+  const GivenStore::Room room;
+};
+
+// The versions that are to serve can be seen to be fine.
+Status CheckFound(const FoundModel& found) {
+  if (found.unread) return Unavailable(found.fault);
+  const auto refuse = [&](const std::string& fault) {
+    return InvalidArgument(
+        fmt::format("model {} cannot be loaded with what was given: {}", found.name, fault));
+  };
+  if (!found.fault.empty()) return refuse(found.fault);
+  const std::vector<uint64_t> wanted = found.Wanted();
+  if (wanted.empty()) return refuse("its version policy admits none of its versions");
+  for (const FoundVersion& version : found.versions) {
+    if (version.fault.empty()) continue;
+    if (std::find(wanted.begin(), wanted.end(), version.number) == wanted.end()) continue;
+    return refuse(fmt::format("version {}: {}", version.number, version.fault));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+void GivenStore::Sweep() const {
+  std::error_code error;
+  fs::remove_all(root_, error);  // what is left is in nobody's way
+}
+
+StatusOr<GivenStore::Room> GivenStore::Reserve(const Given& given) const {
+  const uint64_t cost = CostOf(given);
+  if (used_->fetch_add(cost) + cost > limit_) {
+    *used_ -= cost;
+    return Unavailable(
+        fmt::format("the files that loads have brought along would have more than {} bytes in "
+                    "all: unload models that were loaded with files of their own",
+                    limit_));
+  }
+  return Room(nullptr, [used = used_, cost](const void*) { *used -= cost; });
+}
+
+StatusOr<std::shared_ptr<const std::string>> GivenStore::Write(const std::string& model,
+                                                               const std::vector<GivenFile>& files,
+                                                               Room room) const {
+  MLOS_RETURN_IF_ERROR(ValidateName("model name", model));
+  std::error_code error;
+  fs::create_directories(root_, error);
+  std::string directory = root_ + "/XXXXXX";
+  if (error || mkdtemp(directory.data()) == nullptr) return CannotKeep(errno);
+  const auto kept = std::make_shared<const Kept>(directory, std::move(room));
+  for (const GivenFile& file : files) {
+    const std::string path = fmt::format("{}/{}/{}", directory, model, file.path);
+    fs::create_directories(fs::path(path).parent_path(), error);
+    if (error == std::errc::not_a_directory || error == std::errc::file_exists ||
+        (!error && fs::exists(path, error))) {
+      return InvalidArgument(fmt::format(
+          "the given file {}: another one has its name, or that of a directory above it",
+          Quoted(file.path, 200)));
+    }
+    if (error) return CannotKeep(error.value());
+    MLOS_RETURN_IF_ERROR(WriteFile(path, file.content));
+  }
+  return std::shared_ptr<const std::string>(kept, &kept->directory);
+}
+
+StatusOr<FoundModel> FindGiven(const std::string& name, const Given& given,
+                               const std::vector<std::string>& directories,
+                               const std::vector<Claim>& claims, const GivenStore& store,
+                               GivenStore::Room room) {
+  MLOS_RETURN_IF_ERROR(CheckGiven(given));
+  const StatusOr<inference::ModelConfig> config = modelconfig::ParseJson(given.config);
+  if (!config.ok()) return Annotate(config.status(), "\"config\"");
+  if (given.files.empty()) {
+    StatusOr<FoundModel> found = FindModel(directories, name, claims, &*config);
+    if (found.status().code() == StatusCode::kNotFound) {
+      return NotFound(
+          fmt::format("no model repository has a model {}: give its files as well, as "
+                      "\"file:VERSION/NAME\"",
+                      Quoted(name)));
+    }
+    if (found.ok()) MLOS_RETURN_IF_ERROR(CheckFound(*found));
+    return found;
+  }
+  MLOS_ASSIGN_OR_RETURN(const auto kept, store.Write(name, given.files, std::move(room)));
+  MLOS_ASSIGN_OR_RETURN(FoundModel found, ScanModel(*kept, name, claims, &*config));
+  MLOS_RETURN_IF_ERROR(CheckFound(found));
+  for (FoundVersion& version : found.versions) version.artefact.keeps = kept;
+  return found;
+}
+
+}  // namespace mlos::repository
