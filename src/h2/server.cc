@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "h2/server.h"
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
 #include <vector>
@@ -11,6 +14,13 @@
 #include "net/peer_counts.h"
 
 namespace mlos::h2 {
+
+namespace {
+
+// So many connections that went leave memory behind that is worth looking for.
+constexpr size_t kCrowd = 256;
+
+}  // namespace
 
 static_assert(static_cast<size_t>(End::kSlow) + 1 == metrics::kH2EndCount);
 
@@ -83,6 +93,10 @@ class Server::Impl final : public ConnectionOwner {
     counters_.ended[static_cast<size_t>(why)].Add();
     // Somebody further up the stack may still be inside it.
     loop_.Post([gone = std::move(gone)] {});
+    // The heap keeps what lies below something that is in use still.
+    if (connections_.empty() && std::exchange(crowd_, 0) >= kCrowd) {
+      loop_.Post([] { ::malloc_trim(0); });
+    }
     CheckDrained();
   }
 
@@ -104,6 +118,7 @@ class Server::Impl final : public ConnectionOwner {
     connection->owner_index = connections_.size();
     connection->peer = client.peer;
     connections_.push_back(connection);
+    crowd_ = std::max(crowd_, connections_.size());
     if (!connection->late()) ++early_connections_;
     counters_.accepted.Add();
     counters_.open.Set(connections_.size());
@@ -147,6 +162,7 @@ class Server::Impl final : public ConnectionOwner {
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool sweeping_ = false;
   bool draining_ = false;
+  size_t crowd_ = 0;              // the most connections since there were none
   size_t early_connections_ = 0;  // accepted before the server drained
   std::function<void()> drained_;
   uint64_t buffered_ = 0;
