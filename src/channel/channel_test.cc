@@ -110,6 +110,8 @@ TEST(ChannelTest, LanesAndEntriesBoundWhatIsInFlight) {
   std::vector<RequestSlot> held;
   while (pair.producer->Begin(1, 10, &slot) == BeginResult::kOk) held.push_back(slot);
   EXPECT_EQ(held.size(), 48u);
+  EXPECT_TRUE(pair.producer->Full(1));
+  EXPECT_FALSE(pair.producer->Full(2));
   EXPECT_EQ(pair.producer->Begin(1, 10, &slot), BeginResult::kNoCredit);
   pair.producer->SetLaneLimit(2, 2);
   EXPECT_EQ(pair.producer->Begin(2, 10, &slot), BeginResult::kOk);
@@ -118,8 +120,11 @@ TEST(ChannelTest, LanesAndEntriesBoundWhatIsInFlight) {
   while (pair.producer->Begin(65535, 10, &slot) == BeginResult::kOk) held.push_back(slot);
   EXPECT_EQ(held.size(), 62u);
   EXPECT_EQ(pair.producer->Begin(65535, 10, &slot), BeginResult::kNoEntry);
+  EXPECT_TRUE(pair.producer->Full(65535));
+  EXPECT_TRUE(pair.producer->Full(65536));
   EXPECT_EQ(pair.producer->Begin(65536, 10, &slot), BeginResult::kNoCredit);
   for (const RequestSlot& one : held) pair.producer->Abandon(one);
+  EXPECT_FALSE(pair.producer->Full(1));
   EXPECT_EQ(pair.producer->Begin(1, 10, &slot), BeginResult::kOk);
 }
 

@@ -63,6 +63,11 @@ bool Producer::Impl::FitBlock(Shadow* shadow, uint64_t bytes) {
   return false;
 }
 
+bool Producer::Full(uint32_t lane) const {
+  const Lane* const l = impl_->FindLane(lane);
+  return l == nullptr || l->held >= l->limit || impl_->free_entries.empty();
+}
+
 BeginResult Producer::Begin(uint32_t lane, uint64_t bytes, RequestSlot* slot) {
   Lane* const l = impl_->FindLane(lane);
   if (l == nullptr || l->held >= l->limit) return BeginResult::kNoCredit;

@@ -114,6 +114,8 @@ class Producer {
   // 65536 works, all start with the default limit of entries * 3 / 4.
   void SetLaneLimit(uint32_t lane, uint32_t limit);
 
+  // Whether Begin would give kNoCredit or kNoEntry.
+  bool Full(uint32_t lane) const;
   BeginResult Begin(uint32_t lane, uint64_t bytes, RequestSlot* slot);
   void Abandon(const RequestSlot& slot);
   // Publishes the request; wakes the consumer if it sleeps.

@@ -130,7 +130,8 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                        .engine = *engine_,
                                                        .http = http_->counters(),
                                                        .operations = control_meter_.counters(),
-                                                       .loads = host_watch_.loads});
+                                                       .loads = host_watch_.loads,
+                                                       .tracer = tracer_});
 }
 
 Core::~Core() {

@@ -23,6 +23,7 @@
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
 #include "metrics/report.h"
+#include "trace/tracer.h"
 
 namespace mlos::daemon {
 
@@ -36,6 +37,7 @@ class Observatory final : public http::MetricsSource {
     const metrics::HttpCounters& http;
     const metrics::ControlCounters& operations;
     const metrics::LoadCounters& loads;
+    const trace::Tracer& tracer;
   };
   explicit Observatory(const Parts& parts);
   ~Observatory() override;

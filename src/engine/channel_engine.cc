@@ -39,6 +39,14 @@ std::string_view WhyNot(ModelState state) {
   }
 }
 
+// Of the channel, where requests to a model are counted.
+uint32_t LaneOf(const ModelRoute& route) { return route.handle & 0xffff; }
+
+Status TooMany(const ModelRoute& route) {
+  return Unavailable(
+      fmt::format("too many requests for model \"{}\" are in flight: try again later", route.name));
+}
+
 }  // namespace
 
 ChannelEngine::ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
@@ -116,6 +124,14 @@ void ChannelEngine::Measure(std::function<void(LaneUsage)> done) {
 }
 
 // -------------------------------------------------------------------- resolve
+
+Status ChannelEngine::Admits(std::string_view model, std::string_view version) const {
+  const RoutePin route = table_->Find(model, version);
+  if (route == nullptr || route->state != ModelState::kReady) return OkStatus();
+  const auto lane = lanes_.find(route->host);
+  if (lane == lanes_.end()) return OkStatus();
+  return lane->second->producer().Full(LaneOf(*route)) ? TooMany(*route) : OkStatus();
+}
 
 bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view version) {
   call.status = OkStatus();
@@ -237,7 +253,7 @@ bool ChannelEngine::TryAllocate(Call& call) {
     return true;
   };
   if (!lane.failure().ok()) return finish(lane.failure());
-  switch (lane.producer().Begin(call.route->handle & 0xffff, call.plan_bytes_, &call.slot)) {
+  switch (lane.producer().Begin(LaneOf(*call.route), call.plan_bytes_, &call.slot)) {
     case channel::BeginResult::kOk:
       tensor::WriteRequest(*call.plan_, call.slot.block.segment, call.slot.block.offset,
                            call.slot.memory);
@@ -245,8 +261,7 @@ bool ChannelEngine::TryAllocate(Call& call) {
       return true;
     case channel::BeginResult::kNoCredit:
     case channel::BeginResult::kNoEntry:
-      return finish(Unavailable(fmt::format(
-          "too many requests for model \"{}\" are in flight: try again later", call.route->name)));
+      return finish(TooMany(*call.route));
     case channel::BeginResult::kNoSpace:
       break;
   }

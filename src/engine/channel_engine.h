@@ -46,6 +46,7 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   // ---- Engine
   std::shared_ptr<const RoutingTable> routes() const override { return table_; }
   metrics::ModelBook* book() override { return &book_; }
+  Status Admits(std::string_view model, std::string_view version) const override;
   bool Resolve(Call& call, std::string_view model, std::string_view version) override;
   bool Allocate(Call& call, tensor::RequestPlan* plan) override;
   bool Submit(Call& call) override;

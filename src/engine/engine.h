@@ -85,6 +85,14 @@ class Engine {
   // Where requests are counted; null: nowhere.
   virtual metrics::ModelBook* book() { return nullptr; }
 
+  // Before a large request is read: UNAVAILABLE where the model has as many in
+  // flight as it may.  OK promises nothing.
+  virtual Status Admits(std::string_view model, std::string_view version) const {
+    (void)model;
+    (void)version;
+    return OkStatus();
+  }
+
   // Finds the model (empty version: the highest that serves) and, when it is
   // registered on demand, loads it.  NOT_FOUND: no such model or version.
   // UNAVAILABLE: unloaded, failed, draining.

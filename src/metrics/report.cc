@@ -282,6 +282,8 @@ void Report::WriteControl(Exposition& out) const {
     out.Value({"request"}, sources_.request_lines_dropped->value());
   }
   if (sources_.log_lines_dropped) out.Value({"log"}, sources_.log_lines_dropped());
+  out.Begin(Id::kTraceDropped);
+  if (sources_.trace_records_dropped) out.Value({}, sources_.trace_records_dropped());
 }
 
 void Report::WriteProcess(Exposition& out) const {

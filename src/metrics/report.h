@@ -73,6 +73,7 @@ class Report {
     const LoadCounters* loads = nullptr;
     const Counter* request_lines_dropped = nullptr;
     std::function<uint64_t()> log_lines_dropped;  // its reader being too slow
+    std::function<uint64_t()> trace_records_dropped;
   };
   explicit Report(Sources sources) : sources_(std::move(sources)) {}
 

@@ -44,7 +44,14 @@ class ReportTest : public testing::Test {
   }
 
   Report NewReport() {
-    return Report({"1.2.3", {&first_, &second_}, {&http_}, &control_, &loads_, &dropped_});
+    return Report({.version = "1.2.3",
+                   .books = {&first_, &second_},
+                   .http = {&http_},
+                   .control = &control_,
+                   .loads = &loads_,
+                   .request_lines_dropped = &dropped_,
+                   .log_lines_dropped = nullptr,
+                   .trace_records_dropped = [] { return uint64_t{5}; }});
   }
   ParsedExposition Write(Report& report, Format format = Format::kPrometheus) {
     text_ = report.Write(state_, format);
@@ -110,6 +117,7 @@ TEST_F(ReportTest, SumsTheLoops) {
     EXPECT_EQ(
         1, value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "failed"}}));
     EXPECT_EQ(2, value("mlos_log_lines_dropped_total", {{"source", "request"}}));
+    EXPECT_EQ(5, value("mlos_trace_records_dropped_total", {}));
     EXPECT_EQ(2, value("mlos_host_restarts_total", {{"plugin", "p"}}));
     EXPECT_EQ(3, value("mlos_channel_entries_in_use", {}));
     EXPECT_EQ(2 << 20, value("mlos_channel_response_capacity_bytes", {{"loop", "front"}}));

@@ -92,6 +92,10 @@ constexpr Row kTable[] = {
      "or "
      "(log) because its reader was too slow",
      "where they were held back"},
+    {Id::kTraceDropped, "mlos_trace_records_dropped_total", kC, kNo, kNoLabels,
+     "Requests that were to be traced and are in no file: too many waited to be written, the file "
+     "has as much as it may, or it cannot be written",
+     "writer of traces"},
     {Id::kBuildInfo, "mlos_build_info", kG, kNo, "version,compiler", "1; what this daemon is",
      "the build"},
     {Id::kProcessCpu, "process_cpu_seconds_total", kC, kSec, kNoLabels,

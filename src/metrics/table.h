@@ -48,6 +48,7 @@ enum class Id : uint8_t {
   kControlOperations,
   kControlDuration,
   kLogDropped,
+  kTraceDropped,
   kBuildInfo,
   kProcessCpu,
   kProcessResident,

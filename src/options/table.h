@@ -332,8 +332,10 @@ inline constexpr Row kTable[] = {
      .initial = Default::Is("1MiB"),
      .range = {"1KiB", "64MiB"},
      .change = Change::kRestart,
-     .doc = "Largest body of a management request",
-     .reason = "A model's configuration is a few kilobytes."},
+     .doc = "Largest body of a management request, and of a generate, repository, logging or trace "
+            "request",
+     .reason = "They are read into values, which take many times the text's memory; a model's "
+               "configuration is a few kilobytes."},
     {.id = Id::kHttpMaxChunks,
      .name = "http-max-chunks",
      .group = Group::kHttp,

@@ -154,12 +154,19 @@ TEST(HostTest, MoreThanAModelMayHoldIsRefusedAtOnce) {
   ASSERT_TRUE(core.Bring("slow").ok());
   std::vector<std::future<Answer>> calls;
   for (int i = 0; i < 100; ++i) calls.push_back(core.Start("m-slow", {Millis(i == 0 ? 300 : 0)}));
+  // Who has a large request is told so before it is read.
+  const auto admits = [&](const char* model) {
+    return core.OnFront([&] { return core.engine().Admits(model, ""); });
+  };
+  EXPECT_EQ(StatusCode::kUnavailable, admits("m-slow").code());
+  EXPECT_TRUE(admits("nobody").ok());
   int refused = 0;
   for (auto& call : calls) {
     const Answer answer = call.get();
     if (answer.status.code() == StatusCode::kUnavailable) ++refused;
   }
   EXPECT_EQ(100 - 48, refused);  // three quarters of 64 entries
+  EXPECT_TRUE(admits("m-slow").ok());
 }
 
 TEST(HostTest, ALongRunOfAUsuallyShortModelDoesNotStallTheHost) {

@@ -26,6 +26,7 @@ void CallAnswer::Clear() {
   tensors_.clear();
   if (tensors_.capacity() > kKeptTensors) tensors_ = {};
   if (!classified_.empty()) classified_ = {};
+  looked_at_ = results_ = 0;
 }
 
 Status CallAnswer::Make(std::string_view model, const engine::ModelRoute& route,
@@ -71,10 +72,24 @@ Status CallAnswer::Classify(const engine::ModelRoute& route, const AskedOutput& 
   if (route.settings != nullptr && asked.index < route.settings->labels.size()) {
     labels = route.settings->labels[asked.index];
   }
+  // What bounds one output bounds all of a request's: the loop has others to serve.
+  uint64_t count = 0;
+  tensor::ElementCount(output->desc.shape(), &count);
+  looked_at_ += std::min(count, kMostClassified);
+  if (looked_at_ > kMostClassified) {
+    return InvalidArgument("classification of more than " + std::to_string(kMostClassified) +
+                           " elements in one request: ask for fewer outputs, or for themselves");
+  }
   std::string& elements = classified_.emplace_back();
   MLOS_RETURN_IF_ERROR(classifier.Classify(*output, route.info->max_batch_size > 0, asked.classes,
                                            labels, &elements, &output->desc));
   output->data = std::as_bytes(std::span(elements));
+  tensor::ElementCount(output->desc.shape(), &count);
+  results_ += count;
+  if (results_ > kMostResults) {
+    return InvalidArgument("classification gives more than " + std::to_string(kMostResults) +
+                           " results in one request: ask for fewer classes");
+  }
   return OkStatus();
 }
 

@@ -7,6 +7,7 @@
 // One per call, reused.  Threads: the front end's loop.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ class CallAnswer {
 
   std::vector<AnswerTensor> tensors_;
   std::vector<std::string> classified_;
+  uint64_t looked_at_ = 0;  // elements, for that
+  uint64_t results_ = 0;    // that it came to
 };
 
 }  // namespace mlos::frontend

@@ -27,6 +27,21 @@ uint64_t DeadlineOf(const CallStart& start, const CallContext& context) {
 
 }  // namespace
 
+Status Admit(const CallContext& context, std::string_view model, std::string_view version) {
+  Status room = context.engine.Admits(model, version);
+  if (room.ok()) return room;
+  const auto route = context.engine.routes()->Find(model, version);
+  metrics::ModelBook* const book = context.engine.book();
+  if (route == nullptr || book == nullptr) return room;
+  const uint64_t now = NowNanos();
+  book->Of(route->id, route->name, route->version)
+      ->Count({.protocol = context.protocol,
+               .code = room.code(),
+               .arrived_ns = now,
+               .answered_ns = now});
+  return room;
+}
+
 void CallSteps::Begin(const CallStart& start) {
   start_ = start;
   counters = nullptr;

@@ -54,6 +54,10 @@ struct CallStart {
   std::string_view traceparent;
 };
 
+// Before a large request is read: UNAVAILABLE where its model has no room for it
+// now.  That is then its answer, and is counted.
+Status Admit(const CallContext& context, std::string_view model, std::string_view version);
+
 class CallSteps : private engine::Call {
  public:
   explicit CallSteps(const CallContext& context) : context_(context) {}

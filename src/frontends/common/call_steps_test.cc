@@ -73,6 +73,7 @@ class StepEngine final : public engine::Engine {
     }
     return Note("submit", call, OkStatus());
   }
+  Status Admits(std::string_view, std::string_view) const override { return admitted; }
   void Finish(engine::Call& call) override {
     steps.emplace_back("finish");
     waiting_ = nullptr;
@@ -89,6 +90,7 @@ class StepEngine final : public engine::Engine {
 
   std::string stop;
   Status allocated;
+  Status admitted;
   uint64_t deadline_ns = 0;
   std::vector<std::string> steps;
 
@@ -315,6 +317,47 @@ TEST_F(CallStepsTest, WhatIsTooLargeIsSoForEver) {
   engine_.allocated = Unavailable("full");
   call_.Begin(Start());
   EXPECT_FALSE(call_.never);
+}
+
+TEST_F(CallStepsTest, WhoIsNotAdmittedIsCounted) {
+  EXPECT_TRUE(Admit(context_, "m", "").ok());
+  engine_.admitted = Unavailable("full");
+  EXPECT_EQ(StatusCode::kUnavailable, Admit(context_, "m", "").code());
+  EXPECT_EQ(1u, engine_.Counted(StatusCode::kUnavailable));
+  EXPECT_TRUE(engine_.steps.empty());
+}
+
+// One output may have so many; several of a request may not have more.
+TEST(CallAnswerTest, WhatIsClassifiedIsBoundedForAllOutputsTogether) {
+  auto info = std::make_shared<ModelInfo>();
+  info->outputs = {{"a", tensor::Datatype::kInt8, {-1}, false},
+                   {"b", tensor::Datatype::kInt8, {-1}, false}};
+  engine::ModelRoute route;
+  route.info = info;
+  const std::vector<std::byte> values(kMostClassified);
+  const auto make = [&](uint64_t first, uint64_t second, uint64_t classes) {
+    std::vector<engine::OutputTensor> outputs(2);
+    for (uint32_t i = 0; i < 2; ++i) {
+      const uint64_t count = i == 0 ? first : second;
+      outputs[i].desc.index = i;
+      outputs[i].desc.datatype = static_cast<uint32_t>(tensor::Datatype::kInt8);
+      outputs[i].desc.rank = 1;
+      outputs[i].desc.dims[0] = static_cast<int64_t>(count);
+      outputs[i].data = std::span(values).subspan(0, count);
+    }
+    const std::vector<AskedOutput> asked = {{.name = "a", .classes = classes, .index = 0},
+                                            {.name = "b", .classes = classes, .index = 1}};
+    Classifier classifier;
+    CallAnswer answer;
+    return answer.Make("m", route, asked, outputs, classifier);
+  };
+  EXPECT_TRUE(make(kMostClassified - 10, 10, 1).ok());
+  const Status many = make(kMostClassified - 10, 11, 1);
+  EXPECT_EQ(StatusCode::kInvalidArgument, many.code());
+  EXPECT_THAT(std::string(Message(many)), testing::HasSubstr("in one request"));
+  EXPECT_TRUE(make(kMostResults / 2, kMostResults / 2, kMostResults / 2).ok());
+  EXPECT_EQ(StatusCode::kInvalidArgument,
+            make(kMostResults / 2, kMostResults, kMostResults / 2 + 1).code());
 }
 
 TEST_F(CallStepsTest, DeadlinesAreTheClientsWithinOurs) {

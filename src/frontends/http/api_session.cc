@@ -78,6 +78,15 @@ class ApiSession final : public Session {
     return compressed_ && route_.target == Target::kInfer && !refused_;
   }
 
+  bool TurnAway(Response& response) override {
+    const Topic topic = TopicOf(route_.target);
+    if (topic != Topic::kInfer && topic != Topic::kGenerate) return false;
+    if (refused_ || cross_origin_ || encoded_) return false;  // which is said as ever
+    const Status room = frontend::Admit(context_.calls, route_.name, route_.version);
+    if (!room.ok()) response.Error(room);
+    return !room.ok();
+  }
+
   void RefuseBody(Response& response) override {
     if (refused_) return ShuttingDown(response);
     if (const uint64_t limit = BodyLimit(); limit != 0) {

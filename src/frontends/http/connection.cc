@@ -138,7 +138,8 @@ bool Connection::OnHeadDone(size_t consumed) {
     body_inline_ = false;
     EnterPhase(Phase::kChunks, TransferTime(0));
     // With some of the body here the client has not waited for a word.
-    return begin_ < end_ || SayContinue();
+    if (begin_ < end_) return true;
+    return (expects_continue_ && TurnedAway(0)) || SayContinue();
   }
   return BeginBody(head.content_length);
 }
@@ -147,6 +148,8 @@ bool Connection::BeginBody(uint64_t total) {
   if (total > body_limit_) return RefuseBody();
   body_total_ = total;
   body_inline_ = total <= kInBytes - begin_;
+  const uint64_t here = std::min<uint64_t>(total, end_ - begin_);
+  if (here < total && (!body_inline_ || expects_continue_) && TurnedAway(total - here)) return true;
   if (body_inline_) {
     if (total <= end_ - begin_) return OnBodyRead(in_.get() + begin_, total);
   } else {
@@ -215,6 +218,21 @@ bool Connection::SayContinue() {
   if (sent == static_cast<ssize_t>(kText.size())) return true;
   Close();
   return false;
+}
+
+// There is no room for what the body is sent for: that is said now, and neither
+// memory nor the client's time is spent on it.
+bool Connection::TurnedAway(uint64_t to_come) {
+  response_.Clear();
+  if (!session_->TurnAway(response_)) return false;
+  // Who has asked sends nothing; others go on sending, and what is left unread
+  // would take back the answer.
+  unread_ = expects_continue_ ? 0 : to_come;
+  dropped_ = 0;
+  close_after_ = true;
+  omit_body_ = session_->head_only();
+  StartResponse();
+  return true;
 }
 
 bool Connection::OnBodyRead(const char* data, uint64_t size) {
@@ -416,8 +434,19 @@ void Connection::TrimIdle() {
 void Connection::BeginLinger() {
   boost::system::error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
-  EnterPhase(Phase::kLinger, owner_->options().linger_ns);
+  if (owner_->leaving()) unread_ = 0;
+  EnterPhase(Phase::kLinger, unread_ > 0 ? TransferTime(0) : owner_->options().linger_ns);
   TrimIdle();
+}
+
+// What comes of a body that was refused.  It may take as long as one that is
+// read, and is no longer than it was said to be.
+void Connection::DropUnread(uint64_t bytes) {
+  if (unread_ == 0) return;
+  dropped_ += bytes;
+  unread_ -= std::min(unread_, bytes);
+  deadline_ns_ = unread_ > 0 ? phase_start_ns_ + TransferTime(dropped_)
+                             : NowNanos() + owner_->options().linger_ns;
 }
 
 void Connection::Close() {
@@ -435,6 +464,10 @@ void Connection::Close() {
 }
 
 void Connection::Drain() {
+  if (phase_ == Phase::kLinger && unread_ > 0) {
+    unread_ = 0;
+    deadline_ns_ = NowNanos() + owner_->options().linger_ns;
+  }
   if (phase_ != Phase::kHead || head_seen_ || begin_ != end_) return;
   // What has arrived and was not looked at yet is a request like any other.
   boost::system::error_code error;
@@ -509,7 +542,9 @@ void Connection::OnIo(Io io, const boost::system::error_code& error, size_t byte
     owner_->counters().received_bytes.Add(bytes);
     if (phase_ == Phase::kBody && !body_inline_) {
       body_.Advance(bytes);
-    } else if (phase_ != Phase::kLinger) {
+    } else if (phase_ == Phase::kLinger) {
+      DropUnread(bytes);
+    } else {
       end_ += bytes;
     }
   }

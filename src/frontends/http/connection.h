@@ -113,6 +113,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool OnHeadDone(size_t consumed);
   bool BeginBody(uint64_t total);
   bool SayContinue();
+  bool TurnedAway(uint64_t to_come);
+  void DropUnread(uint64_t bytes);
   bool OnBodyRead(const char* data, uint64_t size);
   bool DispatchBody(const char* data, uint64_t size);
   bool GrowBody();
@@ -177,6 +179,8 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   uint64_t body_limit_ = 0;
   bool body_inline_ = false;
   bool expects_continue_ = false;
+  uint64_t unread_ = 0;   // of a body that was refused: what is still to come
+  uint64_t dropped_ = 0;  // and what has come since
   Buffer body_;
   // A body that came compressed, decompressed (connection_coding.cc).
   compress::Coding coding_ = compress::Coding::kIdentity;

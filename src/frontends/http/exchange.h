@@ -39,6 +39,12 @@ class Session {
   virtual uint64_t OnHead(const RequestHead& head) = 0;
   // After OnHead: a compressed body is to be decompressed, within the same limit.
   virtual bool takes_compressed() const { return false; }
+  // Before a large body is read.  True: it would be in vain, and the response
+  // says why; the connection sends it and closes.
+  virtual bool TurnAway(Response& response) {
+    (void)response;
+    return false;
+  }
   // Fill in the response; the connection sends it and closes.
   virtual void RefuseBody(Response& response) = 0;
   // The body is there and stays until Sent or Abandon.

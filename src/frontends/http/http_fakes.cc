@@ -118,6 +118,10 @@ void FakeEngine::Later(Call& call, std::function<void()> f) {
   });
 }
 
+Status FakeEngine::Admits(std::string_view, std::string_view) const {
+  return full ? Unavailable("too many requests are in flight") : OkStatus();
+}
+
 bool FakeEngine::Resolve(Call& call, std::string_view model, std::string_view version) {
   ++resolved;
   call.status = OkStatus();

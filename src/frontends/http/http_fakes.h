@@ -42,6 +42,7 @@ class FakeEngine : public Engine {
 
   std::shared_ptr<const RoutingTable> routes() const override { return table_; }
   metrics::ModelBook* book() override { return &book_; }
+  Status Admits(std::string_view model, std::string_view version) const override;
   bool Resolve(Call& call, std::string_view model, std::string_view version) override;
   bool Allocate(Call& call, tensor::RequestPlan* plan) override;
   bool Submit(Call& call) override;
@@ -50,7 +51,8 @@ class FakeEngine : public Engine {
   void SetReady(bool ready);
 
   // Read by tests while the loop runs.
-  std::atomic<int> running{0};  // between Resolve and Finish
+  std::atomic<bool> full{false};  // admits nothing
+  std::atomic<int> running{0};    // between Resolve and Finish
   std::atomic<int> submitted{0};
   std::atomic<int> resolved{0};
   std::atomic<uint64_t> last_deadline_ns{0};

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "frontends/http/http_fakes.h"
@@ -81,7 +83,8 @@ TEST(HttpLimitsTest, WhoIsTurnedAwayIsToldSoOnEverySocket) {
   }
 }
 
-// Thirty claim 32 MiB each where 64 MiB may be in use; one megabyte is what each gets.
+// Thirty claim 32 MiB each where 64 MiB may be in use; 64 KiB, which do not count, are what each
+// gets.
 TEST(HttpLimitsTest, BodiesThatAreOnlyClaimedTakeNoMemoryFromOthers) {
   TestServer server({.max_body_bytes = 32 << 20, .max_buffered_bytes = 64 << 20});
   std::vector<std::unique_ptr<TestClient>> claims;
@@ -107,6 +110,83 @@ TEST(HttpLimitsTest, BodiesThatAreOnlyClaimedTakeNoMemoryFromOthers) {
   }
   EXPECT_GT(refused, 0);
   EXPECT_LT(refused, 8);
+}
+
+// Of a model that has as many requests as it may.
+class FullModelTest : public testing::Test {
+ protected:
+  explicit FullModelTest(HttpOptions options = {}) : server_(std::move(options)) {
+    server_.engine().full = true;
+  }
+  void ExpectTurnedAway(TestClient& client) {
+    const Reply reply = client.Read();
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_THAT(reply.body, HasSubstr("too many requests"));
+    EXPECT_EQ(reply.fields.at("retry-after"), "1");
+    EXPECT_EQ(reply.fields.at("connection"), "close");
+  }
+  uint64_t Refused() {
+    return server_.engine()
+        .book()
+        ->Of(std::hash<std::string>()("id_FP32/1"), "id_FP32", "1")
+        ->requests[0][static_cast<size_t>(StatusCode::kUnavailable)]
+        .value();
+  }
+
+  TestServer server_;
+};
+
+TEST_F(FullModelTest, IsSaidBeforeALargeBodyIsRead) {
+  constexpr size_t kBytes = 20 << 20;
+  TestClient client(server_.address());
+  client.Send(Head(kBytes, "id_FP32") + std::string(kInfer));
+  ExpectTurnedAway(client);  // of which hardly anything has been sent
+  // It is sent all the same, by a client that looks only afterwards, and arrives.
+  EXPECT_TRUE(client.Send(std::string(kBytes - kInfer.size(), ' ')));
+  EXPECT_TRUE(client.AtEnd());
+  client.Close();
+  EXPECT_TRUE(Eventually([&] { return server_.connections() == 0; }));
+  EXPECT_EQ(server_.engine().resolved, 0);
+  EXPECT_EQ(Refused(), 1u);
+}
+
+TEST_F(FullModelTest, WhoAsksIsToldAndSendsNothing) {
+  for (const char* fields : {"Content-Length: 200\r\n", "Transfer-Encoding: chunked\r\n"}) {
+    TestClient client(server_.address());
+    client.Send("POST /v2/models/id_FP32/infer HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n" +
+                std::string(fields) + "\r\n");
+    ExpectTurnedAway(client);
+    EXPECT_TRUE(client.AtEnd());
+  }
+  EXPECT_EQ(Refused(), 2u);
+}
+
+TEST_F(FullModelTest, WhatIsHereOrConcernsNoModelIsAnsweredAsEver) {
+  TestClient client(server_.address());
+  // Whether there is room is seen when it is wanted.
+  EXPECT_EQ(client.Ask("POST", "/v2/models/id_FP32/infer", kInfer).status, 200);
+  EXPECT_EQ(
+      client.Ask("POST", "/v2/models/id_FP32/infer", kInfer, "Expect: 100-continue\r\n").status,
+      200);
+  const std::string settings = R"({"log_info":null})" + std::string(100'000, ' ');
+  EXPECT_NE(client.Ask("POST", "/v2/logging", settings).status, 503);
+  EXPECT_EQ(Refused(), 0u);
+}
+
+class FullModelInHasteTest : public FullModelTest {
+ protected:
+  FullModelInHasteTest()
+      : FullModelTest({.transfer_timeout_ns = 300 * kNanosPerMilli,
+                       .linger_ns = 60 * kNanosPerSecond,
+                       .sweep_ns = 20 * kNanosPerMilli}) {}
+};
+
+// The rest of a body has the time that a body has, however long the client may linger.
+TEST_F(FullModelInHasteTest, WhoDoesNotSendTheRestIsGone) {
+  TestClient client(server_.address());
+  client.Send(Head(1 << 20, "id_FP32") + std::string(kInfer));
+  ExpectTurnedAway(client);
+  EXPECT_TRUE(Eventually([&] { return server_.connections() == 0; }));
 }
 
 TEST(HttpLimitsTest, ABodyOfEverySizeArrivesWhole) {
