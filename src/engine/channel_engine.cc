@@ -274,15 +274,17 @@ bool ChannelEngine::TryAllocate(Call& call) {
 }
 
 void ChannelEngine::OnSpace(HostLane& lane) {
-  std::vector<Call*> waiters;
-  waiters.swap(lane.waiters());
-  for (Call* call : waiters) {
+  retried_.swap(lane.waiters());
+  for (size_t i = 0; i < retried_.size(); ++i) {  // what one does may end others
+    Call* call = std::exchange(retried_[i], nullptr);
+    if (call == nullptr) continue;
     if (TryAllocate(*call)) {
       call->OnProgress();
     } else {
       lane.waiters().push_back(call);
     }
   }
+  retried_.clear();
 }
 
 // What the host had not answered, its successor runs.  An entry carries no
@@ -400,6 +402,8 @@ Status ChannelEngine::CheckOutputs(HostLane& lane, Call& call) {
 
 void ChannelEngine::Finish(Call& call) {
   Uncount(call);
+  std::replace(retried_.begin(), retried_.end(), &call, static_cast<Call*>(nullptr));
+  std::replace(late_.begin(), late_.end(), &call, static_cast<Call*>(nullptr));
   switch (call.stage_) {
     case Call::Stage::kIdle:
       break;
@@ -448,26 +452,28 @@ void ChannelEngine::Expire(Call& call) {
 
 void ChannelEngine::Sweep() {
   const uint64_t now = NowNanos();
-  std::vector<Call*> late;
   bool pending = false;
   for (const auto& [id, waiting] : resolving_) {
     pending |= !waiting.empty();
     for (const Resolving& r : waiting) {
-      if (now > r.call->deadline_ns) late.push_back(r.call);
+      if (now > r.call->deadline_ns) late_.push_back(r.call);
     }
   }
   for (const auto& [host, lane] : lanes_) {
     for (Call* call : lane->waiters()) {
       pending = true;
-      if (now > call->deadline_ns) late.push_back(call);
+      if (now > call->deadline_ns) late_.push_back(call);
     }
     for (Call* call : lane->calls()) {
       if (call == nullptr) continue;
       pending = true;
-      if (now > call->deadline_ns + kGraceNanos) late.push_back(call);
+      if (now > call->deadline_ns + kGraceNanos) late_.push_back(call);
     }
   }
-  for (Call* call : late) Expire(*call);
+  for (size_t i = 0; i < late_.size(); ++i) {  // what one does may end others
+    if (late_[i] != nullptr) Expire(*late_[i]);
+  }
+  late_.clear();
   if (pending) ArmSweep();
 }
 

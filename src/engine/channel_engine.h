@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "engine/engine.h"
@@ -97,7 +98,10 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   std::map<uint64_t, std::shared_ptr<HostLane>> lanes_;
   std::unordered_map<uint64_t, Resolvings> resolving_;  // by registration
   Resolvings loaded_;                                   // being told that they may go on
-  uint32_t running_ = 0;                                // submitted and not answered
+  // Being told that there is memory, or that they are late; null: ended meanwhile.
+  std::vector<Call*> retried_;
+  std::vector<Call*> late_;
+  uint32_t running_ = 0;  // submitted and not answered
   tensor::ResponseView view_;
   boost::asio::steady_timer sweep_;
   bool sweep_armed_ = false;
