@@ -16,12 +16,16 @@ namespace mlos::repository {
 namespace fs = std::filesystem;
 namespace {
 
-// Its entry in a directory and the rest that a file costs beside its bytes.
-constexpr uint64_t kPerFile = 4096;
+// Its entry in a directory and the rest that a file, or a directory, costs beside its bytes.
+constexpr uint64_t kPerEntry = 4096;
 
 uint64_t CostOf(const Given& given) {
   uint64_t bytes = given.config.size();
-  for (const GivenFile& file : given.files) bytes += file.content.size() + kPerFile;
+  for (const GivenFile& file : given.files) {
+    // Each directory above it may be its own.
+    const auto above = std::count(file.path.begin(), file.path.end(), '/');
+    bytes += file.content.size() + (static_cast<uint64_t>(above) + 1) * kPerEntry;
+  }
   return bytes;
 }
 
@@ -99,7 +103,8 @@ StatusOr<std::shared_ptr<const std::string>> GivenStore::Write(const std::string
   std::error_code error;
   fs::create_directories(root_, error);
   std::string directory = root_ + "/XXXXXX";
-  if (error || mkdtemp(directory.data()) == nullptr) return CannotKeep(errno);
+  if (error) return CannotKeep(error.value());
+  if (mkdtemp(directory.data()) == nullptr) return CannotKeep(errno);
   const auto kept = std::make_shared<const Kept>(directory, std::move(room));
   for (const GivenFile& file : files) {
     const std::string path = fmt::format("{}/{}/{}", directory, model, file.path);

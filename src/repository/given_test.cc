@@ -144,6 +144,16 @@ TEST_F(GivenTest, AllTogetherAreBounded) {
   EXPECT_TRUE(Find(large).ok());
 }
 
+TEST_F(GivenTest, DirectoriesCountToo) {
+  Given deep{"{}", {{"1/model.onnx", "x"}}};
+  for (const char* name : {"1/a/1/2/3/4/5/6", "1/b/1/2/3/4/5/6", "1/c/1/2/3/4/5/6"}) {
+    deep.files.push_back({name, ""});
+  }
+  EXPECT_EQ(StatusCode::kUnavailable, Find(deep).status().code());
+  deep.files.pop_back();
+  EXPECT_TRUE(Find(deep).ok());
+}
+
 TEST_F(GivenTest, WhatAnEarlierRunLeftGoes) {
   fs::create_directories(store_root() + "/abc/m/1");
   store_.Sweep();
