@@ -33,7 +33,10 @@ struct Callbacks {
 
   // Every frame's first nine bytes.
   static int OnFrameBegins(nghttp2_session*, const nghttp2_frame_hd* hd, void* user) {
-    Session& s = Of(user);
+    return Guarded([&] { return TakeFrameHead(Of(user), hd); });
+  }
+
+  static int TakeFrameHead(Session& s, const nghttp2_frame_hd* hd) {
     s.greeted_ = true;
     if (s.over()) return 0;
     switch (hd->type) {
@@ -93,7 +96,10 @@ struct Callbacks {
   }
 
   static int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    Session& s = Of(user);
+    return Guarded([&] { return TakeFrame(session, frame, Of(user)); });
+  }
+
+  static int TakeFrame(nghttp2_session* session, const nghttp2_frame* frame, Session& s) {
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
       s.asked_ns_ = 0;
       if (s.drain_ns_ != 0) s.SayGoodbye();
@@ -112,16 +118,14 @@ struct Callbacks {
     }
     Stream* stream = Find(session, frame->hd.stream_id);
     if (stream == nullptr || stream->closed_) return 0;
-    return Guarded([&] {
-      if (end) stream->ended_by_peer_ = true;
-      if (frame->hd.type == NGHTTP2_HEADERS && !stream->has_head_) {
-        s.head_since_ns_ = 0;
-        stream->MakeHead();
-        stream->handler_ = s.acceptor_.OnRequest(*stream);
-      }
-      if (end && stream->handler_ != nullptr) stream->handler_->OnEnd();
-      return 0;
-    });
+    if (end) stream->ended_by_peer_ = true;
+    if (frame->hd.type == NGHTTP2_HEADERS && !stream->has_head_) {
+      s.head_since_ns_ = 0;
+      stream->MakeHead();
+      stream->handler_ = s.acceptor_.OnRequest(*stream);
+    }
+    if (end && stream->handler_ != nullptr) stream->handler_->OnEnd();
+    return 0;
   }
 
   static int OnData(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data, size_t size,
@@ -141,7 +145,10 @@ struct Callbacks {
 
   // A client may make us reset its streams by sending what is no HTTP/2.
   static int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    Session& s = Of(user);
+    return Guarded([&] { return NoteFrameSent(session, frame, Of(user)); });
+  }
+
+  static int NoteFrameSent(nghttp2_session* session, const nghttp2_frame* frame, Session& s) {
     Stream* stream = Find(session, frame->hd.stream_id);
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
@@ -162,6 +169,17 @@ struct Callbacks {
       default:
         return 0;
     }
+  }
+
+  // A head or trailers that the library does not send, as they are too large,
+  // leave their stream as it is: nobody would ever end it.
+  static int OnFrameNotSent(nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    return Guarded([&] {
+      Stream* stream = Find(session, frame->hd.stream_id);
+      if (stream != nullptr) stream->Reset(NGHTTP2_INTERNAL_ERROR);
+      return 0;
+    });
   }
 
   static int OnStreamClosed(nghttp2_session* session, int32_t id, uint32_t, void* user) {
@@ -234,6 +252,7 @@ nghttp2_session_callbacks* NewCallbacks() {
   nghttp2_session_callbacks_set_on_frame_recv_callback(c, Callbacks::OnFrame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, Callbacks::OnData);
   nghttp2_session_callbacks_set_on_frame_send_callback(c, Callbacks::OnFrameSent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(c, Callbacks::OnFrameNotSent);
   nghttp2_session_callbacks_set_on_stream_close_callback(c, Callbacks::OnStreamClosed);
   nghttp2_session_callbacks_set_send_data_callback(c, Callbacks::SendData);
   nghttp2_session_callbacks_set_data_source_read_length_callback(c, Callbacks::FrameLength);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "h2/connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <exception>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -33,7 +37,7 @@ struct Connection::ReadHandler {
   std::shared_ptr<Connection> self;
   allocator_type get_allocator() const { return allocator_type(self->read_memory_); }
   void operator()(const boost::system::error_code& error, size_t bytes) {
-    self->OnRead(error, bytes);
+    self->Guarded([&] { self->OnRead(error, bytes); });
   }
 };
 
@@ -43,11 +47,13 @@ struct Connection::WriteHandler {
   net::IoMemory* memory;
   allocator_type get_allocator() const { return allocator_type(*memory); }
   // The socket is writable.
-  void operator()(const boost::system::error_code& error) { self->OnWritable(error); }
+  void operator()(const boost::system::error_code& error) {
+    self->Guarded([&] { self->OnWritable(error); });
+  }
   // The session has something.
   void operator()() {
     self->flush_posted_ = false;
-    self->Flush();
+    self->Guarded([&] { self->Flush(); });
   }
 };
 
@@ -58,8 +64,10 @@ struct Connection::TurnHandler {
   void operator()() {
     self->turn_posted_ = false;
     if (self->closed_) return;
-    self->session_.Turn();
-    self->Flush();
+    self->Guarded([&] {
+      self->session_.Turn();
+      self->Flush();
+    });
   }
 };
 
@@ -73,17 +81,38 @@ Connection::Connection(Socket socket, ConnectionOwner& owner, bool late)
 Connection::~Connection() = default;
 
 void Connection::Start() {
-  Flush();
-  if (!closed_) Read();
+  Guarded([&] {
+    Flush();
+    if (!closed_) Read();
+  });
+}
+
+// What is thrown by who serves a stream, or for want of memory, ends this
+// connection and no other.
+template <typename F>
+void Connection::Guarded(const F& f) {
+  try {
+    f();
+  } catch (const std::exception&) {
+    Close();
+  }
+}
+
+void Connection::Leave() {
+  Guarded([&] { session_.Leave(); });
+}
+
+void Connection::Drain() {
+  Guarded([&] { session_.Drain(); });
 }
 
 void Connection::Sweep(uint64_t now_ns) {
-  if (linger_until_ns_ != 0) {
-    if (now_ns > linger_until_ns_) Close();
-    return;
-  }
-  session_.Sweep(now_ns);
-  Flush();
+  if (closed_) return;
+  if (linger_until_ns_ != 0) return SweepLingering(now_ns);
+  Guarded([&] {
+    session_.Sweep(now_ns);
+    Flush();
+  });
   if (closed_ || !session_.over() || !waiting_to_write_) return;
   // Its last words are for a client that does not read.
   if (give_up_ns_ == 0) give_up_ns_ = now_ns + owner_->limits().linger_ns;
@@ -180,9 +209,27 @@ void Connection::Linger() {
     (void)!::send(socket_.native_handle(), kNotHttp2.data(), kNotHttp2.size(),
                   MSG_NOSIGNAL | MSG_DONTWAIT);
   }
-  if (session_.end() == End::kDrained || session_.end() == End::kPeer) return Close();
   ::shutdown(socket_.native_handle(), SHUT_WR);
   linger_until_ns_ = NowNanos() + owner_->limits().linger_ns;
+  unsent_ = Unsent();
+}
+
+// Bytes that the system still has to send.
+int Connection::Unsent() {
+  int bytes = 0;
+  return ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+// It closes by itself when it has everything, and OnRead hears of it; only who
+// takes the rest at the rate of an answer is waited for beyond a moment.
+void Connection::SweepLingering(uint64_t now_ns) {
+  if (now_ns <= linger_until_ns_) return;
+  const Limits& limits = owner_->limits();
+  const int before = std::exchange(unsent_, Unsent());
+  const double least = static_cast<double>(limits.min_bytes_per_second) *
+                       static_cast<double>(limits.linger_ns) / kNanosPerSecond;
+  if (unsent_ == 0 || before - unsent_ < least) return Close();
+  linger_until_ns_ = now_ns + limits.linger_ns;
 }
 
 }  // namespace mlos::h2

@@ -47,8 +47,8 @@ class Connection final : public SessionOwner, public std::enable_shared_from_thi
 
   void Start();
   void Sweep(uint64_t now_ns);
-  void Leave() { session_.Leave(); }
-  void Drain() { session_.Drain(); }
+  void Leave();
+  void Drain();
   void Close();
   // It was accepted when the server drained already.
   bool late() const { return late_; }
@@ -72,6 +72,10 @@ class Connection final : public SessionOwner, public std::enable_shared_from_thi
   void Flush();
   void OnWritable(const boost::system::error_code& error);
   void Linger();
+  int Unsent();
+  void SweepLingering(uint64_t now_ns);
+  template <typename F>
+  void Guarded(const F& f);
 
   Socket socket_;
   ConnectionOwner* owner_;
@@ -81,6 +85,7 @@ class Connection final : public SessionOwner, public std::enable_shared_from_thi
   bool turn_posted_ = false;
   bool waiting_to_write_ = false;
   uint64_t linger_until_ns_ = 0;
+  int unsent_ = 0;  // when lingering began, or was looked at
   uint64_t give_up_ns_ = 0;
   std::unique_ptr<std::byte[]> in_;
   net::IoMemory read_memory_;

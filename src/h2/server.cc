@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -114,10 +115,16 @@ class Server::Impl final : public ConnectionOwner {
     socket.assign(boost::asio::generic::stream_protocol(client.family, 0), client.fd.get(), error);
     if (error) return peers_.Leave(client.peer);
     client.fd.Release();
-    auto connection = std::make_shared<Connection>(std::move(socket), *this, draining_);
-    connection->owner_index = connections_.size();
-    connection->peer = client.peer;
-    connections_.push_back(connection);
+    std::shared_ptr<Connection> connection;
+    try {
+      connection = std::make_shared<Connection>(std::move(socket), *this, draining_);
+      connection->owner_index = connections_.size();
+      connection->peer = client.peer;
+      connections_.push_back(connection);
+    } catch (const std::exception&) {  // no memory
+      counters_.refused.Add();
+      return peers_.Leave(client.peer);
+    }
     crowd_ = std::max(crowd_, connections_.size());
     if (!connection->late()) ++early_connections_;
     counters_.accepted.Add();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <iterator>
 #include <new>
 #include <utility>
@@ -85,7 +86,10 @@ Session::~Session() { ReleaseAll(); }
 void Session::Open() {
   nghttp2_session_callbacks* callbacks = NewCallbacks();
   nghttp2_option* option = nullptr;
-  if (callbacks == nullptr || nghttp2_option_new(&option) != 0) throw std::bad_alloc();
+  if (callbacks == nullptr || nghttp2_option_new(&option) != 0) {
+    nghttp2_session_callbacks_del(callbacks);
+    throw std::bad_alloc();
+  }
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_continuations(option, limits_.max_continuations);
@@ -347,7 +351,12 @@ void Session::AbortAll() {
     Stream& stream = *streams_[i];
     if (std::exchange(stream.closed_, true)) continue;
     stream.queued_ = 0;
-    if (stream.handler_ != nullptr && !stream.end_sent_) stream.handler_->OnAborted();
+    if (stream.handler_ == nullptr || stream.end_sent_) continue;
+    try {
+      stream.handler_->OnAborted();
+    } catch (const std::exception&) {  // the others have to hear of it all the same
+      failed_ = true;
+    }
   }
   open_streams_ = 0;
 }

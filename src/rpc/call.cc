@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/name.h"
 #include "rpc/dispatcher.h"
 
 namespace mlos::rpc {
@@ -24,6 +25,17 @@ constexpr uint64_t kUnpackBytes = compress::Inflater::kMemory + (16 << 10);
 // The engine answers what is late itself; after this the layer does.
 constexpr uint64_t kDeadlineGraceNs = 100 * kNanosPerMilli;
 constexpr size_t kSpareCalls = 256;
+// Of a status's text.  Encoded it may be three times that, and clients take no
+// more than 8 KiB of metadata.
+constexpr size_t kMostMessage = 2 << 10;
+
+// Ends between two characters.
+std::string_view Beginning(std::string_view text) {
+  if (text.size() <= kMostMessage) return text;
+  size_t end = kMostMessage;
+  while (end > kMostMessage - 4 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
 
 }  // namespace
 
@@ -120,7 +132,7 @@ bool Call::ReadHead() {
   encoding_ = compress::ParseCoding(encoding);
   if (encoding_ == Coding::kUnknown) {
     AddTrailer("grpc-accept-encoding", kAcceptEncoding);
-    Finish(Unimplemented("grpc-encoding '" + std::string(encoding) + "' is not one of " +
+    Finish(Unimplemented("grpc-encoding " + Quoted(encoding) + " is not one of " +
                          std::string(kAcceptEncoding)));
     return false;
   }
@@ -135,8 +147,8 @@ bool Call::ReadHead() {
   if (timeout.empty()) return true;
   const auto allowed = ParseTimeout(timeout);
   if (!allowed) {
-    Finish(InvalidArgument("grpc-timeout '" + std::string(timeout) +
-                           "' is not up to eight digits and one of HMSmun"));
+    Finish(InvalidArgument("grpc-timeout " + Quoted(timeout) +
+                           " is not up to eight digits and one of HMSmun"));
     return false;
   }
   deadline_ns_ = *allowed > std::numeric_limits<int64_t>::max() - arrived_ns_
@@ -337,7 +349,7 @@ void Call::Finish(const Status& status) {
   fields.Add("grpc-status", std::string_view(digits.data(), digits.size()).substr(code < 10));
   if (!status.ok()) {
     message_.clear();
-    AppendPercentEncoded(Message(status), &message_);
+    AppendPercentEncoded(Beginning(Message(status)), &message_);
     fields.Add("grpc-message", message_);
   }
   if (packer_ != nullptr) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/dispatcher.h"
 
+#include <exception>
 #include <utility>
+
+#include "base/name.h"
 
 namespace mlos::rpc {
 namespace {
@@ -66,17 +69,26 @@ h2::StreamHandler* Dispatcher::OnRequest(h2::Stream& stream) {
   Call& started = *call;
   started.index_ = context_.calls.size();
   context_.calls.push_back(std::move(call));
-  const auto found = methods_.find(head.path);
-  Method* method = found == methods_.end() ? nullptr : found->second;
-  if (method != nullptr && draining_ && !method->while_draining()) {
-    started.Start(stream, nullptr, Unavailable("the server is shutting down: try another"));
-  } else {
-    started.Start(stream, method,
-                  method != nullptr
-                      ? OkStatus()
-                      : Unimplemented("there is no method " + std::string(head.path)));
+  try {
+    Start(started, stream);
+  } catch (const std::exception&) {  // nobody will ever say that it is done
+    context_.calls.pop_back();
+    throw;
   }
   return &started;
+}
+
+void Dispatcher::Start(Call& call, h2::Stream& stream) {
+  const std::string_view path = stream.head().path;
+  const auto found = methods_.find(path);
+  Method* method = found == methods_.end() ? nullptr : found->second;
+  if (method != nullptr && draining_ && !method->while_draining()) {
+    call.Start(stream, nullptr, Unavailable("the server is shutting down: try another"));
+  } else {
+    call.Start(
+        stream, method,
+        method != nullptr ? OkStatus() : Unimplemented("there is no method " + Quoted(path)));
+  }
 }
 
 }  // namespace mlos::rpc

@@ -42,6 +42,7 @@ class Dispatcher final : public h2::Acceptor {
 
  private:
   class Refusal;
+  void Start(Call& call, h2::Stream& stream);
 
   const Options options_;
   CallContext context_;

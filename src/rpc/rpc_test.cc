@@ -49,7 +49,7 @@ TEST_F(RpcTest, AnswersWithTrailersOnlyWhatFailsAtOnce) {
   ASSERT_EQ(1u, a.heads.size());
   EXPECT_EQ("200", a.heads[0].at(":status"));
   EXPECT_EQ("12", a.status());
-  EXPECT_EQ("there is no method /t.T/N%25C3%25B6", a.message());
+  EXPECT_EQ("there is no method '/t.T/N%25C3%25B6'", a.message());
 }
 
 TEST_F(RpcTest, StreamsBothWays) {
@@ -330,6 +330,44 @@ TEST_F(RpcTest, RefusesTooMuchMetadata) {
   EXPECT_EQ("8", wire.Ask("/t.T/Unary", "x", many).status());
   EXPECT_EQ(0, unary_.seen.begun);
   EXPECT_EQ("0", wire.Ask("/t.T/Unary", "x").status());
+}
+
+// The library sends no head beyond 64 KiB, and says nothing of it to the client.
+TEST_F(RpcTest, EndsACallWhoseHeadOrTrailersCannotBeSent) {
+  Wire wire(dispatcher_);
+  unary_.header = std::string(70'000, 'h');
+  const Answer& head = wire.Ask("/t.T/Unary", "x");
+  EXPECT_TRUE(head.closed);
+  EXPECT_EQ(NGHTTP2_INTERNAL_ERROR, static_cast<int>(head.error_code));
+  EXPECT_EQ(1, unary_.seen.done);
+
+  const int32_t id = wire.Open("/t.T/Stream");
+  wire.Send(id, Framed("y"), false);
+  wire.Pump();
+  stream_.seen.calls.at(0)->AddTrailer("x-trailer", std::string(70'000, 't'));
+  wire.Send(id, "", true);
+  wire.Pump();
+  EXPECT_EQ(NGHTTP2_INTERNAL_ERROR, static_cast<int>(wire.answer(id).error_code));
+  EXPECT_EQ(1, stream_.seen.done);
+  EXPECT_FALSE(wire.session().over());
+}
+
+TEST_F(RpcTest, CutsWhatAStatusSays) {
+  h2::Limits limits;
+  limits.max_header_bytes = 32 << 10;
+  Wire wire(dispatcher_, limits);
+  const Answer& path = wire.Ask("/" + std::string(22'000, '%'), "x");
+  EXPECT_EQ("12", path.status());
+  EXPECT_LT(path.message().size(), 1000u);
+
+  const int32_t id = wire.Open("/t.T/Stream");
+  wire.Pump();
+  std::string text = "x";
+  for (int i = 0; i < 30'000; ++i) text += "\xc3\xa4";
+  stream_.seen.calls.at(0)->Finish(Internal(text));
+  wire.Pump();
+  EXPECT_EQ("13", wire.answer(id).status());
+  EXPECT_EQ(1u + 1023 * 6, wire.answer(id).message().size());  // whole characters
 }
 
 TEST_F(RpcTest, RefusesNewCallsWhenDraining) {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <future>
+#include <stdexcept>
 #include <thread>
 
 #include "base/clock.h"
@@ -26,7 +27,7 @@ constexpr std::string_view kHello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // Blocking, with a time limit on everything.
 class Client {
  public:
-  explicit Client(const std::string& address) {
+  explicit Client(const std::string& address, int receive_bytes = 0) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
@@ -35,6 +36,9 @@ class Client {
     const timeval limit{20, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (receive_bytes > 0) {
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+    }
     EXPECT_EQ(0, ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&to), sizeof to));
   }
   static std::unique_ptr<Client> Greeted(const std::string& address) {
@@ -51,6 +55,13 @@ class Client {
     }
     return true;
   }
+  // Something; false at the end, however it comes.
+  bool Read(std::string* out) {
+    char buffer[4096];
+    const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    if (n > 0) out->append(buffer, static_cast<size_t>(n));
+    return n > 0;
+  }
   // Until the server closes; whether it has.
   bool ReadAll(std::string* out) {
     char buffer[4096];
@@ -66,10 +77,69 @@ class Client {
   OwnedFd fd_;
 };
 
+// Fails in a way that it should not.
+class ThrowingMethod final : public Method {
+ public:
+  enum class Where : uint8_t { kBegin, kMessage, kSent, kCancel };
+
+  Handler* Begin(Call& call) override {
+    if (where == Where::kBegin) throw std::runtime_error("begin");
+    ++begun;
+    return new Throwing(*this, call);
+  }
+
+  Where where = Where::kBegin;  // these are the loop's
+  int begun = 0;
+  int done = 0;
+
+ private:
+  class Throwing final : public Handler {
+   public:
+    Throwing(ThrowingMethod& method, Call& call) : method_(method), call_(call) {}
+    void OnMessage(std::optional<uint64_t>) override { Throw(Where::kMessage); }
+    size_t OnData(std::span<const std::byte> data) override { return data.size(); }
+    void OnMessageEnd() override {
+      if (method_.where == Where::kSent) call_.Send({});
+    }
+    void OnSent() override { Throw(Where::kSent); }
+    void OnCancel() override { Throw(Where::kCancel); }
+    void OnDone() override {
+      ++method_.done;
+      delete this;
+    }
+
+   private:
+    void Throw(Where where) const {
+      if (method_.where == where) throw std::runtime_error("here");
+    }
+    ThrowingMethod& method_;
+    Call& call_;
+  };
+};
+
+// Not for a table, with a name that is in the fixed one.
+std::string Field(std::string_view index, std::string_view value) {
+  std::string out(index);
+  out += static_cast<char>(value.size());
+  out += value;
+  return out;
+}
+
+// One call: a head, a message and the end.
+std::string Request(std::string_view path, std::string_view message) {
+  std::string head = "\x83\x86";
+  head += Field("\x04", path);
+  head += Field("\x01", "test");
+  head += Field("\x0f\x10", "application/grpc");
+  return Wire::Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head) +
+         Wire::Frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, Framed(message));
+}
+
 class SocketTest : public testing::Test {
  protected:
   SocketTest() {
     dispatcher_.Add("/t.T/Unary", unary_);
+    dispatcher_.Add("/t.T/Throw", throwing_);
     Serve(60 * kNanosPerSecond);
     thread_ = std::thread([this] { loop_.Run(); });
   }
@@ -104,6 +174,10 @@ class SocketTest : public testing::Test {
     }
     return true;
   }
+  void AwaitAccepted(uint64_t clients) {
+    const uint64_t limit = NowNanos() + 20 * kNanosPerSecond;
+    while (server_->counters().accepted.value() < clients && NowNanos() < limit) OnLoop([] {});
+  }
   // A client that is told to go has a moment before its connection is closed.
   void ExpectEnded(h2::End why) {
     const uint64_t limit = NowNanos() + 20 * kNanosPerSecond;
@@ -113,6 +187,7 @@ class SocketTest : public testing::Test {
   }
 
   EchoMethod unary_{false};
+  ThrowingMethod throwing_;
   Dispatcher dispatcher_{Options{}};
   EventLoop loop_;
   std::unique_ptr<h2::Server> server_;
@@ -168,6 +243,57 @@ TEST_F(SocketTest, TakesOnlySoManyConnections) {
   EXPECT_TRUE(more.ReadAll(&got));
   EXPECT_EQ("", got);
   EXPECT_EQ(1u, server_->counters().refused.value());
+}
+
+// The server has nothing more to say long before the client has all of it, and
+// what the client says meanwhile must not cost it the rest.
+TEST_F(SocketTest, ClosesNoConnectionBeforeTheClientHasEverything) {
+  unary_.repeat = 300;
+  const std::string message(16'000, 'm');
+  const std::string update = Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {"\0\0\0\1", 4});
+  Client client(address_, /*receive_bytes=*/16 << 10);
+  ASSERT_TRUE(client.Send(
+      std::string(kHello) + Wire::Frame(NGHTTP2_SETTINGS, 0, 0, {"\0\4\x10\0\0\0", 6}) +
+      Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {"\x10\0\0\0", 4}) + Request("/t.T/Unary", message) +
+      Wire::Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0'))));
+  std::string got;
+  bool more = true;
+  while (more) {
+    more = client.Read(&got);
+    client.Send(update);
+  }
+  EXPECT_GE(got.size(), 300 * (message.size() + 5));
+  EXPECT_THAT(got.substr(got.size() - std::min<size_t>(got.size(), 100)), HasSubstr("\x01\x30"));
+  ExpectEnded(h2::End::kPeer);
+}
+
+// A mistake of who serves a call is that connection's end, and nobody else's.
+TEST_F(SocketTest, OutlivesWhatIsThrown) {
+  using Where = ThrowingMethod::Where;
+  uint64_t clients = 0;
+  for (const Where where : {Where::kBegin, Where::kMessage, Where::kSent, Where::kCancel}) {
+    OnLoop([&] { throwing_.where = where; });
+    auto client = Client::Greeted(address_);
+    ASSERT_TRUE(client->Send(Request("/t.T/Throw", "x")));
+    if (where == Where::kCancel) {
+      client.reset();
+    } else {
+      std::string got;
+      EXPECT_TRUE(client->ReadAll(&got));
+    }
+    AwaitAccepted(++clients);
+    ASSERT_TRUE(Await(0)) << static_cast<int>(where);
+  }
+  OnLoop([&] {
+    EXPECT_EQ(3, throwing_.begun);
+    EXPECT_EQ(3, throwing_.done);
+  });
+  const auto client = Client::Greeted(address_);
+  ASSERT_TRUE(client->Send(Request("/t.T/Unary", "still here") +
+                           Wire::Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0'))));
+  std::string got;
+  EXPECT_TRUE(client->ReadAll(&got));
+  EXPECT_THAT(got, HasSubstr("still here"));
 }
 
 TEST_F(SocketTest, DrainsAndIsDone) {
