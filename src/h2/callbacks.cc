@@ -31,12 +31,16 @@ struct Callbacks {
     }
   }
 
+  // Clients reset what is answered as well, when they have more to send than
+  // anybody wants.
+  static bool IsUnanswered(const Stream* stream) { return stream != nullptr && !stream->end_sent_; }
+
   // Every frame's first nine bytes.
-  static int OnFrameBegins(nghttp2_session*, const nghttp2_frame_hd* hd, void* user) {
-    return Guarded([&] { return TakeFrameHead(Of(user), hd); });
+  static int OnFrameBegins(nghttp2_session* session, const nghttp2_frame_hd* hd, void* user) {
+    return Guarded([&] { return TakeFrameHead(session, hd, Of(user)); });
   }
 
-  static int TakeFrameHead(Session& s, const nghttp2_frame_hd* hd) {
+  static int TakeFrameHead(nghttp2_session* session, const nghttp2_frame_hd* hd, Session& s) {
     s.greeted_ = true;
     if (s.over()) return 0;
     switch (hd->type) {
@@ -49,8 +53,11 @@ struct Callbacks {
         if (hd->length > 0) return 0;
         break;
       case NGHTTP2_RST_STREAM:
-        s.CountReset();
-        return 0;
+        if (IsUnanswered(Find(session, hd->stream_id))) {
+          s.CountReset();
+          return 0;
+        }
+        break;
       case NGHTTP2_PING:
         if ((hd->flags & NGHTTP2_FLAG_ACK) == 0 && !s.guard_.AdmitPing(s.heard_ns_)) {
           s.EndWith(End::kPings, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
@@ -67,13 +74,14 @@ struct Callbacks {
   }
 
   static int OnHeadBegins(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
     Session& s = Of(user);
+    s.head_since_ns_ = s.heard_ns_;
+    s.head_id_ = frame->hd.stream_id;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
     if (s.over()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return Guarded([&] {
       Stream* stream = s.NewStream(frame->hd.stream_id);
       nghttp2_session_set_stream_user_data(session, stream->id_, stream);
-      s.head_since_ns_ = s.heard_ns_;
       return 0;
     });
   }
@@ -102,9 +110,11 @@ struct Callbacks {
   static int TakeFrame(nghttp2_session* session, const nghttp2_frame* frame, Session& s) {
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
       s.asked_ns_ = 0;
-      if (s.drain_ns_ != 0) s.SayGoodbye();
+      const bool last = std::ranges::equal(frame->ping.opaque_data, Session::kDrainText);
+      if (s.drain_ns_ != 0 && last) s.SayGoodbye();
       return 0;
     }
+    if (frame->hd.type == NGHTTP2_HEADERS) s.head_since_ns_ = 0;
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (s.over()) return 0;
     const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -120,7 +130,6 @@ struct Callbacks {
     if (stream == nullptr || stream->closed_) return 0;
     if (end) stream->ended_by_peer_ = true;
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->has_head_) {
-      s.head_since_ns_ = 0;
       stream->MakeHead();
       stream->handler_ = s.acceptor_.OnRequest(*stream);
     }
@@ -188,7 +197,7 @@ struct Callbacks {
     if (stream == nullptr || stream->closed_) return 0;
     return Guarded([&] {
       nghttp2_session_set_stream_user_data(session, id, nullptr);
-      s.head_since_ns_ = stream->has_head_ ? s.head_since_ns_ : 0;
+      if (s.head_id_ == id) s.head_since_ns_ = 0;
       if (stream->unconsumed_ > 0) nghttp2_session_consume_connection(session, stream->unconsumed_);
       s.CloseStream(*stream);
       return 0;

@@ -171,6 +171,9 @@ void Connection::WantTurn() {
 
 void Connection::Flush() {
   if (closed_ || waiting_to_write_ || linger_until_ns_ != 0) return;
+  // Nothing of HTTP/2 goes to a client that speaks something else.
+  if (session_.not_http2()) return Linger();
+  if (!session_.may_speak()) return;
   std::array<iovec, kMostGathered> pieces;
   for (int i = 0; i < kWritesAtOnce; ++i) {
     const size_t count = session_.Gather(pieces.data(), pieces.size());

@@ -6,9 +6,9 @@
 //   Resets      streams that end before they are answered because of the peer:
 //               it resets them (rapid reset), or makes us reset them by an
 //               error of its own (MadeYouReset)
-//   Idle frames PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA;
-//               requests and data pay for some of them.  (Frames of unknown
-//               types cost us no more than their bytes.)
+//   Idle frames PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, resets of
+//               what is answered, and frames of unknown types; requests and
+//               data pay for some of them
 //   Pings       more often than is any use, while we have nothing to say
 //
 // Each Admit says whether the peer may go on.  Values; one thread.

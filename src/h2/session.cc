@@ -20,11 +20,14 @@ namespace {
 constexpr size_t kCopyBelow = 2 << 10;
 // Larger than the default of 16 KiB, so that large bodies come in fewer frames.
 constexpr uint32_t kMaxFrame = 64 << 10;
+// How long the streams of a connection may work before other connections do.
+constexpr uint64_t kTurnNs = kNanosPerMilli;
 constexpr size_t kSpareStreams = 32;
 constexpr size_t kKeptOutput = 64 << 10;
 // How long a client that does not answer our PING may hold up a drain.
 constexpr uint64_t kGoodbyeNs = kNanosPerSecond;
-constexpr uint8_t kPingText[8] = {'m', 'l', 'o', 's', 'p', 'i', 'n', 'g'};
+// Resets are counted by the guard, which knows which of them matter.
+constexpr uint64_t kNoLimit = uint64_t{1} << 40;
 
 void* TakeMemory(size_t bytes, void* user) {
   void* p = std::malloc(bytes);
@@ -93,9 +96,7 @@ void Session::Open() {
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_continuations(option, limits_.max_continuations);
-  // Ours counts more than the library's, and says why: it has to come first.
-  nghttp2_option_set_stream_reset_rate_limit(option, uint64_t{limits_.reset_burst} * 2,
-                                             uint64_t{limits_.reset_rate} * 2);
+  nghttp2_option_set_stream_reset_rate_limit(option, kNoLimit, kNoLimit);
   const int failed = nghttp2_session_server_new3(&session_, callbacks, this, option, &mem_);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
@@ -116,13 +117,17 @@ void Session::Open() {
 void Session::Feed(std::span<const std::byte> data) {
   if (over()) return;
   const Busy busy(busy_);
-  heard_ns_ = NowNanos();
+  heard_ns_ = turn_ns_ = NowNanos();
   asked_ns_ = 0;
   const ssize_t taken = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(data.data()), data.size());
-  if (taken < 0 && !over()) {
+  if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
+    EndWith(End::kHeaders, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_continuations");
+  } else if (taken == NGHTTP2_ERR_FLOODED) {
+    EndWith(End::kIdleFrames, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_frames");
+  } else if (taken < 0 && !over()) {
     not_http2_ = taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
-    end_ = taken == NGHTTP2_ERR_FLOODED ? End::kIdleFrames : End::kProtocol;
+    end_ = End::kProtocol;
     AbortAll();
   }
   if (memory_ > limits_.max_connection_bytes && !over()) {
@@ -243,7 +248,7 @@ void Session::Fill() {
 size_t Session::Gather(iovec* out, size_t most) {
   const Busy busy(busy_);
   if (segments_.empty() && session_ != nullptr) {
-    progress_ns_ = NowNanos();
+    progress_ns_ = turn_ns_ = NowNanos();
     Fill();
     Tell();
     // Who was told may have had more to say.
@@ -265,7 +270,7 @@ void Session::Advance(size_t bytes) {
   const Busy busy(busy_);
   out_bytes_ -= bytes;
   batch_bytes_ += bytes;
-  progress_ns_ = NowNanos();
+  progress_ns_ = turn_ns_ = NowNanos();
   while (bytes > 0) {
     Segment& s = segments_[segment_];
     const size_t take = std::min(bytes, s.bytes);
@@ -317,15 +322,28 @@ void Session::Turn() {
   if (over()) return;
   turn_.swap(later_);
   const Busy busy(busy_);
-  for (size_t i = 0; i < turn_.size(); ++i) {
+  turn_ns_ = NowNanos();
+  size_t i = 0;
+  for (; i < turn_.size() && (i == 0 || !turn_is_over()); ++i) {
     Stream* stream = turn_[i];
     if (stream == nullptr) continue;  // it is gone
     stream->waits_for_turn_ = false;
     if (!stream->closed_ && stream->handler_ != nullptr) stream->handler_->OnTurn();
   }
+  // The others are the first of the next.
+  if (i < turn_.size() && !over()) {
+    later_.insert(later_.begin(), turn_.begin() + static_cast<ptrdiff_t>(i), turn_.end());
+    owner_.WantTurn();
+  }
   turn_.clear();
   Tell();
 }
+
+bool Session::client_may_send() const {
+  return session_ == nullptr || nghttp2_session_get_local_window_size(session_) > 0;
+}
+
+bool Session::turn_is_over() const { return busy_ && NowNanos() > turn_ns_ + kTurnNs; }
 
 void Session::Retire(Stream& stream) {
   stream.DropCopy();
@@ -412,7 +430,7 @@ void Session::Drain() {
   drain_ns_ = NowNanos();
   Leave();
   // When it is answered, everything that the client sent before it knew is here.
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPingText);
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainText);
   Changed();
 }
 
@@ -459,7 +477,7 @@ void Session::SweepConnection(uint64_t now_ns) {
     }
   } else if (since(heard_ns_, limits_.keepalive_time_ns)) {
     asked_ns_ = now_ns;
-    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPingText);
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kAskText);
     Changed();
   }
 }

@@ -85,6 +85,13 @@ class Session {
   End end() const { return end_; }
   // A client of another protocol was here: what it said, to answer it.
   bool not_http2() const { return not_http2_; }
+  // The client has said something that is HTTP/2, or is not waited for any more.
+  bool may_speak() const { return greeted_ || leaving_ || over(); }
+  // All that it may have sent is not taken yet: it has to wait.
+  bool client_may_send() const;
+  // The work that has been done inside of one call took long: what can be left
+  // for a turn (Stream::Later) should be.
+  bool turn_is_over() const;
   size_t streams() const { return open_streams_; }
   // Memory that the protocol takes, without bodies.
   uint64_t memory() const { return memory_; }
@@ -96,6 +103,10 @@ class Session {
 
   // Enough for one call of the system; more is taken when it is sent.
   static constexpr size_t kBatch = 1 << 20;
+
+  // What our PINGs say, to know which one is answered.
+  static constexpr uint8_t kAskText[8] = {'m', 'l', 'o', 's', 'p', 'i', 'n', 'g'};
+  static constexpr uint8_t kDrainText[8] = {'m', 'l', 'o', 's', 'l', 'a', 's', 't'};
 
   // A run of bytes to send: borrowed from a stream, or in copied_.
   struct Segment {
@@ -164,11 +175,13 @@ class Session {
 
   uint64_t began_ns_;
   bool greeted_ = false;        // the client has said something that is HTTP/2
-  uint64_t head_since_ns_ = 0;  // a request's head has begun, but not ended
+  uint64_t head_since_ns_ = 0;  // a head or trailers have begun, but not ended
+  int32_t head_id_ = 0;         // of this stream
   uint64_t idle_since_ns_;      // no streams
   uint64_t heard_ns_;           // the last byte from the client
   uint64_t asked_ns_ = 0;       // our PING that is not answered yet
   uint64_t progress_ns_ = 0;    // of sending: the last
+  uint64_t turn_ns_ = 0;        // Feed, Gather, Advance or Turn was called
 };
 
 }  // namespace mlos::h2

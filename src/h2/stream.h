@@ -76,14 +76,14 @@ class Stream {
 
   const Head& head() const { return head_; }
   bool closed() const { return closed_; }
-  // Nothing of an answer has been given yet.
+  // Its head has been given.
   bool answered() const { return answered_; }
   Session& session() { return session_; }
 
   // The answer's head, once.  With `end` it is the whole answer, and `fields`
   // may be what would otherwise be trailers.  Copied.
   void Respond(int status, std::span<const Field> fields, bool end = false);
-  // Goes on with the body.  Borrowed until OnWritten; one at a time.
+  // Goes on with the body.  Borrowed until OnReleased or OnWritten, or OnDone; one at a time.
   void Write(std::span<const iovec> pieces);
   // No more follows but `trailers`, which stay until OnDone.
   void Finish(std::span<const Field> trailers);

@@ -87,6 +87,7 @@ void Call::Clear() {
   reader_.Begin(nullptr, Coding::kIdentity, context_.options);
   arrived_ns_ = deadline_ns_ = upload_since_ns_ = upload_bytes_ = messages_ = 0;
   encoding_ = answer_encoding_ = Coding::kIdentity;
+  feeding_ = unpacking_ = resume_later_ = false;
   half_closed_ = input_over_ = responded_ = finished_ = cancelled_ = finish_waits_ = false;
   packer_.reset();
   pending_.Clear();
@@ -139,10 +140,6 @@ bool Call::ReadHead() {
   if (encoding_ != Coding::kIdentity) {
     // Who pays for compressing is who asked: in the client's own way.
     if (ListHas(accepted, encoding)) answer_encoding_ = encoding_;
-    if (!Reserve(kUnpackBytes)) {
-      Finish(ResourceExhausted("too many compressed calls at once: try again"));
-      return false;
-    }
   }
   if (timeout.empty()) return true;
   const auto allowed = ParseTimeout(timeout);
@@ -174,7 +171,10 @@ void Call::OnData(std::span<const std::byte> data) {
   if (finished_ || cancelled_) return stream_->Consume(data.size());
   upload_bytes_ += data.size();
   size_t taken = 0;
-  if (pending_at_ == pending_.size() && !reader_.holds()) taken = Feed(data);
+  const bool next = pending_at_ == pending_.size() && !reader_.holds();
+  // One read has data of many streams, each of which may be work.
+  const bool later = next && encoding_ != Coding::kIdentity && stream_->session().turn_is_over();
+  if (next && !later) taken = Feed(data);
   stream_->Consume(taken);
   const auto rest = data.subspan(taken);
   if (rest.empty()) return;
@@ -183,11 +183,21 @@ void Call::OnData(std::span<const std::byte> data) {
     return Refuse(ResourceExhausted("too many large messages at once: try again"));
   }
   pending_.Append({reinterpret_cast<const char*>(rest.data()), rest.size()});
+  if (!later) return;
+  resume_later_ = true;
+  stream_->Later();
 }
 
 // How much of it is done with: all, once the call is over.
 size_t Call::Feed(std::span<const std::byte> data) {
+  feeding_ = true;
   const StatusOr<size_t> taken = reader_.Take(data);
+  feeding_ = false;
+  if (unpacking_ && !reader_.in_message()) {
+    reader_.DropUnpacker();
+    unpacking_ = false;
+    Unreserve(kUnpackBytes);
+  }
   if (taken.ok()) {
     if (reader_.paused()) stream_->Later();
     return *taken;
@@ -199,11 +209,13 @@ size_t Call::Feed(std::span<const std::byte> data) {
 void Call::OnTurn() {
   if (cancelled_) return;
   if (packer_ != nullptr) Pack();
-  if (reader_.paused()) Resume();
+  if (reader_.paused() || resume_later_) Resume();
 }
 
 void Call::Resume() {
-  if (finished_ || cancelled_) return;
+  // Inside of Feed more is offered anyway.
+  if (finished_ || cancelled_ || feeding_) return;
+  resume_later_ = false;
   const std::span<const std::byte> waiting(
       reinterpret_cast<const std::byte*>(pending_.data()) + pending_at_,
       pending_.size() - pending_at_);
@@ -240,6 +252,12 @@ void Call::BeginMessage(std::optional<uint64_t> size) {
   if (++messages_ > 1 && !method_->client_streams()) {
     return Refuse(Unimplemented("this method takes one message, and more came"));
   }
+  if (!size && !unpacking_) {
+    if (!Reserve(kUnpackBytes)) {
+      return Refuse(ResourceExhausted("too many compressed messages at once: try again"));
+    }
+    unpacking_ = true;
+  }
   upload_since_ns_ = NowNanos();
   upload_bytes_ = 0;
   handler_->OnMessage(size);
@@ -274,7 +292,7 @@ void Call::Send(std::span<const iovec> pieces) {
   pieces_.clear();
   pieces_.push_back({prefix_, sizeof prefix_});
   pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
-  if (BeginPacking(bytes)) return Pack();
+  if (BeginPacking(bytes)) return stream_->session().turn_is_over() ? stream_->Later() : Pack();
   Write(bytes, false);
 }
 
@@ -401,6 +419,12 @@ void Call::OnSweep(uint64_t now_ns) {
   if (method_->client_streams() && !reader_.in_message()) return;
   // While the handler takes nothing, the client cannot send.
   if (pending_at_ < pending_.size()) return;
+  // Nor while what others of its calls have sent fills the connection.
+  if (!stream_->session().client_may_send()) {
+    upload_since_ns_ = now_ns;
+    upload_bytes_ = 0;
+    return;
+  }
   const uint64_t allowed =
       options.transfer_timeout_ns + upload_bytes_ * kNanosPerSecond / options.min_bytes_per_second;
   if (now_ns > upload_since_ns_ + allowed) {

@@ -82,7 +82,7 @@ class Call final : public h2::StreamHandler {
   // Before the first Send, resp. before Finish.  Copied.
   void AddHeader(std::string_view name, std::string_view value);
   void AddTrailer(std::string_view name, std::string_view value);
-  // One message, borrowed until OnSent; one at a time.
+  // One message, borrowed until OnReleased or OnSent; one at a time.
   void Send(std::span<const iovec> pieces);
   // Exactly once, unless OnCancel came.
   void Finish(const Status& status);
@@ -169,6 +169,9 @@ class Call final : public h2::StreamHandler {
   bool responded_ = false;
   bool finished_ = false;
   bool cancelled_ = false;
+  bool feeding_ = false;       // inside of Feed
+  bool unpacking_ = false;     // kUnpackBytes of reserved_ are the reader's
+  bool resume_later_ = false;  // what waits has not been offered yet
 
   Buffer pending_;  // arrived, not taken by the handler
   size_t pending_at_ = 0;

@@ -26,6 +26,17 @@ TEST_F(EndsTest, EndsWhoDoesNotEndItsHeader) {
   EXPECT_EQ(End::kSlow, wire->session().end());
 }
 
+TEST_F(EndsTest, EndsWhoDoesNotEndItsTrailers) {
+  auto wire = Connect();
+  const auto id = static_cast<uint32_t>(wire->Open("/t.T/Stream"));
+  wire->Pump();
+  wire->session().Sweep(NowNanos() + 11 * kNanosPerSecond);
+  EXPECT_FALSE(wire->session().over());
+  wire->Raw(Wire::Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, id, {"\0\1a\1b", 5}));
+  wire->session().Sweep(NowNanos() + 11 * kNanosPerSecond);
+  EXPECT_EQ(End::kSlow, wire->session().end());
+}
+
 TEST_F(EndsTest, EndsWhoIsIdle) {
   auto wire = Connect();
   wire->Ask("/t.T/Unary", "x");
@@ -72,6 +83,22 @@ TEST_F(EndsTest, DrainsWithoutLosingAnything) {
   wire->Pump();
   EXPECT_EQ("0", wire->answer(id).status());
   EXPECT_EQ(2u, wire->answer(id).messages().size());
+  EXPECT_EQ(End::kDrained, wire->session().end());
+}
+
+// Only the answer to its own PING tells that the client has heard of the drain.
+TEST_F(EndsTest, TakesNoOtherPingForTheLast) {
+  auto wire = Connect();
+  const int32_t id = wire->Open("/t.T/Stream");
+  wire->Pump();
+  wire->session().Drain();
+  wire->Raw(Wire::Frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, "mlosping"));
+  wire->PumpDown();
+  EXPECT_EQ(1, wire->goaways);
+  wire->Pump();
+  EXPECT_EQ(2, wire->goaways);
+  wire->Send(id, "", true);
+  wire->Pump();
   EXPECT_EQ(End::kDrained, wire->session().end());
 }
 

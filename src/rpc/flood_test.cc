@@ -114,6 +114,7 @@ TEST_F(FloodTest, EndsAnEndlessHeader) {
     wire->PumpDown();
   });
   EXPECT_LE(n, 10);
+  ExpectCalmed(*wire, End::kHeaders, "too_many_continuations");
 }
 
 // One byte on the wire is a field of 4000: what HPACK makes possible.
@@ -229,7 +230,19 @@ TEST_F(FloodTest, EndsResetsOfWhatIsNotThere) {
   EXPECT_EQ("0", wire->Ask("/t.T/Unary", "x").status());
   const std::string reset = Wire::Frame(NGHTTP2_RST_STREAM, 0, 1, {"\0\0\0\x08", 4});
   EXPECT_LT(UntilOver(*wire, [&](int) { wire->Raw(reset); }), 2000);
-  ExpectCalmed(*wire, End::kResets, "too_many_resets");
+  ExpectCalmed(*wire, End::kIdleFrames, "too_many_idle_frames");
+}
+
+// A client that has its answer resets what it has not sent yet.
+TEST_F(FloodTest, AllowsResetsOfWhatIsAnswered) {
+  auto wire = Connect();
+  for (int i = 0; i < 3000; ++i) {
+    const int32_t id = wire->Open("/t.T/Nothing");
+    wire->Pump();
+    ASSERT_EQ("12", wire->answer(id).status()) << i;
+    wire->Raw(Wire::Frame(NGHTTP2_RST_STREAM, 0, static_cast<uint32_t>(id), {"\0\0\0\0", 4}));
+  }
+  EXPECT_FALSE(wire->session().over());
 }
 
 TEST_F(FloodTest, EndsSettingsWithoutEnd) {

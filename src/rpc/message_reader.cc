@@ -46,6 +46,8 @@ void MessageReader::Begin(MessageSink* sink, Coding encoding, const Options& opt
   unpacker_.reset();
 }
 
+void MessageReader::DropUnpacker() { unpacker_.reset(); }
+
 bool MessageReader::holds() const {
   return in_message_ && compressed_ && (paused_ || unpacker_->begin < unpacker_->end);
 }
@@ -115,7 +117,7 @@ bool MessageReader::TakePlain(std::span<const std::byte> data, size_t* used) {
     left_ -= taken;
     if (taken < there) return false;
   }
-  if (left_ > 0) return false;
+  if (left_ > 0 || stopped_) return false;
   EndMessage();
   return true;
 }

@@ -51,6 +51,9 @@ class MessageReader {
   // The sink wants no more: Take returns.
   void Stop() { stopped_ = true; }
 
+  // Between messages: gives back what decompressing takes.
+  void DropUnpacker();
+
   bool in_message() const { return in_message_ || have_ > 0; }
   // There are decompressed bytes that the sink has not taken, or may be.
   bool holds() const;

@@ -199,6 +199,53 @@ TEST_F(RpcTest, CompressesInTurns) {
   EXPECT_EQ(0u, wire.owner().reserved);
 }
 
+// However many streams have work left, others get their turn soon: so many
+// slices as there are take many turns.
+TEST_F(RpcTest, DoesNotWorkForAllStreamsInOneTurn) {
+  h2::Limits limits;
+  limits.max_streams = 200;
+  Wire wire(dispatcher_, limits);
+  const std::string packed = Framed(Zip(std::string(1 << 20, '\0'), Coding::kGzip), true);
+  std::vector<int32_t> ids;
+  ids.reserve(100);
+  for (int i = 0; i < 100; ++i) {
+    ids.push_back(wire.Open("/t.T/Unary", {{"grpc-encoding", "gzip"}}));
+    wire.Send(ids.back(), packed, true);
+  }
+  wire.PumpUp();
+  int turns = 0;
+  while (std::exchange(wire.owner().turn, false) && turns < 100'000) {
+    wire.session().Turn();
+    ++turns;
+  }
+  // Four slices each, and not more than a few of them in a millisecond.
+  EXPECT_GT(turns, 12);
+  wire.Pump();
+  for (const int32_t id : ids) ASSERT_EQ("0", wire.answer(id).status());
+  EXPECT_EQ(0u, wire.owner().reserved);
+}
+
+// Who only says that it will compress takes nothing of what others may need.
+TEST_F(RpcTest, TakesMemoryForDecompressingWhileItDoes) {
+  Wire wire(dispatcher_);
+  const int32_t id = wire.Open("/t.T/Stream", {{"grpc-encoding", "gzip"}});
+  wire.Pump();
+  EXPECT_EQ(0u, wire.owner().most);
+  const std::string message = Framed(Zip("one", Coding::kGzip), true);
+  wire.Send(id, message.substr(0, 10), false);
+  wire.Pump();
+  EXPECT_GT(wire.owner().reserved, 0u);
+  wire.Send(id, message.substr(10), false);
+  wire.Pump();
+  EXPECT_THAT(wire.answer(id).messages(), ElementsAre("one"));
+  EXPECT_EQ(0u, wire.owner().reserved);
+  wire.owner().limit = 1000;
+  wire.Send(id, message, true);
+  wire.Pump();
+  EXPECT_EQ("8", wire.answer(id).status());
+  EXPECT_EQ(stream_.seen.begun, stream_.seen.done);
+}
+
 // It is sent as it is where compressing does not pay.
 TEST_F(RpcTest, StopsCompressingNoise) {
   Wire wire(dispatcher_);
@@ -368,6 +415,61 @@ TEST_F(RpcTest, CutsWhatAStatusSays) {
   wire.Pump();
   EXPECT_EQ("13", wire.answer(id).status());
   EXPECT_EQ(1u + 1023 * 6, wire.answer(id).message().size());  // whole characters
+}
+
+// Answers before it has seen all.
+class HastyMethod final : public Method {
+ public:
+  Handler* Begin(Call& call) override { return new Hasty(*this, call); }
+  int ends = 0;
+
+ private:
+  class Hasty final : public Handler {
+   public:
+    Hasty(HastyMethod& method, Call& call) : method_(method), call_(call) {}
+    void OnMessage(std::optional<uint64_t>) override {}
+    size_t OnData(std::span<const std::byte> data) override {
+      call_.Finish(NotFound("no"));
+      return data.size();
+    }
+    void OnMessageEnd() override { ++method_.ends; }
+    void OnCancel() override {}
+    void OnDone() override { delete this; }
+
+   private:
+    HastyMethod& method_;
+    Call& call_;
+  };
+};
+
+TEST_F(RpcTest, TellsNothingMoreToWhoHasAnswered) {
+  HastyMethod hasty;
+  dispatcher_.Add("/t.T/Hasty", hasty);
+  Wire wire(dispatcher_);
+  EXPECT_EQ("5", wire.Ask("/t.T/Hasty", "x").status());
+  EXPECT_EQ(0, hasty.ends);
+}
+
+// Calls whose handlers wait fill the connection's window: others cannot arrive,
+// and are not late.
+TEST_F(RpcTest, WaitsForAnUploadThatOthersHoldUp) {
+  h2::Limits limits;
+  limits.stream_window = limits.connection_window = 65'535;
+  Wire wire(dispatcher_, limits);
+  stream_.take_nothing = true;
+  const int32_t full = wire.Open("/t.T/Stream");
+  wire.Send(full, Framed(std::string(100'000, 'f')), true);
+  wire.Pump();
+  const int32_t other = wire.Open("/t.T/Unary");
+  wire.Send(other, Framed("x"), true);
+  wire.Pump();
+  wire.session().Sweep(NowNanos() + 32 * kNanosPerSecond);
+  wire.Pump();
+  EXPECT_FALSE(wire.answer(other).closed);
+  stream_.take_nothing = false;
+  stream_.seen.calls.at(0)->Resume();
+  wire.Pump();
+  EXPECT_EQ("0", wire.answer(other).status());
 }
 
 TEST_F(RpcTest, RefusesNewCallsWhenDraining) {
