@@ -275,12 +275,12 @@ bool CoreControl::Admit(const Operation& op, lifecycle::Manager::Done* done) {
   size_t& count = (*under_way_)[object];
   if (count >= kMostUnderWay) return false;
   ++count;
-  *done = [counts = under_way_, object = std::move(object),
-           then = std::move(*done)](const Status& status) {
-    const auto it = counts->find(object);
-    if (--it->second == 0) counts->erase(it);
-    then(status);
-  };
+  const std::shared_ptr<void> counted(
+      nullptr, [counts = under_way_, object = std::move(object)](const void*) {
+        const auto it = counts->find(object);
+        if (--it->second == 0) counts->erase(it);
+      });
+  *done = [counted, then = std::move(*done)](const Status& status) { then(status); };
   return true;
 }
 

@@ -54,7 +54,8 @@ class CoreControl : public Control {
   void GoOn(const Operation& op, const Done& done,
             const std::function<void(const lifecycle::Manager::Done&)>& start,
             const std::function<Outcome()>& describe);
-  // Counted until `done`.  False: too many of the object are under way.
+  // Counted for as long as somebody holds what `done` becomes: until the change has ended,
+  // though it may be answered before.  False: too many of the object are under way.
   bool Admit(const Operation& op, lifecycle::Manager::Done* done);
   Outcome Describe(const Operation& op);
   Outcome ReadPluginLog(const Operation& op);

@@ -62,7 +62,9 @@ void CoreControl::ChangeVersions(const Operation& op, const Done& done) {
     const auto change = [&](const lifecycle::Manager::Done& finished) {
       repositories_->LoadGiven(op.name, op.given, finished);
     };
-    return GoOn(op, done, change, list);
+    Operation rest = op;  // what is kept until the end goes without the files
+    rest.given.reset();
+    return GoOn(rest, done, change, list);
   }
   if (repositories_ != nullptr && repositories_->Minds(op.name)) {
     const auto change = [&](const lifecycle::Manager::Done& finished) {

@@ -17,7 +17,8 @@ enum class Tell {
   kFailureAtOnce,  // a failure when it is known, though others go on
 };
 
-// What each of `count` changes, at least one, is to call when it ends; `done` is called once.
+// What each of `count` changes, at least one, is to call when it ends; `done` is called once,
+// and held until what was made here is: what it holds is so until the last change has ended.
 inline std::function<void(const Status&)> Gather(size_t count, Tell tell,
                                                  std::function<void(Status)> done) {
   struct State {
@@ -25,14 +26,17 @@ inline std::function<void(const Status&)> Gather(size_t count, Tell tell,
     Tell tell;
     Status status;
     std::function<void(Status)> done;
+    bool told;
   };
-  const auto state = std::make_shared<State>(State{count, tell, OkStatus(), std::move(done)});
+  const auto state =
+      std::make_shared<State>(State{count, tell, OkStatus(), std::move(done), false});
   return [state](const Status& status) {
     --state->left;
     if (state->status.ok()) state->status = status;
-    if (state->done == nullptr) return;
+    if (state->told) return;
     if (state->left > 0 && (state->tell == Tell::kAtTheEnd || state->status.ok())) return;
-    std::exchange(state->done, nullptr)(state->status);
+    state->told = true;
+    state->done(state->status);
   };
 }
 
