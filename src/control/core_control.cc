@@ -355,7 +355,8 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
         return op.wait ? manager_.LoadModel(op.name, op.version, finished)
                        : manager_.PromiseModel(op.name, op.version, finished);
       default:
-        return manager_.UnloadModel(op.name, op.version, finished);
+        return minds ? repositories_->UnloadVersion(op.name, op.version, finished)
+                     : manager_.UnloadModel(op.name, op.version, finished);
     }
   };
   GoOn(op, done, start, [this, op] { return Describe(op); });

@@ -97,6 +97,8 @@ class Manager {
   void Publish();  // readiness alone has changed
   // Versions that the policy leaves out are unloaded.
   void ApplyPolicy(std::string_view name);
+  // While it is held the model's policy leaves out nothing that serves.
+  void HoldPolicy(const std::string& name, bool hold);
   // While one lives nothing is published; at its end everything is, at once, where
   // anything was to be.
   class PublishOnce {
@@ -255,6 +257,7 @@ class Manager {
   std::map<uint64_t, std::shared_ptr<const engine::Lease>> leases_;  // by registration
   engine::RoutingTable table_;                                       // as published
   std::map<Place, Drain> drains_;
+  std::set<std::string, std::less<>> held_policies_;        // by model
   std::map<std::string, Handover, std::less<>> handovers_;  // by plugin
   boost::asio::steady_timer save_timer_;
   bool saving_soon_ = false;

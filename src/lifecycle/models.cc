@@ -484,6 +484,7 @@ void Manager::OnModelUnloaded(uint64_t id, const Status& status) {
 void Manager::ApplyPolicy(std::string_view name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
+  if (held_policies_.count(name) != 0) return Publish(name);
   for (const auto& [version, model] : it->second) {
     if (model->state == State::kUnloaded && model->left_out && catalog_.CheckPolicy(*model).ok()) {
       Readmit(*model);
@@ -494,6 +495,14 @@ void Manager::ApplyPolicy(std::string_view name) {
     if (!admitted.ok()) LeaveOut(*model, admitted);
   }
   Publish(name);
+}
+
+void Manager::HoldPolicy(const std::string& name, bool hold) {
+  if (hold) {
+    held_policies_.insert(name);
+  } else {
+    held_policies_.erase(name);
+  }
 }
 
 void Manager::LeaveOut(ModelVersion& model, const Status& why) {

@@ -81,6 +81,8 @@ class Repositories {
   void LoadGiven(const std::string& name, const std::shared_ptr<const repository::Given>& given,
                  const Done& done);
   void Unload(const std::string& name, const Done& done);
+  // One version, as Manager::UnloadModel does, of a model whose changes are made here.
+  void UnloadVersion(const std::string& name, const std::string& version, const Done& done);
 
  private:
   using Found = repository::FoundModel;
@@ -123,6 +125,8 @@ class Repositories {
   bool Clashes(const Found& found);
   void Choose(const std::string& name);
   Status MayGive(const std::string& name) const;
+  Status IsFree(const std::string& name) const;
+  void EndChange(const std::string& name, const Change& ended);
   void ApplyGiven(const Found& found, const Done& done);
   std::shared_ptr<const Before> Remember(const std::string& name) const;
   void GoBack(const std::string& name, const Before& before);
@@ -137,6 +141,8 @@ class Repositories {
   std::deque<Found> todo_;                     // of the scan that is being applied
   std::set<std::string> seen_;                 // by it
   std::set<std::string> chosen_;               // kExplicit: what is to be loaded
+  std::map<std::string, size_t> under_way_;    // changes that have not ended, by model
+  std::set<std::string> giving_;               // models of which one is a load with what is given
   std::map<uint64_t, Reload> reloading_;       // by registration
   std::map<uint64_t, Retry> retries_;          // the same
   std::set<std::string> complaints_;           // said already

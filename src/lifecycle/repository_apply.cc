@@ -78,12 +78,9 @@ bool Repositories::Clashes(const Found& found) {
 
 void Repositories::Apply(const Found& found, bool chosen, const ChangePtr& change) {
   change->then = [this, name = found.name, change = std::weak_ptr<Change>(change)] {
-    const auto ended = change.lock();
-    if (ended == nullptr) return;
-    if (ended->before != nullptr && !ended->status.ok()) return GoBack(name, *ended->before);
-    if (ended->changed) manager_.ApplyPolicy(name);
-    DropLeaving(name);
+    if (const auto ended = change.lock(); ended != nullptr) EndChange(name, *ended);
   };
+  ++under_way_[found.name];
   if (Clashes(found)) {
     return change->End(
         MakeStatus(StatusCode::kAlreadyExists,
@@ -115,6 +112,22 @@ void Repositories::Apply(const Found& found, bool chosen, const ChangePtr& chang
     ApplyVersion(found, version, chosen && serves, change);
   }
   change->End(OkStatus());
+}
+
+void Repositories::EndChange(const std::string& name, const Change& ended) {
+  if (--under_way_[name] == 0) under_way_.erase(name);
+  const bool given = ended.before != nullptr;
+  if (given) {
+    giving_.erase(name);
+    manager_.HoldPolicy(name, false);
+  }
+  if (given && !ended.status.ok()) {
+    GoBack(name, *ended.before);
+  } else {
+    if (given || ended.changed) manager_.ApplyPolicy(name);
+    DropLeaving(name);
+  }
+  if (given) LetGoOfGiven(name);
 }
 
 // What serves goes on: that it could not be looked at does not mean that it is

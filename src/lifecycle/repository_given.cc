@@ -39,9 +39,19 @@ Status Repositories::MayGive(const std::string& name) const {
       "demand (mlosd --model-repository DIR --model-control-mode explicit)");
 }
 
+// A load that can be undone is the only change of its model: what is undone is its own.
+Status Repositories::IsFree(const std::string& name) const {
+  if (under_way_.count(name) == 0) return OkStatus();
+  return Unavailable(
+      fmt::format("model {} is being loaded, and this load or that one brings a configuration or "
+                  "files along: try again when that one has ended",
+                  name));
+}
+
 void Repositories::LoadGiven(const std::string& name, const std::shared_ptr<const Given>& given,
                              const Done& done) {
   if (const Status may = MayGive(name); !may.ok()) return done(may);
+  if (const Status free = IsFree(name); !free.ok()) return done(free);
   const StatusOr<repository::GivenStore::Room> room = given_.Reserve(*given);
   if (!room.ok()) return done(room.status());
   background_.Do(
@@ -62,7 +72,10 @@ void Repositories::ApplyGiven(const Found& found, const Done& done) {
   if (stopped_) return done(Unavailable("the server is shutting down"));
   // It may have been registered meanwhile.
   if (const Status may = MayGive(found.name); !may.ok()) return done(may);
+  if (const Status free = IsFree(found.name); !free.ok()) return done(free);
   Choose(found.name);
+  giving_.insert(found.name);
+  manager_.HoldPolicy(found.name, true);  // until it is known whether all of it serves
   const auto change = std::make_shared<Change>();
   change->done = done;
   change->asked = true;
@@ -114,8 +127,9 @@ bool Repositories::IsLoadedWithGivenFiles(const std::string& name) const {
 }
 
 // It is unloaded: files that were given are used no more, and what a load would
-// load is what its repository has.
+// load is what its repository has.  While a load brings others along, at its end.
 void Repositories::LetGoOfGiven(const std::string& name) {
+  if (giving_.count(name) != 0) return;
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end() || IsLoadedWithGivenFiles(name)) return;
   bool held = false;
@@ -126,19 +140,26 @@ void Repositories::LetGoOfGiven(const std::string& name) {
     record->fingerprint.clear();  // nothing is the same as what is gone
   }
   if (!held || stopped_) return;
-  background_.Do(Urgency::kNow,
-                 [this, name, claims = Claims(), directories = options_.directories](
-                     const std::atomic<bool>&) -> Background::Result {
-                   const auto found = std::make_shared<const StatusOr<FoundModel>>(
-                       repository::FindModel(directories, name, claims));
-                   return [this, name, found] {
-                     // Without one in a repository it stays as one that is unloaded.
-                     if (!found->ok() || stopped_ || chosen_.count(name) != 0) return;
-                     const auto change = std::make_shared<Change>();
-                     change->done = [](const Status&) {};
-                     Apply(**found, false, change);
-                   };
-                 });
+  chosen_.erase(name);
+  background_.Do(
+      Urgency::kNow,
+      [this, name, claims = Claims(),
+       directories = options_.directories](const std::atomic<bool>&) -> Background::Result {
+        const auto found = std::make_shared<const StatusOr<FoundModel>>(
+            repository::FindModel(directories, name, claims));
+        return [this, name, found] {
+          // Without one in a repository it stays as one that is unloaded.
+          if (!found->ok() || stopped_) return;
+          if (chosen_.count(name) != 0 || under_way_.count(name) != 0) return;
+          const auto change = std::make_shared<Change>();
+          change->done = [](const Status&) {};
+          Apply(**found, false, change);
+        };
+      },
+      [name](const Status& status) {
+        Log(LogLevel::kWarning, "model {} is shown as it was given until its next load: {}", name,
+            Message(status));
+      });
 }
 
 }  // namespace mlos::lifecycle

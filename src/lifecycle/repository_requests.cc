@@ -49,6 +49,7 @@ void Repositories::Load(const std::string& name, std::optional<uint64_t> only,
     done(status);
   };
   if (const Status may = MayLoad(name); !may.ok()) return refused(may);
+  if (giving_.count(name) != 0) return done(IsFree(name));
   if (options_.mode != Mode::kExplicit && !catalog_.IsHeld(name)) {
     return refused(catalog_.FindModel(name, "").status());
   }
@@ -63,6 +64,11 @@ void Repositories::Load(const std::string& name, std::optional<uint64_t> only,
               "there is no model {}, neither registered nor in a model repository", Quoted(name)));
         }
         return [this, name, only, known, done, refused, found] {
+          if (giving_.count(name) != 0) return done(IsFree(name));
+          if (found->status().code() == StatusCode::kNotFound && catalog_.IsHeld(name)) {
+            return refused(NotFound(fmt::format(
+                "no model repository has model {}: give its files with the load", Quoted(name))));
+          }
           if (!found->ok()) return refused(found->status());
           const auto change = std::make_shared<Change>();
           change->done = done;
@@ -95,12 +101,16 @@ void Repositories::Unload(const std::string& name, const Done& done) {
   }
   if (versions.empty()) return done(OkStatus());
   const auto each = Gather(versions.size(), Tell::kFailureAtOnce, done);
-  for (const std::string& version : versions) {
-    manager_.UnloadModel(name, version, [this, name, each](const Status& status) {
-      each(status);
-      LetGoOfGiven(name);
-    });
-  }
+  for (const std::string& version : versions) UnloadVersion(name, version, each);
+}
+
+void Repositories::UnloadVersion(const std::string& name, const std::string& version,
+                                 const Done& done) {
+  if (const Status may = MayChange(name); !may.ok()) return done(may);
+  manager_.UnloadModel(name, version, [this, name, done](const Status& status) {
+    done(status);
+    LetGoOfGiven(name);
+  });
 }
 
 }  // namespace mlos::lifecycle

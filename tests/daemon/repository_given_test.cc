@@ -193,6 +193,82 @@ TEST_F(RepositoryGivenTest, WhatFailsLeavesWhatServes) {
   EXPECT_EQ(2, ScaleOf(*daemon_, "m"));
 }
 
+// A version that loads in the middle of it pushes out none before all of them have.
+TEST_F(RepositoryGivenTest, WhatAPolicyWouldLeaveOutServesUntilAllIsLoaded) {
+  repository_.Affine("m", 1, 2);
+  Start();
+  EXPECT_STATUS(200, Load(""));
+  const std::string index = Indexed(*daemon_);
+  const std::string bad = ",\"file:3/model.affine\":\"" + Base64("nonsense") + "\"";
+  for (const char* policy :
+       {R"({\"specific\":{\"versions\":[2,3]}})", R"({\"latest\":{\"num_versions\":2}})"}) {
+    const std::string config = R"("config":"{\"version_policy\":)" + std::string(policy) + "}\",";
+    EXPECT_STATUS(503, Load(config + GivenFile(2, 5) + bad));
+    EXPECT_TRUE(WaitUntil([&] { return Indexed(*daemon_) == index; })) << Indexed(*daemon_);
+    EXPECT_EQ(2, ScaleOf(*daemon_, "m"));
+    EXPECT_STATUS(200, Load(config + GivenFile(2, 5) + "," + GivenFile(3, 6)));
+    EXPECT_EQ(6, ScaleOf(*daemon_, "m"));
+    EXPECT_STATUS(200, Load(""));
+    EXPECT_TRUE(WaitUntil([&] { return Indexed(*daemon_) == index; })) << Indexed(*daemon_);
+  }
+}
+
+// What such a load would undo is its own: while it runs there is no other, nor
+// does it begin while another one runs.
+TEST_F(RepositoryGivenTest, NoOtherLoadOfTheModelMeanwhile) {
+  const TempDir dir;
+  const std::string package = dir / "held";
+  fs::copy(TestPlugin("held"), package);
+  daemon_.emplace(Args(repository_, {"--model-control-mode", "explicit"}));
+  ASSERT_TRUE(Ready(*daemon_));
+  daemon_->BringPlugin(package);
+  const auto file = [](int version) {
+    return R"("config":"{\"backend\":\"held\"}","file:)" + std::to_string(version) +
+           R"(/model.test":")" + Base64("text") + "\"";
+  };
+  ASSERT_EQ(200, Load(file(1)).status);
+  const std::string hold = package + "/hold-load";
+  WriteWhole(hold, "");
+  HttpClient other(daemon_->address());
+  ASSERT_TRUE(
+      other.Write("POST", "/v2/repository/models/m/load", R"({"parameters":{)" + file(2) + "}}"));
+  ASSERT_TRUE(Becomes(*daemon_, "loading", "m", 2));
+  EXPECT_REFUSED(503, "try again", Load(file(3)));
+  EXPECT_REFUSED(503, "try again", Load(""));
+  EXPECT_REFUSED(503, "try again", daemon_->ModelAction("m", "load"));
+  WriteWhole(package + "/fail-load", "");
+  fs::remove(hold);
+  EXPECT_EQ(503, other.Read().status);
+  fs::remove(package + "/fail-load");
+  EXPECT_EQ("ready", StateOf(*daemon_, "m"));
+  EXPECT_STATUS(200, Load(file(2)));
+  // A plain load that runs keeps one that could be undone from beginning.
+  EXPECT_STATUS(200, daemon_->Post("/v2/repository/models/m/unload", "{}"));
+  repository_.Write("m/7/model.test", "text");
+  WriteWhole(hold, "");
+  ASSERT_TRUE(other.Write("POST", "/v2/repository/models/m/load", "{}"));
+  ASSERT_TRUE(Becomes(*daemon_, "loading", "m", 7));
+  EXPECT_REFUSED(503, "try again", Load(file(2)));
+  fs::remove(hold);
+  EXPECT_EQ(200, other.Read().status);
+  EXPECT_STATUS(200, Load(file(2)));
+}
+
+// The version alone, by the management path.
+TEST_F(RepositoryGivenTest, AnUnloadOfItsLastVersionEndsItToo) {
+  repository_.Affine("m", 1, 2);
+  Start();
+  EXPECT_STATUS(200, Load(R"("config":"{\"version_policy\":{\"all\":{}}}",)" + GivenFile(1, 7) +
+                          "," + GivenFile(4, 8)));
+  EXPECT_STATUS(200, daemon_->ModelAction("m", "unload", "4"));
+  EXPECT_EQ(7, ScaleOf(*daemon_, "m", "/versions/1"));
+  EXPECT_STATUS(200, daemon_->ModelAction("m", "unload", "1"));
+  EXPECT_TRUE(WaitUntil([&] { return KeptFor(*daemon_) == 0; }));
+  EXPECT_TRUE(WaitUntil([&] {
+    return At(daemon_->Get("/api/v1/models/m/versions/1"), "/path") == repository_.root() + "/m";
+  }));
+}
+
 TEST_F(RepositoryGivenTest, NoRequestFailsWhileLoadsComeAndGo) {
   repository_.Affine("m", 3, 2);
   Start();
