@@ -65,9 +65,12 @@ bool IsGrpc(std::string_view content_type) {
 
 void AppendPercentEncoded(std::string_view text, std::string* out) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<uint8_t>(c);
-    if (byte >= 0x20 && byte <= 0x7e && c != '%') {
+    // No field of HTTP/2 begins or ends with a space.
+    const bool edge = c == ' ' && (i == 0 || i + 1 == text.size());
+    if (byte >= 0x20 && byte <= 0x7e && c != '%' && !edge) {
       out->push_back(c);
     } else {
       out->push_back('%');

@@ -19,8 +19,8 @@ bool ListHas(std::string_view list, std::string_view name);
 // "application/grpc", also with +proto and with parameters.
 bool IsGrpc(std::string_view content_type);
 
-// Appends `text` as grpc-message wants it: printable ASCII but for '%', the
-// rest as %XX.
+// Appends `text` as grpc-message wants it: printable ASCII but for '%' and
+// spaces at either end, the rest as %XX.
 void AppendPercentEncoded(std::string_view text, std::string* out);
 
 // grpc-timeout: up to eight digits and a unit.  In nanoseconds, at most what

@@ -14,6 +14,11 @@ TEST(WireTest, EncodesAStatusText) {
   std::string out;
   AppendPercentEncoded("50% of 'ö'\n~", &out);
   EXPECT_EQ("50%25 of '%C3%B6'%0A~", out);
+  for (const auto& [text, encoded] : {std::pair{" a b ", "%20a b%20"}, {" ", "%20"}, {"", ""}}) {
+    out.clear();
+    AppendPercentEncoded(text, &out);
+    EXPECT_EQ(encoded, out);
+  }
 }
 
 TEST(WireTest, ReadsTimeouts) {
