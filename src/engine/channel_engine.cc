@@ -360,7 +360,9 @@ void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
   const auto block = lane.producer().ResponseMemory(completion.entry, completion.response);
   Status status = block.ok() ? tensor::ReadResponse(*block, &view_) : block.status();
   if (status.ok() && view_.code != StatusCode::kOk) {
-    call.status = MakeStatus(view_.code, EscapeForLog(view_.text));  // the plugin's words
+    // The plugin's words.  Clients take an error without any for success.
+    call.status = MakeStatus(view_.code, view_.text.empty() ? "the model failed and did not say why"
+                                                            : EscapeForLog(view_.text));
     return;
   }
   if (status.ok()) status = CheckOutputs(lane, call);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "channel/consumer.h"
 
 namespace mlos::engine {
 namespace {
@@ -138,6 +139,33 @@ TEST_F(ChannelEngineTest, OneThatWaitsForItsModelAndIsLateMayEndTheOthers) {
   Wait();
   EXPECT_EQ(1, Told());
   EXPECT_EQ(absl::StatusCode::kDeadlineExceeded, calls_[0]->said.code());
+}
+
+// Clients take an error without a text for success.
+TEST_F(ChannelEngineTest, AnErrorHasATextEvenIfTheHostGivesNone) {
+  std::unique_ptr<channel::Consumer> host;
+  lane_->BeginEpoch([&](StatusOr<channel::ConsumerGrant> grant) {
+    ASSERT_TRUE(grant.ok());
+    auto consumer = channel::Consumer::Attach(*std::move(grant));
+    ASSERT_TRUE(consumer.ok());
+    host = *std::move(consumer);
+  });
+  for (int i = 0; i < 2; ++i) Turn();
+  ASSERT_NE(nullptr, host);
+  Linked& call = Add(NowNanos() + kFarAway);
+  ASSERT_TRUE(engine_.Resolve(call, "ready", ""));
+  ASSERT_TRUE(engine_.Allocate(call, &call.plan)) << call.status;
+  ASSERT_FALSE(engine_.Submit(call)) << call.status;
+  channel::Claim claim;
+  ASSERT_TRUE(host->Next(&claim));
+  const auto block = host->AllocateResponse(claim.entry, 0, tensor::ResponseBlockBytes(0, 0));
+  ASSERT_TRUE(block.ok());
+  tensor::WriteResponse(StatusCode::kInvalidArgument, {}, "", block->memory);
+  ASSERT_TRUE(host->Complete(claim, block->block, {}));
+  engine_.Work();
+  EXPECT_EQ(1, Told());
+  EXPECT_EQ(StatusCode::kInvalidArgument, call.said.code());
+  EXPECT_NE("", Message(call.said));
 }
 
 }  // namespace
