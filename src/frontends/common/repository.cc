@@ -99,15 +99,18 @@ void RepositoryCall::Ask(control::Operation operation, std::function<void()> beg
 void RepositoryCall::AwaitUnload(const std::string& model) {
   Ask(OperationOn(K::kUnloadModelVersions, model, true), nullptr);
   patience_.expires_after(kUnloadPatience);
-  patience_.async_wait([this, turn = turn_](const boost::system::error_code& error) {
-    if (!error && turn == turn_) Finish(OkStatus());
+  // A timer that is out already may find another unload, or nobody.
+  patience_.async_wait([this, turn = *turn_, current = std::weak_ptr<const uint64_t>(turn_)](
+                           const boost::system::error_code& error) {
+    const auto alive = current.lock();
+    if (!error && alive != nullptr && turn == *alive) Finish(OkStatus());
   });
 }
 
 void RepositoryCall::Forget() {
   call_.Forget();
   patience_.cancel();
-  ++turn_;
+  ++*turn_;
   done_ = nullptr;
 }
 

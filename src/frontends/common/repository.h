@@ -67,7 +67,7 @@ class RepositoryCall {
 
   ControlCall call_;
   boost::asio::steady_timer patience_;
-  uint64_t turn_ = 0;  // a timer that is out already may belong to an earlier one
+  const std::shared_ptr<uint64_t> turn_ = std::make_shared<uint64_t>(0);
   Done done_;
 };
 

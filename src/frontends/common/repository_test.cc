@@ -167,6 +167,21 @@ TEST_F(RepositoryCallTest, AnEarlierUnloadsTimeSaysNothingOfTheNextOne) {
   EXPECT_FALSE(answer_.has_value());
 }
 
+// The same, but that the call itself is gone, as with a stream that its client resets.
+TEST_F(RepositoryCallTest, AnUnloadsTimeMayFindNobody) {
+  std::optional<RepositoryCall> call;
+  call.emplace(loop_, control_);
+  boost::asio::steady_timer earlier(loop_.io(), std::chrono::milliseconds(500));
+  earlier.async_wait([&](const boost::system::error_code&) { call.reset(); });
+  call->Unload("m", Keep());
+  Accept();
+  boost::asio::io_context elsewhere;
+  boost::asio::steady_timer(elsewhere, std::chrono::milliseconds(1050)).wait();
+  Settle();
+  EXPECT_FALSE(call.has_value());
+  EXPECT_FALSE(answer_.has_value());
+}
+
 TEST_F(RepositoryCallTest, AnUnloadThatIsRefusedIsAnsweredSo) {
   call_.Unload("m", Keep());
   control_.Answer(FailedPrecondition("is being loaded"));
