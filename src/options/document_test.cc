@@ -53,8 +53,8 @@ TEST(DocumentTest, TheReferencePageIsUpToDate) {
   EXPECT_EQ(Markdown(), text.str()) << "make it anew: mlosd --manual=markdown > docs/options.md";
 }
 
-// Every number of HTTP and gRPC is a limit: the page of limits has its line, with this default, and no line
-// about an option that there is not.
+// Every number of HTTP and gRPC is a limit: the page of limits has its line, with this default, and
+// no line about an option that there is not.
 TEST(DocumentTest, ThePageOfLimitsHasThemAll) {
   std::ifstream file(MLOS_SOURCE_DIR "/docs/limits.md");
   std::ostringstream text;
