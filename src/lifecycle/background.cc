@@ -59,7 +59,7 @@ bool Background::Queue(Urgency urgency, Job* job) {
 }
 
 void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
-                          std::function<void(Sums)> done) {
+                          const std::function<void(Sums)>& done) {
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(files));
   Do(
       urgency,

@@ -44,7 +44,7 @@ class Background {
 
   // The checksums of the files, in their order.
   using Sums = StatusOr<std::vector<std::string>>;
-  void Checksum(std::vector<OwnedFd> files, Urgency urgency, std::function<void(Sums)> done);
+  void Checksum(std::vector<OwnedFd> files, Urgency urgency, const std::function<void(Sums)>& done);
 
  private:
   struct Job {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/common/statistics.h"
 
+#include <atomic>
+#include <cstdlib>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -48,9 +50,16 @@ StatusOr<std::vector<RoutePin>> Choose(const engine::RoutingTable& table, std::s
 // The counters' clock is monotonic; clients want the one on the wall.
 uint64_t WallMillisOf(uint64_t monotonic_ns) {
   if (monotonic_ns == 0) return 0;
-  const uint64_t now = NowNanos();
-  const uint64_t ago = now > monotonic_ns ? (now - monotonic_ns) / kNanosPerMilli : 0;
-  return static_cast<uint64_t>(WallMillis()) - ago;
+  // Kept until the clock was set, so that a time that is told twice is the same.
+  constexpr int64_t kClockWasSet = 200;  // milliseconds; less is a thread that had to wait
+  static std::atomic<int64_t> kept_between{0};
+  const int64_t between = WallMillis() - static_cast<int64_t>(NowNanos() / kNanosPerMilli);
+  int64_t kept = kept_between.load(std::memory_order_relaxed);
+  if (std::abs(between - kept) > kClockWasSet) {
+    kept = between;
+    kept_between.store(between, std::memory_order_relaxed);
+  }
+  return monotonic_ns / kNanosPerMilli + static_cast<uint64_t>(kept);
 }
 
 }  // namespace

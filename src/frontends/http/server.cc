@@ -226,11 +226,14 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   }
 
   // What a crowd had lies between what stays, and the allocator by itself gives back only what
-  // lies at the end of its memory.  Takes milliseconds, and a crowd that has gone.
+  // lies at the end of its memory.  Takes milliseconds, and a crowd that has gone: before it has
+  // stopped going, the last of it would be missed.
   void GiveBackHeap() {
-    if (most_open_ < connections_.size() + kCrowd) return;
-    most_open_ = connections_.size();
-    ::malloc_trim(0);
+    const size_t open = connections_.size();
+    const bool fewer = open < std::exchange(swept_open_, open);
+    if (most_open_ < open + kCrowd || (fewer && open > 0)) return;
+    most_open_ = open;
+    loop_.Post([] { ::malloc_trim(0); });  // after those that this sweep has closed are freed
   }
 
   void CheckDrained() {
@@ -249,6 +252,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   bool leaving_ = false;
   bool draining_ = false;
   size_t most_open_ = 0;          // connections at once, since memory was last given back
+  size_t swept_open_ = 0;         // connections at the sweep before
   size_t early_connections_ = 0;  // accepted before the server drained
   std::function<void()> drained_;
   uint64_t buffered_ = 0;
