@@ -71,8 +71,8 @@ class Repositories {
   // that have changed beside what serves.  `known` comes, unless it is null, when
   // it has been read and is in the catalog as it is now; `done` when all serve,
   // or, where `only` is given, that version, as far as the policy admits it.
-  void Load(const std::string& name, std::optional<uint64_t> only, std::function<void()> known,
-            const Done& done);
+  void Load(const std::string& name, std::optional<uint64_t> only,
+            const std::function<void()>& known, const Done& done);
   void Load(const std::string& name, const Done& done) { Load(name, {}, nullptr, done); }
   // The same with a configuration, and perhaps files, in place of what the
   // repository has, until it is loaded another time.  Where they do not serve,

@@ -43,7 +43,7 @@ Status Repositories::MayLoad(std::string_view name) const {
 }
 
 void Repositories::Load(const std::string& name, std::optional<uint64_t> only,
-                        std::function<void()> known, const Done& done) {
+                        const std::function<void()>& known, const Done& done) {
   const auto refused = [known, done](const Status& status) {
     if (known) known();
     done(status);
