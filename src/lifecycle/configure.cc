@@ -28,9 +28,9 @@ StatusOr<inference::ModelConfig> Read(const ModelVersion& model) {
 
 }  // namespace
 
-Status CheckGivenConfig(const boost::json::object& given) {
-  const StatusOr<inference::ModelConfig> config = modelconfig::FromJson(given);
-  const Status sound = config.ok() ? modelconfig::Examine(*config).refused : config.status();
+Status CheckGivenConfig(const boost::json::object& config) {
+  const StatusOr<inference::ModelConfig> read = modelconfig::FromJson(config);
+  const Status sound = read.ok() ? modelconfig::Examine(*read).refused : read.status();
   return sound.ok() ? sound : InvalidArgument(fmt::format("\"config\": {}", Message(sound)));
 }
 

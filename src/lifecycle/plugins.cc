@@ -97,15 +97,14 @@ void Manager::InstallPlugin(const std::string& path, std::function<void(Installe
   if (options_.package_dir.empty()) {
     return done(FailedPrecondition("this daemon has no directory to install packages in"));
   }
-  background_.Do(
-      Urgency::kNow,
-      [this, path, root = options_.package_dir,
-       done](const std::atomic<bool>& stop) -> Background::Result {
-        return [this, path, done, copy = catalog::InstallPackage(path, root, stop)] {
-          done(copy.ok() ? catalog_.RegisterPlugin(*copy, path) : Installed(copy.status()));
-        };
-      },
-      [done](const Status& status) { done(status); });
+  const auto install = [this, path, root = options_.package_dir,
+                        done](const std::atomic<bool>& stop) -> Background::Result {
+    return [this, path, done, copy = catalog::InstallPackage(path, root, stop)] {
+      done(copy.ok() ? catalog_.RegisterPlugin(*copy, path) : Installed(copy.status()));
+    };
+  };
+  background_.Do(Urgency::kNow, install,
+                 [done = std::move(done)](const Status& status) { done(status); });
 }
 
 // The library is what was registered: by its size and time, or else by its
