@@ -58,6 +58,7 @@ void Settle(World* world, const std::string& model) {
   for (const std::string& version : loaded) {
     if (!Admits(PolicyOf(*world, model), version, loaded)) {
       world->models[model][version] = "unloaded";
+      world->left_out.emplace(model, version);
     }
   }
 }
@@ -107,6 +108,7 @@ void Swap(World* world, const std::string& name, const std::string& to) {
 void Remove(World* world, const Change& change) {
   auto& versions = world->models[change.name];
   versions.erase(change.version);
+  world->left_out.erase({change.name, change.version});
   if (versions.empty()) {
     world->models.erase(change.name);
     world->groups.erase(change.name);
@@ -311,6 +313,7 @@ World After(World world, const Change& c) {
     case Change::kLoadModel:
     case Change::kUnloadModel:
       world.models[c.name][c.version] = c.kind == Change::kLoadModel ? "loaded" : "unloaded";
+      world.left_out.erase({c.name, c.version});
       Settle(&world, c.name);
       break;
     case Change::kRemoveModel:
@@ -327,6 +330,20 @@ World After(World world, const Change& c) {
       Settle(&world, c.name);
   }
   return world;
+}
+
+std::vector<World> Outcomes(const World& world) {
+  std::vector<World> outcomes{world};
+  outcomes.front().left_out.clear();
+  for (const auto& [model, version] : world.left_out) {
+    const size_t so_far = outcomes.size();
+    for (size_t i = 0; i < so_far; ++i) {
+      World readmitted = outcomes[i];
+      readmitted.models[model][version] = "on_demand";
+      outcomes.push_back(std::move(readmitted));
+    }
+  }
+  return outcomes;
 }
 
 Change AnyChange(const World& world, std::mt19937& random) {

@@ -11,7 +11,9 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "http_client.h"
@@ -68,6 +70,9 @@ struct World {
   std::map<std::string, std::map<std::string, Plugin>> plugins;
   std::map<std::string, std::map<std::string, std::string>> models;  // what is desired
   std::map<std::string, Group> groups;
+  // Versions that a policy took out in this run.  Once it admits them again, their next request
+  // may load them; whether it does so at once depends on whether they had gone by then.
+  std::set<std::pair<std::string, std::string>> left_out;
 
   // The version that models are loaded into; empty when there is none.
   std::string Active(const std::string& plugin) const;
@@ -77,6 +82,8 @@ struct World {
 
 bool Allowed(const World& world, const Change& change);
 World After(World world, const Change& change);  // of an allowed one
+// What it may look like after a restart, which forgets what was left out.
+std::vector<World> Outcomes(const World& world);
 
 // What `Text` should be, from the answers of a daemon and the policies by model.
 std::string SeenText(const boost::json::value& plugins, const boost::json::value& models,

@@ -25,7 +25,7 @@ std::shared_ptr<ModelInfo> Identity(Datatype datatype) {
   return info;
 }
 
-void Add(RoutingTable* table, std::string name, std::shared_ptr<const ModelInfo> info,
+void Add(RoutingTable* table, const std::string& name, std::shared_ptr<const ModelInfo> info,
          ModelState state = ModelState::kReady, uint64_t version = 1,
          std::shared_ptr<const ModelSettings> settings = nullptr) {
   auto route = std::make_shared<ModelRoute>();
