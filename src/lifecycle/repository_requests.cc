@@ -12,7 +12,6 @@
 
 namespace mlos::lifecycle {
 
-using catalog::ModelVersion;
 using catalog::State;
 using repository::FoundModel;
 using Mode = RepositoryOptions::Mode;

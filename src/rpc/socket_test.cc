@@ -237,6 +237,7 @@ TEST_F(SocketTest, EndsAClientThatSaysNothing) {
 
 TEST_F(SocketTest, TakesOnlySoManyConnections) {
   std::vector<std::unique_ptr<Client>> clients;
+  clients.reserve(8);
   for (int i = 0; i < 8; ++i) clients.push_back(Client::Greeted(address_));
   ASSERT_TRUE(Await(8));
   Client more(address_);
