@@ -2,11 +2,11 @@
 #include "frontends/common/statistics.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <unordered_map>
 
 #include "base/clock.h"
-#include "base/log_ring.h"
 #include "frontends/common/infer_plan.h"
 
 namespace mlos::frontend {
@@ -47,19 +47,33 @@ StatusOr<std::vector<RoutePin>> Choose(const engine::RoutingTable& table, std::s
   return ready;
 }
 
+// What the clock on the wall is ahead of the monotonic one; too small by the time that the
+// thread had to wait in between, so that nothing seems to lie in the future.
+int64_t WallAheadNanos() {
+  constexpr uint64_t kUndisturbed = 50'000;
+  for (int tries = 1;; ++tries) {
+    const uint64_t begin = NowNanos();
+    const int64_t wall = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count();
+    const uint64_t end = NowNanos();
+    if (end - begin < kUndisturbed || tries == 10) return wall - static_cast<int64_t>(end);
+  }
+}
+
 // The counters' clock is monotonic; clients want the one on the wall.
 uint64_t WallMillisOf(uint64_t monotonic_ns) {
   if (monotonic_ns == 0) return 0;
   // Kept until the clock was set, so that a time that is told twice is the same.
-  constexpr int64_t kClockWasSet = 200;  // milliseconds; less is a thread that had to wait
-  static std::atomic<int64_t> kept_between{0};
-  const int64_t between = WallMillis() - static_cast<int64_t>(NowNanos() / kNanosPerMilli);
-  int64_t kept = kept_between.load(std::memory_order_relaxed);
-  if (std::abs(between - kept) > kClockWasSet) {
-    kept = between;
-    kept_between.store(between, std::memory_order_relaxed);
+  constexpr int64_t kClockWasSet = 200 * static_cast<int64_t>(kNanosPerMilli);
+  static std::atomic<int64_t> kept_ahead{0};
+  const int64_t ahead = WallAheadNanos();
+  int64_t kept = kept_ahead.load(std::memory_order_relaxed);
+  if (std::abs(ahead - kept) > kClockWasSet) {
+    kept = ahead;
+    kept_ahead.store(ahead, std::memory_order_relaxed);
   }
-  return monotonic_ns / kNanosPerMilli + static_cast<uint64_t>(kept);
+  return (monotonic_ns + static_cast<uint64_t>(kept)) / kNanosPerMilli;
 }
 
 }  // namespace
