@@ -5,6 +5,7 @@
 // twice at a time, and nothing waits for ever, whoever dies when.
 #include <gtest/gtest.h>
 
+#include "base/sanitized.h"
 #include "channel/model_explorer.h"
 
 namespace mlos::channel::model {
@@ -41,11 +42,7 @@ std::vector<Case> Cases() {
       {"AnEntryUsedTwiceAndTakenBack", {1, {2, 1}, {true, true}, 0, 0}},
   };
   // Under a sanitizer every step costs several times as much, and finds the same.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return cases;
-#endif
-#endif
+  if (kSanitized) return cases;
   cases.push_back({"OneRequestEachAndAHandOver", {1, {1, 1}, {true, false}, 0, 1}});
   cases.push_back({"AHandOverAndTwoDeaths", {1, {2, 0}, {true, false}, 2, 1}});
   cases.push_back({"TwoEntriesAndADeath", {2, {2, 1}, {false, false}, 1, 0}});

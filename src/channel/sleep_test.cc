@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/sanitized.h"
 #include "channel/doorbell.h"
 #include "channel/test_util.h"
 
@@ -97,15 +98,7 @@ TEST_P(HandOffTest, NoWakeUpIsLost) {
   EXPECT_EQ(pair.producer->in_flight(), 0u);
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr int kScale = 1;
-#else
-constexpr int kScale = 10;
-#endif
-#else
-constexpr int kScale = 10;
-#endif
+constexpr int kScale = kSanitized ? 1 : 10;
 
 // Each round is two hand-overs; together over two millions.
 INSTANTIATE_TEST_SUITE_P(

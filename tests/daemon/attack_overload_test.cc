@@ -15,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/sanitized.h"
 #include "oracle.h"
 #include "raw_peer.h"
 
@@ -250,16 +251,8 @@ TEST(DescriptorTest, TheDaemonTakesAsManyAsItMayHave) {
 
 // UndefinedBehaviorSanitizer makes a pipe to find out whether an object may be read, and takes
 // the lack of one for an object that may not: clang's preset with both cannot run this.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MLOS_SANITIZER_NEEDS_DESCRIPTORS
-#endif
-#endif
-
 TEST_F(OverloadAttack, MoreConnectionsThanDescriptors) {
-#ifdef MLOS_SANITIZER_NEEDS_DESCRIPTORS
-  GTEST_SKIP() << "the sanitizer itself needs descriptors";
-#endif
+  if (kAddressSanitized) GTEST_SKIP() << "the sanitizer itself needs descriptors";
   ASSERT_NO_FATAL_FAILURE(Watch());
   const pid_t pid = daemon().pid();
   const rlimit before = LimitOf(pid);

@@ -3,18 +3,11 @@
 // What requests leave behind in the daemon and in the plugin host: nothing.
 #include <thread>
 
+#include "base/sanitized.h"
 #include "fixture.h"
 
 namespace mlos::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 constexpr uint64_t kMiB = 1 << 20;
 // Sanitizers keep what was freed for a while.

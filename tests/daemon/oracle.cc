@@ -10,16 +10,10 @@
 #include <cstring>
 #include <sstream>
 
+#include "base/sanitized.h"
+
 namespace mlos::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 constexpr uint64_t kMiB = 1 << 20;
 // Enough for a percentile that one slow answer does not decide alone.

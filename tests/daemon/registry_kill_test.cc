@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/sanitized.h"
 #include "fixture.h"
 #include "registry_model.h"
 #include "restartable.h"
@@ -35,16 +36,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 }
 
 // Sanitizers slow the daemon, not the promise.
-std::chrono::milliseconds ReadyLimit() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return kReadyLimit * 10;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return kReadyLimit * 10;
-#endif
-#endif
-  return kReadyLimit;
-}
+std::chrono::milliseconds ReadyLimit() { return kSanitized ? kReadyLimit * 10 : kReadyLimit; }
 
 std::vector<std::string> NamesBelow(const std::string& root, int depth) {
   std::vector<std::string> out;

@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "base/sanitized.h"
 #include "frontends/http/infer_fixture.h"
 
 namespace mlos::http {
@@ -253,13 +254,6 @@ HttpOptions SmallBodies() {
 }
 
 // Sanitizers keep what was freed for a while.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 constexpr uint64_t kMayGrow = (kSanitized ? 600 : 32) << 20;
 
 // A thousand to one: the answer comes when the limit is passed, and nowhere
