@@ -96,7 +96,9 @@ void Background::Run() {
       job = std::move(jobs.front());
       jobs.pop_front();
     }
-    control_.Post(Try(job, ending_));
+    Result result = Try(job, ending_);
+    // What the job holds is the loop's: its last reference goes there, too.
+    control_.Post([job = std::move(job), result = std::move(result)] { result(); });
   }
 }
 

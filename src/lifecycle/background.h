@@ -34,7 +34,8 @@ class Background {
   Background& operator=(const Background&) = delete;
 
   // `work` runs on the thread; what it returns runs on the control loop.  Work
-  // that takes long looks at its argument, and gives up once that is set.
+  // that takes long looks at its argument, and gives up once that is set.  What
+  // both hold is let go of on the control loop, after the result.
   using Result = std::function<void()>;
   using Work = std::function<Result(const std::atomic<bool>& stop)>;
   // `failed` runs on the control loop instead, where the work threw (there was no

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lifecycle/gather.h"
@@ -41,6 +43,23 @@ TEST(BackgroundTest, WorkThatThrowsFailsAndTheNextIsDone) {
   EXPECT_EQ(StatusCode::kResourceExhausted, first.code());
   EXPECT_EQ("odd", Message(second));
   EXPECT_TRUE(third);
+}
+
+// A callback that an operation's end waits for must not end it from another thread.
+TEST(BackgroundTest, WhatAJobHoldsIsLetGoOfOnTheLoop) {
+  EventLoop control;
+  Background background(control);
+  std::thread::id released;
+  std::shared_ptr<void> held(nullptr, [&](void*) {
+    released = std::this_thread::get_id();
+    control.Stop();
+  });
+  background.Do(
+      Urgency::kNow, [held](const std::atomic<bool>&) -> Background::Result { return [] {}; },
+      [held](const Status&) {});
+  held.reset();
+  control.Run();
+  EXPECT_EQ(std::this_thread::get_id(), released);
 }
 
 TEST(BackgroundTest, WhatIsWaitedForIsDoneInItsOrderAndBounded) {
