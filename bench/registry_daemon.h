@@ -62,10 +62,10 @@ class Mlosd {
     std::filesystem::remove(addresses());
     const uint64_t begin = NowNanos();
     process_ = std::make_unique<test::DaemonProcess>(
-        std::vector<std::string>{"--auth", "off", "--metrics-address", "off", "--http-address",
-                                 "127.0.0.1:0", "--http-address", "unix:" + directory_ + "/socket",
-                                 "--data-dir", directory_ + "/data", "--print-addresses",
-                                 addresses()},
+        std::vector<std::string>{"--auth", "off", "--grpc-address", "off", "--metrics-address",
+                                 "off", "--http-address", "127.0.0.1:0", "--http-address",
+                                 "unix:" + directory_ + "/socket", "--data-dir",
+                                 directory_ + "/data", "--print-addresses", addresses()},
         directory_ + "/log");
     local = std::make_unique<test::HttpClient>("unix:" + directory_ + "/socket");
     const bool ready = test::WaitUntil([&] {

@@ -179,7 +179,8 @@ Command Manual() {
   command.action = Action::kManual;
   command.flags = {
       {"--markdown", "", "As docs/cli.md has it", false},
-      {"--http", "", "The management routes, as docs/management-http.md has them", false}};
+      {"--http", "", "The management routes, as docs/management-http.md has them", false},
+      {"--proto", "", "The same for gRPC, as proto/mlos/v1/management.proto has them", false}};
   command.help = "Print the manual page of mlos";
   command.examples = {"mlos manual | man -l -"};
   return command;

@@ -15,6 +15,7 @@
 #include "cli/help.h"
 #include "cli/runner.h"
 #include "cli/terminal.h"
+#include "operations/proto_document.h"
 
 namespace mlos::cli {
 namespace {
@@ -88,6 +89,7 @@ int Run(const std::vector<std::string>& arguments) {
     case Action::kManual:
       if (invocation.Has("--markdown")) return PrintPage(ManualMarkdown(commands));
       if (invocation.Has("--http")) return PrintPage(ManagementMarkdown());
+      if (invocation.Has("--proto")) return PrintPage(operations::ProtoDocument());
       return PrintPage(ManualPage(commands));
     default:
       break;

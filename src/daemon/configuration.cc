@@ -32,6 +32,7 @@ class Checks {
     CheckModelsToLoad();
     CheckOrder(Id::kDefaultDeadline, Id::kMaxDeadline);
     CheckOrder(Id::kHttpMaxBody, Id::kHttpMaxBuffered);
+    CheckOrder(Id::kGrpcMaxMessage, Id::kGrpcMaxBuffered);
   }
 
  private:

@@ -67,6 +67,11 @@ lifecycle::RepositoryOptions RepositoryOptionsFrom(const options::Settings& sett
   return out;
 }
 
+bool Listens(const options::Settings& settings, Id addresses) {
+  const auto& all = settings.List(addresses);
+  return std::any_of(all.begin(), all.end(), [](const auto& address) { return address != "off"; });
+}
+
 std::string TraceFile(const options::Settings& settings) {
   const std::string& given = settings.Text(Id::kTraceFile);
   return given.empty() ? settings.Text(Id::kDataDir) + "/trace.json" : given;
@@ -114,10 +119,23 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;
   const frontend::RegionPolicy regions = ClientRegions(settings_);
-  http_options.max_connections = ConnectionsThatFit(
-      http_options.max_connections, RaiseDescriptorLimit(), regions.allowed ? regions.most : 0);
+  grpc::GrpcOptions grpc_options = grpc::OptionsFrom(settings_);
+  grpc_options.server_version = kVersion;
+  const Connections connections = ConnectionsThatFit(
+      {http_options.max_connections,
+       Listens(settings_, Id::kGrpcAddress) ? grpc_options.limits.max_connections : 0},
+      RaiseDescriptorLimit(), regions.allowed ? regions.most : 0);
+  http_options.max_connections = connections.http;
+  grpc_options.limits.max_connections = connections.grpc;
   http_ = std::make_unique<http::HttpServer>(front_loop_, *engine_, control_meter_,
                                              std::move(http_options), &client_regions_, &tracer_);
+  grpc_ = std::make_unique<grpc::GrpcServer>(grpc::Parts{.loop = front_loop_,
+                                                         .engine = *engine_,
+                                                         .control = control_meter_,
+                                                         .regions = client_regions_,
+                                                         .tracer = &tracer_,
+                                                         .plain = &http_->over_h2()},
+                                             std::move(grpc_options));
   control_.set_plugin_logs(&host_watch_.logs);
   control_.set_repositories(&repositories_);
   manager_.set_strict_readiness(settings_.Boolean(Id::kStrictReadiness));
@@ -129,6 +147,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                        .manager = manager_,
                                                        .engine = *engine_,
                                                        .http = http_->counters(),
+                                                       .grpc = grpc_->counters(),
                                                        .operations = control_meter_.counters(),
                                                        .loads = host_watch_.loads,
                                                        .tracer = tracer_});
@@ -146,6 +165,7 @@ Status Core::Start() {
   for (const std::string& directory : settings_.List(Id::kPluginDir)) RegisterPluginDir(directory);
   MLOS_RETURN_IF_ERROR(repositories_.Start());
   MLOS_RETURN_IF_ERROR(ListenHttp());
+  MLOS_RETURN_IF_ERROR(ListenGrpc());
   manager_.Reconcile();
   MLOS_RETURN_IF_ERROR(observatory_->Start(settings_.List(Id::kMetricsAddress)));
   front_thread_ = std::thread([this] { front_loop_.Run(); });
@@ -186,10 +206,31 @@ Status Core::ListenHttp() {
   return OkStatus();
 }
 
+Status Core::ListenGrpc() {
+  for (const std::string& address : settings_.List(Id::kGrpcAddress)) {
+    if (address == "off") continue;
+    StatusOr<std::string> in_use = grpc_->Listen(address);
+    if (!in_use.ok()) {
+      return MakeStatus(in_use.status().code(),
+                        fmt::format("gRPC: {}: free it, or choose another with --grpc-address "
+                                    "HOST:PORT (port 0 takes a free one; off: none)",
+                                    Message(in_use.status())));
+    }
+    Log(LogLevel::kInfo, "gRPC on {}", *in_use);
+    grpc_in_use_.push_back(*std::move(in_use));
+  }
+  return OkStatus();
+}
+
 // For the service manager's status line.
 std::string Core::Serving() const {
-  if (http_in_use_.empty()) return "Serving";
-  return fmt::format("Serving HTTP on {}", fmt::join(http_in_use_, ", "));
+  std::string text = "Serving";
+  if (!http_in_use_.empty()) text += fmt::format(" HTTP on {}", fmt::join(http_in_use_, ", "));
+  if (!grpc_in_use_.empty()) {
+    text += fmt::format("{} gRPC on {}", http_in_use_.empty() ? "" : " and",
+                        fmt::join(grpc_in_use_, ", "));
+  }
+  return text;
 }
 
 void Core::RegisterPluginDir(const std::string& directory) {
@@ -230,7 +271,7 @@ boost::json::value FirstOf(const std::vector<std::string>& in_use) {
 
 Status Core::WriteAddresses() const {
   const boost::json::object object = {{"http", FirstOf(http_in_use_)},
-                                      {"grpc", nullptr},
+                                      {"grpc", FirstOf(grpc_in_use_)},
                                       {"metrics", FirstOf(observatory_->addresses())},
                                       {"ipc", nullptr},
                                       {"pid", getpid()}};
@@ -293,7 +334,10 @@ void Core::OnStopSignal(int number) {
   repositories_.Stop();
   const auto grace = settings_.Duration(Id::kDrainGrace);
   if (grace.count() == 0) return Drain();
-  front_loop_.Post([this] { http_->Leave(); });
+  front_loop_.Post([this] {
+    http_->Leave();
+    grpc_->Leave();
+  });
   drain_timer_.expires_after(grace);
   drain_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) Drain();
@@ -310,7 +354,13 @@ void Core::Drain() {
     StopHosts(End::kAtOnce);
   });
   front_loop_.Post([this] {
-    http_->Drain([this] { control_loop_.Post([this] { StopHosts(End::kWhenDone); }); });
+    draining_servers_ = 2;
+    const auto drained = [this] {
+      if (--draining_servers_ > 0) return;
+      control_loop_.Post([this] { StopHosts(End::kWhenDone); });
+    };
+    http_->Drain(drained);
+    grpc_->Drain(drained);
   });
 }
 

@@ -4,7 +4,7 @@
 //
 //   control loop  (the main thread)  catalog, lifecycle, plugin hosts, signals,
 //                                    the service manager's watchdog
-//   front loop    (a thread)         HTTP, the engine and its channels
+//   front loop    (a thread)         HTTP, gRPC, the engine and its channels
 //   metrics loop  (a thread)         the metrics listener (observatory.h)
 //
 // The control loop is the main thread because plugin hosts die with the thread
@@ -30,6 +30,7 @@
 #include "daemon/observatory.h"
 #include "engine/channel_engine.h"
 #include "frontends/common/client_regions.h"
+#include "frontends/grpc/server.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
 #include "lifecycle/repositories.h"
@@ -57,6 +58,7 @@ class Core {
   void SweepPackages();
   Status WriteAddresses() const;
   Status ListenHttp();
+  Status ListenGrpc();
   std::string Serving() const;
   void WaitForSignal();
   void OnSignal(int number);
@@ -85,6 +87,9 @@ class Core {
   frontend::RegionTable client_regions_;  // the front loop's
   std::unique_ptr<http::HttpServer> http_;
   std::vector<std::string> http_in_use_;
+  std::unique_ptr<grpc::GrpcServer> grpc_;
+  std::vector<std::string> grpc_in_use_;
+  int draining_servers_ = 0;  // the front loop's
   std::unique_ptr<Observatory> observatory_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer drain_timer_;

@@ -27,17 +27,23 @@ uint64_t RaiseDescriptorLimit() {
   return limit.rlim_cur;
 }
 
-uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors, uint64_t regions) {
+Connections ConnectionsThatFit(Connections wanted, uint64_t descriptors, uint64_t regions) {
   const uint64_t others = std::max(kForOthers, descriptors / kShareForOthers) + regions;
   const uint64_t left =
       std::max(descriptors - std::min(others, descriptors), descriptors / kShareForPeers);
-  if (wanted <= left) return wanted;
+  const uint64_t all = uint64_t{wanted.http} + wanted.grpc;
+  if (all <= left) return wanted;
+  const auto share = [&](uint32_t of) {
+    return of == 0 ? 0 : static_cast<uint32_t>(std::max<uint64_t>(left * of / all, 1));
+  };
+  const Connections fit{share(wanted.http), share(wanted.grpc)};
   Log(LogLevel::kWarning,
-      "the system allows {} open files, so that there will be at most {} HTTP connections, not {}: "
-      "raise that limit (LimitNOFILE= of the service, ulimit -n), or lower "
-      "--http-max-connections{}",
-      descriptors, left, wanted, regions == 0 ? "" : " or --client-shm-regions");
-  return static_cast<uint32_t>(std::max<uint64_t>(left, 1));
+      "the system allows {} open files, so that there will be at most {} HTTP and {} gRPC "
+      "connections, not {} and {}: raise that limit (LimitNOFILE= of the service, ulimit -n), or "
+      "lower --http-max-connections and --grpc-max-connections{}",
+      descriptors, fit.http, fit.grpc, wanted.http, wanted.grpc,
+      regions == 0 ? "" : " or --client-shm-regions");
+  return fit;
 }
 
 }  // namespace mlos::daemon

@@ -12,10 +12,15 @@ namespace mlos::daemon {
 // limit is for programs that use select().  Returns how many.
 uint64_t RaiseDescriptorLimit();
 
+struct Connections {
+  uint32_t http = 0;
+  uint32_t grpc = 0;
+};
+
 // As many of `wanted` connections as leave descriptors for everything else:
 // plugin hosts, their memory, the files of models that are loaded, the state
 // store, and as many regions as clients may register.  Says so in the log where
-// that is less.
-uint32_t ConnectionsThatFit(uint32_t wanted, uint64_t descriptors, uint64_t regions);
+// that is less; both protocols then have their share.
+Connections ConnectionsThatFit(Connections wanted, uint64_t descriptors, uint64_t regions);
 
 }  // namespace mlos::daemon

@@ -34,7 +34,8 @@ Observatory::Observatory(const Parts& parts)
                .loads = &parts.loads,
                .request_lines_dropped = &parts.http.lines_dropped,
                .log_lines_dropped = LogLinesDropped,
-               .trace_records_dropped = [&tracer = parts.tracer] { return tracer.dropped(); }}),
+               .trace_records_dropped = [&tracer = parts.tracer] { return tracer.dropped(); },
+               .grpc = &parts.grpc}),
       server_(std::make_unique<http::HttpServer>(loop_, http::NewMetricsService(loop_, *this),
                                                  ListenerOptions())) {}
 

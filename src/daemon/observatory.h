@@ -22,6 +22,7 @@
 #include "frontends/http/metrics_page.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
+#include "metrics/h2_counters.h"
 #include "metrics/report.h"
 #include "trace/tracer.h"
 
@@ -35,6 +36,7 @@ class Observatory final : public http::MetricsSource {
     const lifecycle::Manager& manager;
     engine::ChannelEngine& engine;
     const metrics::HttpCounters& http;
+    const metrics::H2Counters& grpc;
     const metrics::ControlCounters& operations;
     const metrics::LoadCounters& loads;
     const trace::Tracer& tracer;

@@ -29,6 +29,7 @@ std::string Report::Write(const State& state, Format format) {
   Exposition out(format);
   WriteModels(state, out);
   WriteHttp(out);
+  WriteGrpc(out);
   WriteStates(state, out);
   WriteHosts(out);
   WriteLanes(out);
@@ -200,6 +201,25 @@ void Report::WriteHttp(Exposition& out) const {
   out.Value({}, sum([](const HttpCounters& h) { return h.received_bytes.value(); }));
   out.Begin(Id::kHttpSent);
   out.Value({}, sum([](const HttpCounters& h) { return h.sent_bytes.value(); }));
+}
+
+void Report::WriteGrpc(Exposition& out) const {
+  if (sources_.grpc == nullptr) return;
+  const H2Counters& grpc = *sources_.grpc;
+  out.Begin(Id::kGrpcConnectionsOpen);
+  out.Value({}, grpc.open.value());
+  out.Begin(Id::kGrpcConnectionsAccepted);
+  out.Value({}, grpc.accepted.value());
+  out.Begin(Id::kGrpcConnectionsRefused);
+  out.Value({}, grpc.refused.value());
+  out.Begin(Id::kGrpcConnectionsEnded);
+  for (size_t why = 1; why < kH2EndCount; ++why) {
+    out.Value({kH2Ends[why]}, grpc.ended[why].value());
+  }
+  out.Begin(Id::kGrpcReceived);
+  out.Value({}, grpc.received_bytes.value());
+  out.Begin(Id::kGrpcSent);
+  out.Value({}, grpc.sent_bytes.value());
 }
 
 void Report::WriteStates(const State& state, Exposition& out) const {

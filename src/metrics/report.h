@@ -19,6 +19,7 @@
 
 #include "metrics/control_counters.h"
 #include "metrics/exposition.h"
+#include "metrics/h2_counters.h"
 #include "metrics/http_counters.h"
 #include "metrics/model_counters.h"
 #include "metrics/process_stats.h"
@@ -74,6 +75,7 @@ class Report {
     const Counter* request_lines_dropped = nullptr;
     std::function<uint64_t()> log_lines_dropped;  // its reader being too slow
     std::function<uint64_t()> trace_records_dropped;
+    const H2Counters* grpc = nullptr;
   };
   explicit Report(Sources sources) : sources_(std::move(sources)) {}
 
@@ -114,6 +116,7 @@ class Report {
   void Charge(const State& state);
   void WriteModels(const State& state, Exposition& out);
   void WriteHttp(Exposition& out) const;
+  void WriteGrpc(Exposition& out) const;
   void WriteStates(const State& state, Exposition& out) const;
   void WriteHosts(Exposition& out) const;
   void WriteLanes(Exposition& out) const;

@@ -51,7 +51,8 @@ class ReportTest : public testing::Test {
                    .loads = &loads_,
                    .request_lines_dropped = &dropped_,
                    .log_lines_dropped = nullptr,
-                   .trace_records_dropped = [] { return uint64_t{5}; }});
+                   .trace_records_dropped = [] { return uint64_t{5}; },
+                   .grpc = &grpc_});
   }
   ParsedExposition Write(Report& report, Format format = Format::kPrometheus) {
     text_ = report.Write(state_, format);
@@ -72,6 +73,7 @@ class ReportTest : public testing::Test {
   ModelBook first_;
   ModelBook second_;
   HttpCounters http_;
+  H2Counters grpc_;
   ControlCounters control_{{"plugin.load", "status.get"}};
   LoadCounters loads_;
   Counter dropped_;
@@ -89,6 +91,8 @@ TEST_F(ReportTest, SumsTheLoops) {
   http_.CountAnswer(RouteClass::kInfer, 200);
   http_.CountAnswer(RouteClass::kInfer, 7);
   http_.received_bytes.Add(10);
+  grpc_.received_bytes.Add(11);
+  grpc_.ended[5].Add(2);
   control_.Count("plugin.load", StatusCode::kOk, 5);
   control_.Count("no such operation", StatusCode::kOk, 5);
   loads_.model_failed.Record(1);
@@ -113,6 +117,8 @@ TEST_F(ReportTest, SumsTheLoops) {
     EXPECT_EQ(1, value("mlos_http_requests_total", {{"route", "infer"}, {"status", "200"}}));
     EXPECT_EQ(1, value("mlos_http_requests_total", {{"status", "599"}}));
     EXPECT_EQ(10, value("mlos_http_received_bytes_total", {}));
+    EXPECT_EQ(11, value("mlos_grpc_received_bytes_total", {}));
+    EXPECT_EQ(2, value("mlos_grpc_connections_ended_total", {{"reason", "resets"}}));
     EXPECT_EQ(1, value("mlos_control_operations_total", {{"operation", "plugin.load"}}));
     EXPECT_EQ(
         1, value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "failed"}}));

@@ -30,6 +30,7 @@ enum class Id : uint8_t {
   kRepositoryPoll,
   kStrictReadiness,
   kHttpAddress,
+  kGrpcAddress,
   kMetricsAddress,
   kDefaultDeadline,
   kMaxDeadline,
@@ -228,6 +229,16 @@ inline constexpr Row kTable[] = {
      .doc = "Listen for HTTP: HOST:PORT, [v6]:PORT, unix:PATH or off; port 0 takes a free one",
      .reason = "The port that clients of the protocol expect, on an address that only this machine "
                "reaches."},
+    {.id = Id::kGrpcAddress,
+     .name = "grpc-address",
+     .group = Group::kListening,
+     .type = Type::kAddresses,
+     .initial = Default::Is("127.0.0.1:8081"),
+     .change = Change::kRestart,
+     .doc = "Listen for gRPC: HOST:PORT, [v6]:PORT, unix:PATH or off; port 0 takes a free one",
+     .reason =
+         "The port next to HTTP's, as clients of the protocol expect, on an address that only "
+         "this machine reaches."},
     {.id = Id::kMetricsAddress,
      .name = "metrics-address",
      .group = Group::kListening,

@@ -14,13 +14,15 @@ PLACE = ROOT / ".cache/python-tests/perf"
 REQUESTS = 300
 
 
-class PerfAnalyzerTest(fixture.ClientTest):
+class Analyzer(fixture.ClientTest):
     options = ("--allow-client-shm",)
+    protocol = "http"
 
     def analyze(self, model, *arguments):
         """Runs the program with a fixed number of requests; the one row of its table."""
         table = self.daemon.directory / "table.csv"
-        command = [PLACE / "perf_analyzer", "-m", model, "-u", self.daemon.address, "-i", "http",
+        address = {"http": self.daemon.address, "grpc": self.daemon.grpc_address}[self.protocol]
+        command = [PLACE / "perf_analyzer", "-m", model, "-u", address, "-i", self.protocol,
                    "--request-count", str(REQUESTS), "--verbose-csv", "-f", table, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False,
                               env={**os.environ, "LD_LIBRARY_PATH": str(PLACE)})
@@ -37,6 +39,9 @@ class PerfAnalyzerTest(fixture.ClientTest):
             self.assertIn(column, row)
         self.assertGreater(float(row["Server Compute Infer"]), 0)
 
+
+
+class HttpTest(Analyzer):
     def test_binary(self):
         self.check(self.analyze("digits", "--shape", "image:4,64", "--concurrency-range", "4"))
 
@@ -61,6 +66,30 @@ class PerfAnalyzerTest(fixture.ClientTest):
 
     def test_request_rate(self):
         self.check(self.analyze("digits", "--shape", "image:1,64", "--request-rate-range", "200"))
+
+
+class GrpcTest(Analyzer):
+    protocol = "grpc"
+
+    def test_raw(self):
+        self.check(self.analyze("digits", "--shape", "image:4,64", "--concurrency-range", "4"))
+
+    def test_asynchronous(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--async",
+                                "--concurrency-range", "8"))
+
+    def test_streaming(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--async", "--streaming",
+                                "--concurrency-range", "4"))
+
+    def test_text(self):
+        self.check(self.analyze("identity_bytes", "--shape", "x:3", "--string-length", "20"))
+
+    def test_shared_memory(self):
+        self.check(self.analyze("digits", "--shape", "image:1,64", "--shared-memory", "system",
+                                "--output-shared-memory-size", "1024"))
+        status, _, body = self.daemon.call("GET", "/v2/systemsharedmemory/status")
+        self.assertEqual((200, b"[]"), (status, body))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
     tests/python/run tests/conformance/run.py --build build --write    # write report.md anew
 
 --every N takes each Nth case only, --only TEXT those whose name contains it; both compare with the
-report's verdicts on these cases. README.md says what is compared with what.
+report's verdicts on these cases. --protocol grpc sends the same over gRPC, which must give the same
+verdicts. README.md says what is compared with what.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import warnings
 
 import cases
 import report
+import serving
 import verdict
 from daemon import Daemon, mapped_library
 from reference import Reference
@@ -35,15 +37,16 @@ def require_same_library(server, reference):
         raise RuntimeError(f"the plugin host maps {served}, the reference {in_process}")
 
 
-def run(build, chosen):
+def run(build, chosen, protocol):
     """A list of (case, outcome, reason), and the version of the library."""
     results = []
     reference = Reference(build)
     with Daemon(build) as server:
         server.bring_onnx()
+        calls = serving.PROTOCOLS[protocol](server)
         require_same_library(server, reference)
         for number, case in enumerate(chosen):
-            results.append((case, *verdict.judge(case, server, reference, f"c{number}")))
+            results.append((case, *verdict.judge(case, server, calls, reference, f"c{number}")))
             case.close()
         # By then it is another process, renewed for the memory that unloaded models left behind.
         require_same_library(server, reference)
@@ -61,6 +64,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build")
     parser.add_argument("--every", type=int, default=1, metavar="N")
     parser.add_argument("--only", default="", metavar="TEXT")
+    parser.add_argument("--protocol", choices=serving.PROTOCOLS, default="http")
     parser.add_argument("--write", action="store_true", help="write report.md anew")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # the package computes infinities on purpose
@@ -71,15 +75,16 @@ def main():
         chosen = [case for case in everything if arguments.only in case.name][::arguments.every]
         if not chosen:
             sys.exit("no case has such a name")
-        results, version = run(arguments.build, chosen)
+        results, version = run(arguments.build, chosen, arguments.protocol)
     counts = collections.Counter(outcome for _, outcome, _ in results)
     print(f"{len(results)} cases in {time.monotonic() - begun:.0f} s, ONNX Runtime {version}: "
           + ", ".join(f"{counts[outcome]} {outcome}" for outcome in verdict.OUTCOMES
                       if counts[outcome]))
     path = HERE / "report.md"
     if arguments.write:
-        if len(chosen) != len(everything):
-            sys.exit("the report is about all cases: leave out --every and --only")
+        if len(chosen) != len(everything) or arguments.protocol != "http":
+            sys.exit("the report is about all cases over HTTP: leave out --every, --only and "
+                     "--protocol")
         path.write_text(report.markdown(results, version, cases.versions()))
         return
     faults = report.compare(path.read_text(), results, len(chosen) == len(everything))

@@ -158,10 +158,10 @@ def judge_loaded(case, served, runs):
     return (PASSED if has_json_form(case) else BINARY_ONLY), ""
 
 
-def judge(case, server, reference, name):
+def judge(case, server, calls, reference, name):
     """Runs a case on both sides; the outcome and its reason."""
     case.open()
-    with Served(server, name, case.path) as served:
+    with Served(server, calls, name, case.path) as served:
         if case.foreign:
             if served.refusal is None:
                 return FAILED, f"the daemon loads a model with {', '.join(case.foreign)}"

@@ -54,6 +54,7 @@ Daemon::Daemon(const std::vector<std::string>& args) : data_dir_(dir_ / "data") 
   const json::value in_use = ParseJson(ReadWhole(addresses));
   EXPECT_EQ(At(in_use, "/pid"), std::to_string(pid())) << process_->log();
   address_ = At(in_use, "/http");
+  grpc_address_ = At(in_use, "/grpc");
   metrics_address_ = At(in_use, "/metrics");
   client_ = std::make_unique<HttpClient>(address_);
 }

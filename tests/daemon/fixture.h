@@ -45,6 +45,7 @@ class Daemon {
   DaemonProcess& process() { return *process_; }
   pid_t pid() const { return process_->pid(); }
   const std::string& address() const { return address_; }
+  const std::string& grpc_address() const { return grpc_address_; }
   const std::string& metrics_address() const { return metrics_address_; }
   const std::string& data_dir() const { return data_dir_; }
   const TempDir& dir() const { return dir_; }
@@ -88,6 +89,7 @@ class Daemon {
   const TempDir dir_;
   std::string data_dir_;
   std::string address_;
+  std::string grpc_address_;
   std::string metrics_address_;
   std::unique_ptr<DaemonProcess> process_;
   std::unique_ptr<HttpClient> client_;

@@ -47,6 +47,8 @@ TEST(StartTest, RefusesWithAStatusAndAReason) {
       {with({"--http-address", "unix:" + dir.path() + "/file"}), 1, {"file"}},
       {with({"--plugin-host", "/no/such/program"}), 1, {"--plugin-host", "/no/such/program"}},
       {with({"--log-format", "xml"}), 2, {"--log-format", "xml"}},
+      {with({"--grpc-address", "0.0.0.0:0"}), 2, {"--grpc-address: 0.0.0.0:0", "loopback"}},
+      {with({"--grpc-address", "nonsense"}), 2, {"--grpc-address: nonsense", "HOST:PORT"}},
       {with({"--metrics-address", "0.0.0.0:0"}), 2, {"--metrics-address: 0.0.0.0:0", "loopback"}},
       {with({"--metrics-address", "nonsense"}), 2, {"--metrics-address: nonsense", "HOST:PORT"}},
       {{"--auth", "off", "--data-dir", dir / "file"}, 1, {"data directory", dir.path().c_str()}},
@@ -83,6 +85,20 @@ TEST(StartTest, ATakenPortIsNamed) {
   EXPECT_THAT(ended.output, HasSubstr("in use"));
   EXPECT_THAT(ended.output, HasSubstr("--http-address"));
   EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
+}
+
+TEST(StartTest, TheGrpcPortIsNamedToo) {
+  Daemon daemon;
+  EXPECT_THAT(daemon.grpc_address(), testing::StartsWith("127.0.0.1:"));
+  const TempDir dir;
+  const Ended ended =
+      RunMlosd({"--auth", "off", "--data-dir", dir / "data", "--http-address", "127.0.0.1:0",
+                "--metrics-address", "off", "--grpc-address", daemon.grpc_address()});
+  EXPECT_EQ(1, ended.status) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr(daemon.grpc_address()));
+  EXPECT_THAT(ended.output, HasSubstr("--grpc-address"));
+  Daemon off({"--grpc-address", "off"});
+  EXPECT_EQ("null", off.grpc_address());
 }
 
 TEST(StartTest, ASecondDaemonOnADataDirectoryIsRefused) {

@@ -73,10 +73,12 @@ class Daemon:
         self.build = pathlib.Path(build).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mlosd-test-"))
         self.socket_path = str(self.directory / "http.sock")
+        self.grpc_socket_path = str(self.directory / "grpc.sock")
         self._log = self.directory / "log"
         addresses = self.directory / "addresses.json"
         command = [self.build / "bin/mlosd", "--auth", "off", "--http-address", "127.0.0.1:0",
                    "--http-address", f"unix:{self.socket_path}", "--metrics-address", "127.0.0.1:0",
+                   "--grpc-address", "127.0.0.1:0", "--grpc-address", f"unix:{self.grpc_socket_path}",
                    "--data-dir", self.directory / "data", "--print-addresses", addresses]
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
@@ -87,6 +89,7 @@ class Daemon:
             wait_until(lambda: self._alive() and addresses.exists(), START_LIMIT_S, "mlosd's address")
             said = json.loads(addresses.read_text())
             self.address, self.metrics_address = said["http"], said["metrics"]
+            self.grpc_address = said["grpc"]
             wait_until(lambda: self.call("GET", "/v2/health/ready")[0] == 200, START_LIMIT_S,
                        "mlosd's readiness")
         except BaseException:

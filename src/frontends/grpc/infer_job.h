@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One inference of gRPC, from the first byte of its message to its answer:
+// decode, resolve, plan, allocate, fill, submit.  Raw contents go from the
+// pieces in which they arrive straight into the channel; what stands before
+// them is kept, and contents of which the size is not known when they begin
+// (BYTES behind other inputs).
+//
+//   Begin -> Take ... End -> JobOwner::OnAnswer -> Release
+//   or Release at any time
+//
+// Threads: the event loop's.  Lifetime: the call's; reused.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.h"
+#include "engine/engine.h"
+#include "frontends/common/request_trace.h"
+#include "frontends/grpc/infer_context.h"
+#include "frontends/grpc/infer_request.h"
+#include "frontends/grpc/message_walker.h"
+#include "tensor/message.h"
+
+namespace mlos::grpc {
+
+class InferJob;
+
+class JobOwner {
+ public:
+  virtual ~JobOwner() = default;
+  // A job that took less than it was offered wants more.
+  virtual void OnReady(InferJob& job) = 0;
+  // `error()` says how it went.  More of the message may still come.
+  virtual void OnAnswer(InferJob& job) = 0;
+  // Accounts for memory; false: there is too much of it in use.
+  virtual bool Reserve(uint64_t bytes) = 0;
+  virtual void Unreserve(uint64_t bytes) = 0;
+};
+
+class InferJob final : public engine::Call {
+ public:
+  // Who asks, and when it began; views stay until Release.
+  struct Arrival {
+    uint64_t began_ns = 0;
+    uint64_t deadline_ns = 0;  // the client's; 0: none
+    std::string_view request_id;
+    std::string_view traceparent;
+  };
+  // One output as the client gets it.
+  struct Answered {
+    const engine::OutputTensor* tensor;
+    bool elsewhere;  // its bytes went into the client's shared memory
+  };
+
+  InferJob(InferContext& context, JobOwner& owner) : context_(context), owner_(&owner) {}
+
+  void Begin(const Arrival& arrival);
+  // A piece of the message; returns how much is taken.
+  size_t Take(std::span<const std::byte> data);
+  // That was the message.
+  void End();
+  // The answer is encoded into memory of its own: the model's is given back.
+  void LetGo();
+  // Nobody wants it, or its answer is out.
+  void Release();
+
+  bool answered() const { return stage_ == Stage::kAnswered; }
+  const Status& error() const { return error_; }
+  std::string_view id() const { return request_.id; }
+
+  // ---- the answer, where error() is OK, until LetGo
+  std::string_view model() const { return request_.model; }
+  const std::string& model_version() const { return route->version; }
+  const ModelInfo& info() const { return *route->info; }
+  // In the order in which the client gets them.
+  std::span<const Answered> answer() const { return answer_; }
+
+  void OnProgress() override;
+
+ private:
+  enum class Stage : uint8_t {
+    kIdle,
+    kHead,      // nothing but what the walker keeps
+    kResolve,   // waits for the model
+    kCollect,   // raw contents are kept until their sizes are known
+    kAllocate,  // waits for memory
+    kFill,      // raw contents go where they belong
+    kRun,
+    kAnswered,
+  };
+
+  // infer_job.cc: what arrives, and the steps
+  void Start();
+  void Resolved();
+  void FinishInput();
+  void Allocate();
+  void Allocated();
+  void Submit();
+  bool BeginRaw();
+  size_t TakeRaw(std::span<const std::byte> piece);
+  bool Account();
+  void OpenFill();
+  void CloseFill();
+  Status CheckRawCount() const;
+
+  // infer_plan.cc: from what was asked for to the model's tensors
+  Status PlanInputs();
+  Status PlanOutputs();
+  Status FinishPlan();
+  Status PlaceRaw();
+  Status CheckRawSize(const InferInput& input, uint64_t bytes) const;
+  Status Collected();
+  Status FindRegion(std::string_view what, std::string_view name, RegionPlace* place) const;
+  Status Fill();
+  Status FillOne(InferInput& input);
+  std::span<std::byte> MemoryOf(const InferInput& input) const;
+  std::string About(const InferInput& input) const;
+
+  // infer_answer.cc
+  Status TakeOutputs();
+  Status Classify();
+  Status WriteToRegions();
+  void Answer(const Status& error);
+  void BeginTrace();
+  void Count(StatusCode code);
+
+  InferContext& context_;
+  JobOwner* owner_;
+  Stage stage_ = Stage::kIdle;
+  Status error_;
+  Status decoded_;
+  Arrival arrival_;
+  uint64_t whole_ns_ = 0;  // all of the message was there
+  uint64_t reserved_ = 0;
+  uint64_t fill_bytes_ = 0;
+  bool held_ = false;     // the engine has something of it
+  bool ended_ = false;    // the message is whole
+  bool waiting_ = false;  // the owner was told that it takes nothing now
+  bool raw_ = false;      // there are raw contents
+  bool direct_ = false;   // which go into the channel as they arrive
+  bool raw_open_ = false;
+  bool traced_ = false;
+
+  MessageWalker walker_{7};
+  InferRequest request_;
+  tensor::RequestPlan plan_;
+  frontend::RequestTrace trace_;
+
+  std::vector<uint32_t> raw_inputs_;  // which raw contents are of which input
+  uint32_t raw_count_ = 0;            // begun
+  uint64_t raw_bytes_ = 0;            // of the one that is open, so far
+  std::vector<uint64_t> raw_sizes_;
+  Buffer kept_;
+
+  std::vector<std::string> classified_;  // outputs that are answered instead of the model's
+  std::vector<Answered> answer_;
+};
+
+}  // namespace mlos::grpc

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/grpc/infer_methods.h"
+
+#include <deque>
+#include <utility>
+
+#include "base/clock.h"
+#include "frontends/common/request_context.h"
+#include "frontends/grpc/infer_encode.h"
+#include "frontends/grpc/infer_job.h"
+
+namespace mlos::grpc {
+namespace {
+
+// Requests of one stream that are under way or wait to be answered; further
+// ones wait in the client.
+constexpr size_t kMostInStream = 32;
+// What the log and the daemon's other protocols call a request's id.
+constexpr std::string_view kRequestId = "x-request-id";
+
+InferJob::Arrival ArrivalOf(const rpc::Call& call, uint64_t began_ns) {
+  const std::string_view id = call.Metadata(kRequestId);
+  return {.began_ns = began_ns,
+          .deadline_ns = call.deadline_ns(),
+          .request_id = frontend::IsRequestId(id) ? id : std::string_view(),
+          .traceparent = call.Metadata("traceparent")};
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------ ModelInfer
+
+class ModelInferMethod::Handler final : public rpc::Handler, public JobOwner {
+ public:
+  explicit Handler(ModelInferMethod& method) : method_(method), job_(method.context_, *this) {}
+
+  void Start(rpc::Call& call) {
+    call_ = &call;
+    job_.Begin(ArrivalOf(call, call.arrived_ns()));
+  }
+
+  void OnMessage(std::optional<uint64_t>) override {}
+  size_t OnData(std::span<const std::byte> data) override { return job_.Take(data); }
+  void OnMessageEnd() override { job_.End(); }
+  void OnReleased() override { job_.LetGo(); }
+  void OnCancel() override { job_.Release(); }
+  void OnDone() override {
+    job_.Release();
+    encoder_.Trim();
+    method_.pool_.Give(this);
+  }
+
+ private:
+  void OnReady(InferJob&) override { call_->Resume(); }
+  bool Reserve(uint64_t bytes) override { return call_->Reserve(bytes); }
+  void Unreserve(uint64_t bytes) override { call_->Unreserve(bytes); }
+  void OnAnswer(InferJob& job) override {
+    if (job.error().ok()) {
+      const std::span<const iovec> answer = encoder_.Response(job);
+      if (encoder_.owns()) job.LetGo();
+      call_->Send(answer);
+    }
+    call_->Finish(job.error());
+  }
+
+  ModelInferMethod& method_;
+  rpc::Call* call_ = nullptr;
+  InferJob job_;
+  InferEncoder encoder_;
+};
+
+ModelInferMethod::ModelInferMethod(InferContext& context) : context_(context) {}
+ModelInferMethod::~ModelInferMethod() = default;
+
+rpc::Handler* ModelInferMethod::Begin(rpc::Call& call) {
+  Handler* handler = pool_.Take(*this);
+  handler->Start(call);
+  return handler;
+}
+
+// ------------------------------------------------------------ ModelStreamInfer
+
+// Requests run at the same time; they are answered in their order.
+class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwner {
+ public:
+  Handler(InferContext& context, rpc::Call& call)
+      : context_(context), call_(call), strict_(call.Metadata("triton_grpc_error") == "true") {}
+
+  void OnMessage(std::optional<uint64_t>) override { begun_ = false; }
+  size_t OnData(std::span<const std::byte> data) override {
+    if (!BeginJob(kMostInStream)) {
+      waiting_ = true;
+      return 0;
+    }
+    return jobs_.back()->Take(data);
+  }
+  void OnMessageEnd() override {
+    BeginJob(SIZE_MAX);
+    receiving_ = false;
+    jobs_.back()->End();
+    Next();  // it may have failed before
+  }
+  void OnHalfClose() override {
+    half_closed_ = true;
+    Next();
+  }
+  void OnReleased() override {
+    if (sending_) jobs_.front()->LetGo();
+  }
+  void OnSent() override {
+    sending_ = false;
+    Retire();
+    Next();
+    if (std::exchange(waiting_, false)) call_.Resume();
+  }
+  void OnSweep(uint64_t) override {
+    if (context_.draining && jobs_.empty() && !cancelled_) {
+      call_.Finish(Unavailable("the server is shutting down: try another"));
+    }
+  }
+  void OnCancel() override {
+    cancelled_ = true;
+    // Those whose answer is being sent stay until OnDone.
+    for (size_t i = sending_ ? 1 : 0; i < jobs_.size(); ++i) jobs_[i]->Release();
+  }
+  void OnDone() override {
+    for (const auto& job : jobs_) job->Release();
+    delete this;
+  }
+
+ private:
+  // The job of the message that arrives; false: there are too many.
+  bool BeginJob(size_t most) {
+    if (begun_) return true;
+    if (jobs_.size() >= most) return false;
+    begun_ = receiving_ = true;
+    if (spare_.empty()) {
+      jobs_.push_back(std::make_unique<InferJob>(context_, *this));
+    } else {
+      jobs_.push_back(std::move(spare_.back()));
+      spare_.pop_back();
+    }
+    jobs_.back()->Begin(ArrivalOf(call_, NowNanos()));
+    return true;
+  }
+
+  // The first, whose answer is sent.
+  void Retire() {
+    jobs_.front()->Release();
+    spare_.push_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+  }
+
+  void Next() {
+    if (sending_ || cancelled_ || call_.finished()) return;
+    if (jobs_.empty()) {
+      if (half_closed_) call_.Finish(OkStatus());
+      return;
+    }
+    InferJob& first = *jobs_.front();
+    // One that has failed early is answered when all of it is here.
+    if (!first.answered() || (receiving_ && jobs_.size() == 1)) return;
+    if (strict_ && !first.error().ok()) {
+      const Status error = first.error();
+      cancelled_ = true;
+      for (const auto& job : jobs_) job->Release();
+      return call_.Finish(error);
+    }
+    sending_ = true;
+    const std::span<const iovec> answer = encoder_.StreamResponse(first);
+    if (encoder_.owns()) first.LetGo();
+    call_.Send(answer);
+  }
+
+  void OnReady(InferJob&) override { call_.Resume(); }
+  bool Reserve(uint64_t bytes) override { return call_.Reserve(bytes); }
+  void Unreserve(uint64_t bytes) override { call_.Unreserve(bytes); }
+  void OnAnswer(InferJob&) override { Next(); }
+
+  InferContext& context_;
+  rpc::Call& call_;
+  const bool strict_;
+  std::deque<std::unique_ptr<InferJob>> jobs_;  // in the order of the requests
+  std::vector<std::unique_ptr<InferJob>> spare_;
+  InferEncoder encoder_;
+  bool begun_ = false;      // the last of jobs_ is the message's that arrives
+  bool receiving_ = false;  // and it is not whole
+  bool waiting_ = false;    // for a place in jobs_
+  bool sending_ = false;    // the first's answer
+  bool half_closed_ = false;
+  bool cancelled_ = false;
+};
+
+rpc::Handler* ModelStreamInferMethod::Begin(rpc::Call& call) { return new Handler(context_, call); }
+
+}  // namespace mlos::grpc

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/grpc/infer_request.h"
+
+#include "base/log.h"
+#include "frontends/common/infer_plan.h"
+#include "frontends/grpc/infer_parameters.h"
+#include "frontends/grpc/protobuf_reader.h"
+
+namespace mlos::grpc {
+namespace {
+
+using frontend::Quote;
+using tensor::Datatype;
+
+// Numbers of fields (proto/inference.proto).
+namespace field {
+enum Request : uint32_t {
+  kModelName = 1,
+  kModelVersion = 2,
+  kId = 3,
+  kParameters = 4,
+  kInputs = 5,
+  kOutputs = 6,
+};
+enum Input : uint32_t { kName = 1, kDatatype = 2, kShape = 3, kInputParameters = 4, kContents = 5 };
+enum Output : uint32_t { kOutputName = 1, kOutputParameters = 2 };
+}  // namespace field
+
+Status Damaged() { return InvalidArgument("the message is no ModelInferRequest: it is damaged"); }
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = static_cast<uint8_t>(text.front()) < 0x80 ? 1 : Utf8Length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// A text that is given twice counts as the last, as everywhere with this format.
+Status ReadText(const WireField& from, std::string_view what, std::string_view* text) {
+  if (from.type != WireType::kBytes) return Damaged();
+  if (!IsUtf8(from.bytes)) {
+    return InvalidArgument("the message is no ModelInferRequest: its " + std::string(what) +
+                           " is not valid UTF-8");
+  }
+  *text = from.bytes;
+  return OkStatus();
+}
+
+Status AddDimension(uint64_t value, tensor::TensorDesc* desc) {
+  if (desc->rank == tensor::kMaxRank) {
+    return InvalidArgument("has more than " + std::to_string(tensor::kMaxRank) + " dimensions");
+  }
+  const auto dim = static_cast<int64_t>(value);
+  if (dim < 0) return InvalidArgument("has the dimension " + std::to_string(dim));
+  desc->dims[desc->rank++] = dim;
+  return OkStatus();
+}
+
+// Packed, as encoders write it, or number by number.
+Status ReadShape(const WireField& from, tensor::TensorDesc* desc) {
+  if (from.type == WireType::kVarint) return AddDimension(from.value, desc);
+  if (from.type != WireType::kBytes) return Damaged();
+  std::string_view packed = from.bytes;
+  while (!packed.empty()) {
+    uint64_t value = 0;
+    if (!ReadVarint(&packed, &value)) return Damaged();
+    MLOS_RETURN_IF_ERROR(AddDimension(value, desc));
+  }
+  return OkStatus();
+}
+
+Status ReadDatatype(const WireField& from, tensor::TensorDesc* desc) {
+  std::string_view name;
+  MLOS_RETURN_IF_ERROR(ReadText(from, "datatype", &name));
+  const Datatype datatype = tensor::ParseDatatype(name);
+  if (datatype == Datatype::kInvalid) {
+    return InvalidArgument(Quote(name) + " is not a datatype of the protocol");
+  }
+  desc->datatype = static_cast<uint32_t>(datatype);
+  return OkStatus();
+}
+
+Status ReadInputField(const WireField& from, InferInput* input) {
+  switch (from.number) {
+    case field::kName:
+      return ReadText(from, "input's name", &input->name);
+    case field::kDatatype:
+      return ReadDatatype(from, &input->desc);
+    case field::kShape:
+      return ReadShape(from, &input->desc);
+    case field::kInputParameters:
+      return ReadInputParameter(from, &input->place);
+    case field::kContents:
+      if (from.type != WireType::kBytes) return Damaged();
+      if (input->typed) return InvalidArgument("has contents twice");
+      input->typed = true;
+      input->contents = from.bytes;
+      return OkStatus();
+    default:
+      return OkStatus();  // of a later version of the protocol
+  }
+}
+
+Status ReadInput(const WireField& from, InferRequest* request) {
+  if (from.type != WireType::kBytes) return Damaged();
+  if (request->inputs.size() == kMostTensors) {
+    return InvalidArgument("the request has more than " + std::to_string(kMostTensors) + " inputs");
+  }
+  InferInput& input = request->inputs.emplace_back();
+  FieldReader reader(from.bytes);
+  WireField f;
+  Status status;
+  while (status.ok() && reader.Next(&f)) status = ReadInputField(f, &input);
+  if (reader.bad()) return Damaged();
+  if (status.ok()) status = CheckPlace(input.place);
+  if (status.ok() && input.desc.datatype == 0) status = InvalidArgument("has no datatype");
+  if (status.ok() && input.typed && input.place.given()) {
+    status = InvalidArgument("has contents and a place in shared memory: give one of them");
+  }
+  return status.ok() ? status : Annotate(status, "input " + Quote(input.name));
+}
+
+Status ReadOutput(const WireField& from, InferRequest* request) {
+  if (from.type != WireType::kBytes) return Damaged();
+  if (request->outputs.size() == kMostTensors) {
+    return InvalidArgument("the request asks for more than " + std::to_string(kMostTensors) +
+                           " outputs");
+  }
+  InferOutput& output = request->outputs.emplace_back();
+  FieldReader reader(from.bytes);
+  WireField f;
+  Status status;
+  while (status.ok() && reader.Next(&f)) {
+    if (f.number == field::kOutputName) {
+      status = ReadText(f, "output's name", &output.name);
+    } else if (f.number == field::kOutputParameters) {
+      status = ReadOutputParameter(f, &output);
+    }
+  }
+  if (reader.bad()) return Damaged();
+  if (status.ok()) status = CheckPlace(output.place);
+  if (status.ok() && output.place.given() && output.classes > 0) {
+    status = InvalidArgument("\"classification\" does not go with shared memory");
+  }
+  return status.ok() ? status : Annotate(status, "output " + Quote(output.name));
+}
+
+Status ReadField(const WireField& from, InferRequest* request) {
+  switch (from.number) {
+    case field::kModelName:
+      return ReadText(from, "model_name", &request->model);
+    case field::kModelVersion:
+      return ReadText(from, "model_version", &request->version);
+    case field::kId:
+      return ReadText(from, "id", &request->id);
+    case field::kParameters:
+      return ReadRequestParameter(from, request);
+    case field::kInputs:
+      return ReadInput(from, request);
+    case field::kOutputs:
+      return ReadOutput(from, request);
+    default:
+      return OkStatus();
+  }
+}
+
+}  // namespace
+
+void InferRequest::Clear() {
+  model = version = id = {};
+  timeout_us = 0;
+  in_sequence = false;
+  inputs.clear();
+  outputs.clear();
+  parameters.clear();
+  parameter_keys.clear();
+}
+
+Status DecodeInferRequest(std::string_view message, InferRequest* request) {
+  request->Clear();
+  FieldReader reader(message);
+  WireField f;
+  while (reader.Next(&f)) MLOS_RETURN_IF_ERROR(ReadField(f, request));
+  if (reader.bad()) return Damaged();
+  if (!request->parameters.empty()) request->parameters += '}';
+  return OkStatus();
+}
+
+}  // namespace mlos::grpc

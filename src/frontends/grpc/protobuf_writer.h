@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes fields of a protocol buffer by hand, where the message's large parts
+// are not to be copied into one.  Functions without state.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/buffer.h"
+
+namespace mlos::grpc {
+
+inline void AppendVarint(uint64_t value, Buffer* out) {
+  while (value >= 0x80) {
+    out->Append(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out->Append(static_cast<char>(value));
+}
+
+inline size_t VarintSize(uint64_t value) {
+  size_t size = 1;
+  for (; value >= 0x80; value >>= 7) ++size;
+  return size;
+}
+
+// The start of a length-delimited field; its bytes follow.
+inline void AppendFieldHead(uint32_t field, uint64_t size, Buffer* out) {
+  constexpr uint32_t kLengthDelimited = 2;
+  AppendVarint(field << 3 | kLengthDelimited, out);
+  AppendVarint(size, out);
+}
+
+// Strings and bytes; an empty one is left out, as proto3 does.
+inline void AppendString(uint32_t field, std::string_view text, Buffer* out) {
+  if (text.empty()) return;
+  AppendFieldHead(field, text.size(), out);
+  out->Append(text);
+}
+
+}  // namespace mlos::grpc

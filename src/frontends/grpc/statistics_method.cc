@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontends/common/statistics.h"
+
+#include "frontends/grpc/model_methods.h"
+
+namespace mlos::grpc {
+namespace {
+
+using Duration = metrics::InferStatistics::Duration;
+
+void Set(const Duration& duration, inference::StatisticDuration* out) {
+  out->set_count(duration.count);
+  out->set_ns(duration.ns);
+}
+
+void FillInference(const metrics::InferStatistics& s, inference::InferStatistics* out) {
+  Set(s.success, out->mutable_success());
+  Set(s.fail, out->mutable_fail());
+  Set(s.queue, out->mutable_queue());
+  Set(s.compute_input, out->mutable_compute_input());
+  Set(s.compute_infer, out->mutable_compute_infer());
+  Set(s.compute_output, out->mutable_compute_output());
+  Set({}, out->mutable_cache_hit());  // nothing is cached
+  Set({}, out->mutable_cache_miss());
+}
+
+// Every request has one response, which is number 0.
+void FillResponses(const metrics::InferStatistics& s, inference::ModelStatistics* out) {
+  if (s.success.count + s.failed_runs.count + s.cancelled.count == 0) return;
+  inference::InferResponseStatistics& first = (*out->mutable_response_stats())["0"];
+  Set(s.compute_infer, first.mutable_compute_infer());
+  Set(s.compute_output, first.mutable_compute_output());
+  Set({s.compute_infer.count, s.compute_infer.ns + s.compute_output.ns}, first.mutable_success());
+  Set(s.failed_runs, first.mutable_fail());
+  Set({}, first.mutable_empty_response());
+  Set(s.cancelled, first.mutable_cancel());
+}
+
+void FillModel(const frontend::ModelStatistics& model, inference::ModelStatistics* out) {
+  out->set_name(model.name);
+  out->set_version(model.version);
+  out->set_last_inference(model.last_inference_ms);
+  out->set_inference_count(model.counted.inference_count);
+  out->set_execution_count(model.counted.execution_count);
+  FillInference(model.counted, out->mutable_inference_stats());
+  FillResponses(model.counted, out);
+  for (const auto& batch : model.counted.batches) {
+    auto* row = out->add_batch_stats();
+    row->set_batch_size(batch.size);
+    Set({batch.compute_infer.count, 0}, row->mutable_compute_input());
+    Set(batch.compute_infer, row->mutable_compute_infer());
+    Set({batch.compute_infer.count, 0}, row->mutable_compute_output());
+  }
+  if (model.memory_bytes == 0) return;
+  auto* memory = out->add_memory_usage();
+  memory->set_type("CPU");
+  memory->set_byte_size(model.memory_bytes);
+}
+
+}  // namespace
+
+Status AnswerStatistics(const ServiceContext& context,
+                        const inference::ModelStatisticsRequest& request,
+                        inference::ModelStatisticsResponse* answer) {
+  engine::Engine& engine = context.engine();
+  const metrics::ModelBook* book = engine.book();
+  MLOS_ASSIGN_OR_RETURN(const auto statistics,
+                        frontend::CollectStatistics(
+                            *engine.routes(), {&book, book == nullptr ? size_t{0} : size_t{1}},
+                            request.name(), request.version()));
+  for (const frontend::ModelStatistics& model : statistics) {
+    FillModel(model, answer->add_model_stats());
+  }
+  return OkStatus();
+}
+
+}  // namespace mlos::grpc
