@@ -157,6 +157,26 @@ TEST_F(ManagementGrpcTest, TellsThatItGoesOn) {
   EXPECT_TRUE(control_.operations[0].wait);
 }
 
+// Else it would undo what others have done in between.
+TEST_F(ManagementGrpcTest, WaitsForTheEndAtOnceHoweverLateTheClientReads) {
+  rpc::Wire slow(services_.dispatcher(), {}, 0, false);
+  control_.answer = [](const control::Operation& operation) {
+    control::Outcome outcome;
+    outcome.accepted = !operation.wait;
+    outcome.body = boost::json::object{{"state", operation.wait ? "ready" : "loading"}};
+    return outcome;
+  };
+  const int32_t id = slow.Open("/mlos.v1.Management/LoadModel");
+  slow.Send(id, rpc::Framed(""), true);
+  for (int i = 0; i < 4; ++i) {
+    slow.Pump();
+    loop_.io().restart();
+    loop_.io().poll();
+  }
+  EXPECT_TRUE(slow.answer(id).messages().empty());
+  EXPECT_EQ(2u, control_.operations.size());
+}
+
 TEST_F(ManagementGrpcTest, ReflectsItsServices) {
   for (const char* version : {"v1", "v1alpha"}) {
     const std::string list = Reflect(std::string("\x3a\x00", 2), version);

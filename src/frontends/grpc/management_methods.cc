@@ -8,6 +8,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <boost/json/serialize.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/json.h"
@@ -118,8 +119,8 @@ class ManagementHandler final : public SmallHandler {
 
   void OnCancel() override { waiting_.reset(); }
   void OnSent() override {
-    // It goes on: now wait for its end.
-    if (waiting_ != nullptr && goes_on_) Apply(true);
+    sending_ = false;
+    if (waiting_ != nullptr && held_) OnAnswer(*std::exchange(held_, std::nullopt));
   }
 
  private:
@@ -141,7 +142,6 @@ class ManagementHandler final : public SmallHandler {
 
   // `wait`: for the end.
   void Apply(bool wait) {
-    goes_on_ = false;
     waiting_ = std::make_shared<Waiting>([this](const Answer& answer) { OnAnswer(answer); });
     control::Operation operation = operation_;
     operation.wait = wait;
@@ -184,10 +184,17 @@ class ManagementHandler final : public SmallHandler {
   }
 
   void OnAnswer(const Answer& answer) {
+    if (sending_) {
+      held_ = answer;
+      return;
+    }
     if (!answer.status.ok()) return Fail(answer.status);
-    goes_on_ = row_.can_wait() && answer.accepted;
+    sending_ = true;
     SendBytes(answer.bytes);
-    if (!goes_on_) call_.Finish(OkStatus());
+    if (!row_.can_wait() || !answer.accepted) return call_.Finish(OkStatus());
+    // It goes on: wait for its end, from now on and not from when the client has read
+    // this, when others may have wanted something else.
+    Apply(true);
   }
 
   using Waiting = std::function<void(const Answer&)>;
@@ -198,7 +205,8 @@ class ManagementHandler final : public SmallHandler {
   const pb::MethodDescriptor& method_;
   control::Operation operation_;
   std::shared_ptr<Waiting> waiting_;
-  bool goes_on_ = false;  // an answer says so, which is being sent
+  bool sending_ = false;        // an answer
+  std::optional<Answer> held_;  // comes behind it
 };
 
 class Management::Method final : public rpc::Method {
