@@ -89,7 +89,10 @@ void InferJob::Answer(const Status& error) {
   CloseFill();
   stage_ = Stage::kAnswered;
   // The memory of what failed is of use to others, whatever still arrives of it.
-  if (!error_.ok()) LetGo();
+  if (!error_.ok()) {
+    LetGo();
+    Shrink();
+  }
   owner_->OnAnswer(*this);
   if (!error_.ok() && stage_ == Stage::kAnswered && std::exchange(waiting_, false)) {
     owner_->OnReady(*this);

@@ -292,6 +292,30 @@ TEST_F(InferGrpcTest, LetsOnlyAFewSlowRequestsHoldMemoryOfTheChannel) {
   ExpectNothingLeft();
 }
 
+TEST_F(InferGrpcTest, GivesNoMemoryForInputsThatTheMessageHasNoRoomFor) {
+  ModelInferRequest request;
+  request.set_model_name("pair");
+  for (const auto& [name, datatype] : {std::pair("a", "INT32"), std::pair("b", "FP32")}) {
+    auto* input = request.add_inputs();
+    input->set_name(name);
+    input->set_datatype(datatype);
+    input->add_shape(1);
+  }
+  request.mutable_inputs(1)->set_shape(0, 1 << 20);
+  request.mutable_inputs(1)->add_shape(2);
+  request.add_raw_input_contents("1234");
+  request.add_raw_input_contents("12345678");
+  const std::string message = Framed(request.SerializeAsString());
+  const int32_t id = wire_.Open(kInfer);
+  wire_.Send(id, message.substr(0, message.size() - 1), false);
+  Settle();
+  EXPECT_EQ(0u, services_.context().open_fills);
+  wire_.Send(id, message.substr(message.size() - 1), true);
+  Settle();
+  EXPECT_EQ("3", wire_.answer(id).status());
+  ExpectNothingLeft();
+}
+
 // ------------------------------------------------------------------------ streams
 
 std::vector<ModelStreamInferResponse> StreamOf(const Answer& answer) {
@@ -339,6 +363,38 @@ TEST_F(InferGrpcTest, HoldsAStreamBackThatHasManyUnderWay) {
   ExpectNothingLeft();
 }
 
+// They have no byte that could be held back.
+TEST_F(InferGrpcTest, EndsAStreamThatIsFloodedWithEmptyMessages) {
+  const int32_t id = wire_.Open(kStream);
+  wire_.Send(id, Framed(Floats("hang", {1}).SerializeAsString()), false);
+  for (int i = 0; i < 100; ++i) wire_.Send(id, Framed(""), false);
+  Settle();
+  EXPECT_EQ("8", wire_.answer(id).status());
+  ExpectNothingLeft();
+}
+
+TEST_F(InferGrpcTest, CountsWhatTheRequestsOfAStreamKeep) {
+  const int32_t id = wire_.Open(kStream);
+  ModelInferRequest request = Floats("hang", {1});
+  request.set_id(std::string(20'000, 'x'));
+  for (int i = 0; i < 10; ++i) wire_.Send(id, Framed(request.SerializeAsString()), false);
+  Settle();
+  EXPECT_EQ(10, engine_.running);
+  EXPECT_GT(wire_.owner().reserved, 200'000u);
+  wire_.Reset(id);
+  Settle();
+  ExpectNothingLeft();
+}
+
+// Two bytes each, and hundreds when they are decoded.
+TEST_F(InferGrpcTest, CountsInputsAsLargeAsTheyAre) {
+  ModelInferRequest request = Floats("hang", {1});
+  for (int i = 0; i < 1000; ++i) request.add_outputs();
+  EXPECT_EQ("3", Ask(request).status());
+  EXPECT_GT(wire_.owner().most, 100'000u);
+  ExpectNothingLeft();
+}
+
 TEST_F(InferGrpcTest, EndsAStreamAtItsFirstErrorWhereAskedTo) {
   const int32_t id = wire_.Open(kStream, {{"triton_grpc_error", "true"}});
   wire_.Send(id, Framed(Floats("id_FP32", {1}).SerializeAsString()), false);
@@ -378,6 +434,19 @@ TEST_F(InferGrpcTest, LetsStreamsGoWhenItDrains) {
   EXPECT_EQ("14", wire_.answer(watch).status());
   EXPECT_EQ("14", Ask(Floats("id_FP32", {1})).status());
   EXPECT_EQ("0", Ask("", "/grpc.health.v1.Health/Check").status());
+}
+
+TEST_F(InferGrpcTest, ABusyStreamEndsWithWhatItHadWhenItDrains) {
+  const int32_t id = wire_.Open(kStream);
+  wire_.Send(id, Framed(Floats("later", {1}).SerializeAsString()), false);
+  wire_.Pump();
+  EXPECT_EQ(1, engine_.running);
+  services_.set_draining();
+  wire_.Send(id, Framed(Floats("id_FP32", {1}).SerializeAsString()), false);
+  Settle();
+  EXPECT_EQ(1u, wire_.answer(id).messages().size());
+  EXPECT_EQ("14", wire_.answer(id).status());
+  ExpectNothingLeft();
 }
 
 }  // namespace

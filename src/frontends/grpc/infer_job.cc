@@ -16,13 +16,13 @@ using tensor::Datatype;
 // What a job keeps for the next one.
 constexpr size_t kKeptBytes = 16 << 10;
 constexpr size_t kKeptTensors = 64;
-// What it may keep without being counted.
-constexpr uint64_t kFreeBytes = 64 << 10;
 
 }  // namespace
 
-void InferJob::Begin(const Arrival& arrival) {
+void InferJob::Begin(JobOwner& owner, const Arrival& arrival) {
+  owner_ = &owner;
   arrival_ = arrival;
+  expected_bytes_ = 0;
   request_id = arrival.request_id;
   stage_ = Stage::kHead;
   error_ = OkStatus();
@@ -112,16 +112,32 @@ size_t InferJob::Take(std::span<const std::byte> data) {
   return data.size();
 }
 
+// A few bytes can be an input, which takes a few hundred once it is decoded.
+uint64_t InferJob::Kept() const {
+  return walker_.rest().capacity() + kept_.capacity() +
+         request_.inputs.capacity() * sizeof(InferInput) +
+         request_.outputs.capacity() * sizeof(InferOutput);
+}
+
 // What is kept is counted where it is much; false: that was its end.
 bool InferJob::Account() {
-  const uint64_t kept = walker_.rest().capacity() + kept_.capacity();
-  if (kept <= std::max(reserved_, kFreeBytes)) return true;
+  const uint64_t kept = Kept();
+  if (kept <= std::max(reserved_, arrival_.free_bytes)) return true;
   if (!owner_->Reserve(kept - reserved_)) {
     Answer(ResourceExhausted("too many large requests at once: try again"));
     return false;
   }
   reserved_ = kept;
   return true;
+}
+
+// Of one that has failed only the id is still of use.
+void InferJob::Shrink() {
+  kept_.Trim(0);
+  request_.inputs = {};
+  request_.outputs = {};
+  const uint64_t kept = Kept();
+  if (kept < reserved_) owner_->Unreserve(std::exchange(reserved_, kept) - kept);
 }
 
 void InferJob::End() {
@@ -197,6 +213,7 @@ size_t InferJob::TakeRaw(std::span<const std::byte> piece) {
 void InferJob::Start() {
   decoded_ = DecodeInferRequest(walker_.rest().view(), &request_);
   walker_.Seal();
+  if (!Account()) return;
   const GrpcOptions& options = context_.options;
   uint64_t allowed_ns = options.default_deadline_ns;
   if (request_.timeout_us > 0) {

@@ -48,6 +48,7 @@ class InferJob final : public engine::Call {
   struct Arrival {
     uint64_t began_ns = 0;
     uint64_t deadline_ns = 0;  // the client's; 0: none
+    uint64_t free_bytes = 0;   // may be kept without being counted
     std::string_view request_id;
     std::string_view traceparent;
   };
@@ -57,9 +58,11 @@ class InferJob final : public engine::Call {
     bool elsewhere;  // its bytes went into the client's shared memory
   };
 
-  InferJob(InferContext& context, JobOwner& owner) : context_(context), owner_(&owner) {}
+  explicit InferJob(InferContext& context) : context_(context) {}
 
-  void Begin(const Arrival& arrival);
+  void Begin(JobOwner& owner, const Arrival& arrival);
+  // The message is said to have so many bytes; 0: nobody knows.
+  void Expect(uint64_t bytes) { expected_bytes_ = bytes; }
   // A piece of the message; returns how much is taken.
   size_t Take(std::span<const std::byte> data);
   // That was the message.
@@ -104,6 +107,8 @@ class InferJob final : public engine::Call {
   bool BeginRaw();
   size_t TakeRaw(std::span<const std::byte> piece);
   bool Account();
+  uint64_t Kept() const;
+  void Shrink();
   void OpenFill();
   void CloseFill();
   Status CheckRawCount() const;
@@ -130,13 +135,14 @@ class InferJob final : public engine::Call {
   void Count(StatusCode code);
 
   InferContext& context_;
-  JobOwner* owner_;
+  JobOwner* owner_ = nullptr;  // from Begin on
   Stage stage_ = Stage::kIdle;
   Status error_;
   Status decoded_;
   Arrival arrival_;
   uint64_t whole_ns_ = 0;  // all of the message was there
   uint64_t reserved_ = 0;
+  uint64_t expected_bytes_ = 0;
   uint64_t fill_bytes_ = 0;
   bool held_ = false;     // the engine has something of it
   bool ended_ = false;    // the message is whole

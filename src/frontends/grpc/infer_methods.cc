@@ -15,13 +15,16 @@ namespace {
 // Requests of one stream that are under way or wait to be answered; further
 // ones wait in the client.
 constexpr size_t kMostInStream = 32;
+// What the jobs of one call may keep without being counted.
+constexpr uint64_t kFreeBytes = 64 << 10;
 // What the log and the daemon's other protocols call a request's id.
 constexpr std::string_view kRequestId = "x-request-id";
 
-InferJob::Arrival ArrivalOf(const rpc::Call& call, uint64_t began_ns) {
+InferJob::Arrival ArrivalOf(const rpc::Call& call, uint64_t began_ns, uint64_t free_bytes) {
   const std::string_view id = call.Metadata(kRequestId);
   return {.began_ns = began_ns,
           .deadline_ns = call.deadline_ns(),
+          .free_bytes = free_bytes,
           .request_id = frontend::IsRequestId(id) ? id : std::string_view(),
           .traceparent = call.Metadata("traceparent")};
 }
@@ -32,14 +35,14 @@ InferJob::Arrival ArrivalOf(const rpc::Call& call, uint64_t began_ns) {
 
 class ModelInferMethod::Handler final : public rpc::Handler, public JobOwner {
  public:
-  explicit Handler(ModelInferMethod& method) : method_(method), job_(method.context_, *this) {}
+  explicit Handler(ModelInferMethod& method) : method_(method), job_(method.context_) {}
 
   void Start(rpc::Call& call) {
     call_ = &call;
-    job_.Begin(ArrivalOf(call, call.arrived_ns()));
+    job_.Begin(*this, ArrivalOf(call, call.arrived_ns(), kFreeBytes));
   }
 
-  void OnMessage(std::optional<uint64_t>) override {}
+  void OnMessage(std::optional<uint64_t> size) override { job_.Expect(size.value_or(0)); }
   size_t OnData(std::span<const std::byte> data) override { return job_.Take(data); }
   void OnMessageEnd() override { job_.End(); }
   void OnReleased() override { job_.LetGo(); }
@@ -83,19 +86,29 @@ rpc::Handler* ModelInferMethod::Begin(rpc::Call& call) {
 // Requests run at the same time; they are answered in their order.
 class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwner {
  public:
-  Handler(InferContext& context, rpc::Call& call)
-      : context_(context), call_(call), strict_(call.Metadata("triton_grpc_error") == "true") {}
+  Handler(ModelStreamInferMethod& method, rpc::Call& call)
+      : method_(method),
+        context_(method.context_),
+        call_(call),
+        strict_(call.Metadata("triton_grpc_error") == "true") {}
 
-  void OnMessage(std::optional<uint64_t>) override { begun_ = false; }
+  void OnMessage(std::optional<uint64_t> size) override {
+    begun_ = false;
+    size_ = size.value_or(0);
+  }
   size_t OnData(std::span<const std::byte> data) override {
-    if (!BeginJob(kMostInStream)) {
+    // A server that goes takes no further request; the stream ends with the last that it has.
+    if ((context_.draining && !begun_) || !BeginJob()) {
       waiting_ = true;
       return 0;
     }
     return jobs_.back()->Take(data);
   }
   void OnMessageEnd() override {
-    BeginJob(SIZE_MAX);
+    // A message without a byte cannot be held back, and is no request.
+    if (!BeginJob()) {
+      return End(ResourceExhausted("too many requests of one stream are under way"));
+    }
     receiving_ = false;
     jobs_.back()->End();
     Next();  // it may have failed before
@@ -114,9 +127,7 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
     if (std::exchange(waiting_, false)) call_.Resume();
   }
   void OnSweep(uint64_t) override {
-    if (context_.draining && jobs_.empty() && !cancelled_) {
-      call_.Finish(Unavailable("the server is shutting down: try another"));
-    }
+    if (context_.draining && jobs_.empty() && !cancelled_) Leave();
   }
   void OnCancel() override {
     cancelled_ = true;
@@ -124,37 +135,46 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
     for (size_t i = sending_ ? 1 : 0; i < jobs_.size(); ++i) jobs_[i]->Release();
   }
   void OnDone() override {
-    for (const auto& job : jobs_) job->Release();
+    while (!jobs_.empty()) Retire();
     delete this;
   }
 
  private:
   // The job of the message that arrives; false: there are too many.
-  bool BeginJob(size_t most) {
+  bool BeginJob() {
     if (begun_) return true;
-    if (jobs_.size() >= most) return false;
+    if (jobs_.size() >= kMostInStream) return false;
     begun_ = receiving_ = true;
-    if (spare_.empty()) {
-      jobs_.push_back(std::make_unique<InferJob>(context_, *this));
-    } else {
-      jobs_.push_back(std::move(spare_.back()));
-      spare_.pop_back();
-    }
-    jobs_.back()->Begin(ArrivalOf(call_, NowNanos()));
+    jobs_.push_back(method_.jobs_.Take(context_));
+    jobs_.back()->Begin(*this, ArrivalOf(call_, NowNanos(), kFreeBytes / kMostInStream));
+    jobs_.back()->Expect(size_);
     return true;
   }
 
   // The first, whose answer is sent.
   void Retire() {
     jobs_.front()->Release();
-    spare_.push_back(std::move(jobs_.front()));
+    method_.jobs_.Give(jobs_.front());
     jobs_.pop_front();
+  }
+
+  void Leave() { call_.Finish(Unavailable("the server is shutting down: try another")); }
+
+  void End(const Status& error) {
+    cancelled_ = true;
+    // The one whose answer is being sent stays until OnDone.
+    for (size_t i = sending_ ? 1 : 0; i < jobs_.size(); ++i) jobs_[i]->Release();
+    call_.Finish(error);
   }
 
   void Next() {
     if (sending_ || cancelled_ || call_.finished()) return;
     if (jobs_.empty()) {
-      if (half_closed_) call_.Finish(OkStatus());
+      if (half_closed_) {
+        call_.Finish(OkStatus());
+      } else if (context_.draining) {
+        Leave();
+      }
       return;
     }
     InferJob& first = *jobs_.front();
@@ -162,9 +182,7 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
     if (!first.answered() || (receiving_ && jobs_.size() == 1)) return;
     if (strict_ && !first.error().ok()) {
       const Status error = first.error();
-      cancelled_ = true;
-      for (const auto& job : jobs_) job->Release();
-      return call_.Finish(error);
+      return End(error);
     }
     sending_ = true;
     const std::span<const iovec> answer = encoder_.StreamResponse(first);
@@ -177,12 +195,13 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
   void Unreserve(uint64_t bytes) override { call_.Unreserve(bytes); }
   void OnAnswer(InferJob&) override { Next(); }
 
+  ModelStreamInferMethod& method_;
   InferContext& context_;
   rpc::Call& call_;
   const bool strict_;
-  std::deque<std::unique_ptr<InferJob>> jobs_;  // in the order of the requests
-  std::vector<std::unique_ptr<InferJob>> spare_;
+  std::deque<InferJob*> jobs_;  // in the order of the requests; owned, of the method's pool
   InferEncoder encoder_;
+  uint64_t size_ = 0;       // of the message that arrives; 0: not known
   bool begun_ = false;      // the last of jobs_ is the message's that arrives
   bool receiving_ = false;  // and it is not whole
   bool waiting_ = false;    // for a place in jobs_
@@ -191,6 +210,9 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
   bool cancelled_ = false;
 };
 
-rpc::Handler* ModelStreamInferMethod::Begin(rpc::Call& call) { return new Handler(context_, call); }
+ModelStreamInferMethod::ModelStreamInferMethod(InferContext& context) : context_(context) {}
+ModelStreamInferMethod::~ModelStreamInferMethod() = default;
+
+rpc::Handler* ModelStreamInferMethod::Begin(rpc::Call& call) { return new Handler(*this, call); }
 
 }  // namespace mlos::grpc

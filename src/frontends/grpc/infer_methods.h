@@ -14,7 +14,9 @@
 
 namespace mlos::grpc {
 
-// Handlers that are not in use, to be used again.
+class InferJob;
+
+// Handlers and jobs that are not in use, to be used again.
 template <typename H>
 class Pool {
  public:
@@ -49,13 +51,15 @@ class ModelInferMethod final : public rpc::Method {
 
 class ModelStreamInferMethod final : public rpc::Method {
  public:
-  explicit ModelStreamInferMethod(InferContext& context) : context_(context) {}
+  explicit ModelStreamInferMethod(InferContext& context);
+  ~ModelStreamInferMethod() override;
   rpc::Handler* Begin(rpc::Call& call) override;
   bool client_streams() const override { return true; }
 
  private:
   class Handler;
   InferContext& context_;
+  Pool<InferJob> jobs_;
 };
 
 }  // namespace mlos::grpc

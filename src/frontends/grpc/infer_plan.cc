@@ -137,8 +137,9 @@ Status InferJob::CheckRawSize(const InferInput& input, uint64_t bytes) const {
 }
 
 // Which inputs the raw contents are of, and whether they can go into the channel
-// as they arrive.  The first has begun, and is as large as it should be: nobody
-// gets memory for what he only claims.
+// as they arrive.  The first has begun, and is as large as it should be; the
+// shapes of the others are claims, and a message that has not room for them gets
+// no memory for them.
 Status InferJob::PlaceRaw() {
   if (!raw_) return OkStatus();
   uint32_t unknown = 0;
@@ -154,9 +155,10 @@ Status InferJob::PlaceRaw() {
     } else if (first) {
       MLOS_RETURN_IF_ERROR(CheckRawSize(input, raw_sizes_.front()));
     }
-    bytes = std::min(bytes + std::min(input.desc.bytes, kMostOpenFillBytes), kMostOpenFillBytes);
+    bytes += std::min(input.desc.bytes, kMostOpenFillBytes + 1);
   }
-  direct_ = unknown == 0 && context_.open_fills < kMostOpenFills &&
+  const uint64_t backed = expected_bytes_ > 0 ? expected_bytes_ : raw_sizes_.front();
+  direct_ = unknown == 0 && bytes <= backed && context_.open_fills < kMostOpenFills &&
             bytes <= context_.options.calls.max_message_bytes &&
             context_.open_fill_bytes + bytes <= kMostOpenFillBytes;
   return OkStatus();

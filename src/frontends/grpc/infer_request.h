@@ -2,7 +2,7 @@
 //
 // What a ModelInferRequest says beside its raw contents, read by hand from the
 // message's bytes: names and typed contents stay where they lie, and a request
-// costs no more memory than it has bytes.
+// costs little more memory than it has bytes; what inputs take is counted.
 //
 // One per inference, reused; its views are of the bytes that were decoded.
 // One thread.

@@ -61,7 +61,7 @@ MessageWalker::Token MessageWalker::ReadToken() {
       if (const int read = ReadVarint(have, &at, &number); read <= 0) return verdict(read);
       left_ = number;
       is_field_ = number_ == field_;
-      return number > INT32_MAX ? Token::kBad : Token::kWhole;
+      return number > UINT32_MAX ? Token::kBad : Token::kWhole;
     default:
       return Token::kBad;  // groups: nothing that we know has them
   }
