@@ -99,7 +99,9 @@ class GrpcTest : public testing::Test {
         Ask(request.SerializeAsString(), std::string(kService) + std::string(method));
     EXPECT_EQ("0", answer.status()) << method << ": " << answer.message();
     Answer message;
-    if (answer.messages().size() == 1) EXPECT_TRUE(message.ParseFromString(answer.messages()[0]));
+    if (answer.messages().size() == 1) {
+      EXPECT_TRUE(message.ParseFromString(answer.messages()[0]));
+    }
     return message;
   }
   // The status of one that fails.
