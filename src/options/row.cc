@@ -22,7 +22,7 @@ std::string_view GroupTitle(Group group) {
     case Group::kHttp:
       return "Limits of HTTP";
     case Group::kGrpc:
-      return "Limits of gRPC, which the daemon does not serve yet";
+      return "Limits of gRPC";
     case Group::kClientMemory:
       return "Shared memory of clients";
     case Group::kTracing:
