@@ -90,6 +90,11 @@ void CoreControl::Apply(Operation operation, std::function<void(Outcome)> done) 
 }
 
 void CoreControl::Run(Operation& op, const Done& done) {
+  const bool only_reads = operations::Row(op.kind).http_method == "GET";
+  if (only_reads && op.waiting.has_value() && op.waiting->expired()) {
+    done({MakeStatus(StatusCode::kCancelled, "nobody waits for the answer"), {}, {}});
+    return;
+  }
   const Status members = operations::CheckMembers(operations::Row(op.kind), op.body);
   if (!members.ok()) {
     done(Fail(op, members));

@@ -8,6 +8,7 @@
 #include <boost/json/value.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -30,6 +31,9 @@ struct Operation {
   bool wait = true;
   // kLoadModelVersions: what the load brings along; null: nothing.
   std::shared_ptr<const repository::Given> given;
+  // Of who waits for the answer, where somebody does that can go away: what only
+  // reads is then not done for nobody.
+  std::optional<std::weak_ptr<const void>> waiting;
 };
 
 struct Outcome {

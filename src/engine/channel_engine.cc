@@ -86,8 +86,20 @@ void ChannelEngine::CloseLane(uint64_t host) {
 }
 
 void ChannelEngine::Publish(std::shared_ptr<const RoutingTable> table) {
-  loop_.Post([this, table = std::move(table)] {
-    table_ = table;
+  // Not in the closure: what waits in the queue of a loop that has stopped dies with the
+  // loop, and a table's leases must not.
+  bool told = false;
+  {
+    MutexLock lock(published_mutex_);
+    told = published_ != nullptr;
+    published_.swap(table);
+  }
+  if (told) return;  // what it finds is the newest
+  loop_.Post([this] {
+    {
+      MutexLock lock(published_mutex_);
+      table_ = std::exchange(published_, nullptr);
+    }
     if (book_.size() >= prune_at_) PruneBook();
   });
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "base/mutex.h"
 #include "engine/engine.h"
 #include "engine/host_lane.h"
 
@@ -93,6 +94,8 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   const channel::Options channel_options_;
   const Loader loader_;
   std::shared_ptr<const RoutingTable> table_;
+  Mutex published_mutex_;
+  std::shared_ptr<const RoutingTable> published_ MLOS_GUARDED_BY(published_mutex_);  // to come
   metrics::ModelBook book_;
   size_t prune_at_;  // so many models in the book: look for those that are gone
   std::map<uint64_t, std::shared_ptr<HostLane>> lanes_;

@@ -116,6 +116,27 @@ class ChannelEngineTest : public testing::Test {
   std::vector<std::unique_ptr<Linked>> calls_;
 };
 
+// Its leases tell another loop, which is gone when this loop's queue is.
+TEST(ChannelEngineEndTest, ATableThatWasNotTakenGoesWithTheEngine) {
+  EventLoop loop;
+  EventLoop control;
+  bool gone = false;
+  auto engine =
+      std::make_unique<ChannelEngine>(loop, control, channel::Options{},
+                                      [](const std::string&, const std::string&, const auto&) {});
+  for (int i = 0; i < 2; ++i) {
+    engine->Publish(
+        std::shared_ptr<const RoutingTable>(new RoutingTable, [&gone](const RoutingTable* table) {
+          delete table;
+          gone = true;
+        }));
+  }
+  EXPECT_TRUE(gone);  // nobody takes the first when there is a second
+  gone = false;
+  engine.reset();
+  EXPECT_TRUE(gone);
+}
+
 TEST_F(ChannelEngineTest, OneThatGetsNoMemoryMayEndTheOthersThatWaitForIt) {
   for (int i = 0; i < 3; ++i) AddWaiter(NowNanos() + kFarAway);
   lane_->Fail(Unavailable("the host is gone"));

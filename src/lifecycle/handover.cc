@@ -127,6 +127,7 @@ void Manager::Begin(Handover handover, PluginVersion& to) {
 void Manager::MoveNext(const std::string& plugin) {
   Handover* handover = HandoverOf(plugin);
   if (handover == nullptr || handover->switched || handover->new_host == 0) return;
+  if (reloads_.count(plugin) != 0) return;  // what is moved is what serves after them
   for (const auto& [id, moved] : handover->moved) {
     if (moved.info == nullptr) return;  // one at a time: its answer comes back here
   }

@@ -84,8 +84,10 @@ class Manager {
   void FailModel(catalog::ModelVersion& model);
   // What it is made of has changed while it was not loaded.
   void ResetModel(catalog::ModelVersion& model);
-  // While held the daemon is not ready, whatever is loaded.
-  void HoldReadiness(bool hold);
+  // It is as it was before something was tried with it.
+  void RestoreModel(catalog::ModelVersion& model, const catalog::ModelVersion& was);
+  // While there is a reason the daemon is not ready, whatever is loaded.
+  void HoldReadiness(std::string why);
 
   // A model's or plugin's files are hashed when there is time for it.
   void HashLater(const catalog::ModelVersion& model);
@@ -192,6 +194,7 @@ class Manager {
   void LoadFailed(catalog::PluginVersion& plugin, const Status& status);
   void ReconcileModels(std::string_view plugin);
   catalog::PluginVersion* AwaitedVersion(std::string_view plugin) const;
+  const catalog::PluginVersion* FailedVersion(std::string_view plugin) const;
   void FinishPolicies();
 
   // ---- models: models.cc
@@ -262,7 +265,8 @@ class Manager {
   boost::asio::steady_timer save_timer_;
   bool saving_soon_ = false;
   bool stopping_soon_ = false;
-  bool readiness_held_ = false;
+  std::string readiness_held_;             // why; empty: it is not
+  std::map<std::string, size_t> reloads_;  // under way, by plugin
   bool strict_readiness_ = true;
   bool stopping_ = false;
   bool hold_publishing_ = false;  // a PublishOnce lives

@@ -214,6 +214,10 @@ void Manager::Load(ModelVersion& model, Done done, Competing competing) {
   PluginVersion* plugin = catalog_.ActivePlugin(model.plugin);
   const auto host = plugin != nullptr ? hosts_.find(plugin->host) : hosts_.end();
   if (host == hosts_.end()) {
+    if (const PluginVersion* failed = FailedVersion(model.plugin); failed != nullptr) {
+      return done(Unavailable(fmt::format("{} needs {}, which failed: {}", Label(model),
+                                          Label(*failed), failed->reason)));
+    }
     return done(FailedPrecondition(
         fmt::format("{} needs plugin {}, of which no version is loaded: load one first",
                     Label(model), model.plugin)));

@@ -234,6 +234,15 @@ PluginVersion* Manager::AwaitedVersion(std::string_view plugin) const {
   return catalog_.ActivePlugin(plugin) == nullptr ? any : nullptr;
 }
 
+const PluginVersion* Manager::FailedVersion(std::string_view plugin) const {
+  const auto it = catalog_.plugins().find(plugin);
+  if (it == catalog_.plugins().end()) return nullptr;
+  for (auto version = it->second.rbegin(); version != it->second.rend(); ++version) {
+    if (version->second->state == State::kFailed) return version->second.get();
+  }
+  return nullptr;
+}
+
 // Models that should be loaded and are not get their chance, now that a
 // version of their plugin is there.
 void Manager::ReconcileModels(std::string_view plugin) {

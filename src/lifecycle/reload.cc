@@ -15,8 +15,8 @@ using catalog::ModelVersion;
 using catalog::PluginVersion;
 using catalog::State;
 
-void Manager::HoldReadiness(bool hold) {
-  readiness_held_ = hold;
+void Manager::HoldReadiness(std::string why) {
+  readiness_held_ = std::move(why);
   Publish();
 }
 
@@ -37,6 +37,11 @@ void Manager::FailModel(ModelVersion& model) {
 }
 
 void Manager::ResetModel(ModelVersion& model) { Unsettle(model, State::kUnloaded, model.fault); }
+
+void Manager::RestoreModel(ModelVersion& model, const ModelVersion& was) {
+  Unsettle(model, was.state, was.reason);
+  model.may_pass = was.may_pass;
+}
 
 void Manager::ReloadModel(ModelVersion& model, const std::shared_ptr<const ModelVersion>& anew,
                           const Done& done) {
@@ -63,10 +68,14 @@ void Manager::ReloadModel(ModelVersion& model, const std::shared_ptr<const Model
   StatusOr<backend::ModelFiles> files = FilesOf(*anew, place.second, *std::move(fds));
   if (!files.ok()) return done(files.status());
   Log(LogLevel::kInfo, "{} has changed in its repository: loading it anew", Label(model));
-  host->second.host->LoadModel(*std::move(files),
-                               [this, id = model.id, place, anew, done](StatusOr<ModelInfo> info) {
-                                 OnReloaded(id, place, *anew, std::move(info), done);
-                               });
+  ++reloads_[model.plugin];
+  host->second.host->LoadModel(*std::move(files), [this, id = model.id, plugin = model.plugin,
+                                                   place, anew, done](StatusOr<ModelInfo> info) {
+    OnReloaded(id, place, *anew, std::move(info), done);
+    const auto reloads = reloads_.find(plugin);
+    if (--reloads->second == 0) reloads_.erase(reloads);
+    MoveNext(plugin);  // a handover that has begun meanwhile waits for it
+  });
 }
 
 void Manager::OnReloaded(uint64_t id, Place place, const ModelVersion& anew,
@@ -74,8 +83,8 @@ void Manager::OnReloaded(uint64_t id, Place place, const ModelVersion& anew,
   ModelVersion* model = catalog_.FindModel(id);
   const auto host = hosts_.find(place.first);
   auto settings = info.ok() ? Configure(anew, *info) : info.status();
-  if (settings.ok() && (model == nullptr || model->state != State::kReady ||
-                        model->host != place.first || HandoverOf(model->plugin) != nullptr)) {
+  if (settings.ok() &&
+      (model == nullptr || model->state != State::kReady || model->host != place.first)) {
     settings = Unavailable("the model or its plugin was changed meanwhile: try again");
   }
   if (!settings.ok()) {

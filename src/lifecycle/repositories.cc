@@ -45,7 +45,7 @@ Status Repositories::Start() {
     return FailedPrecondition(Message(why));
   }
   if (options_.mode == Mode::kExplicit) chosen_.insert(options_.load.begin(), options_.load.end());
-  manager_.HoldReadiness(true);
+  manager_.HoldReadiness("the model repositories have not been read yet");
   Scan();
   return OkStatus();
 }
@@ -131,6 +131,7 @@ void Repositories::OnScanned(Scanned scanned) {
 
 // A large repository is looked through in turns: requests for changes come between.
 void Repositories::Step() {
+  if (stopped_) return;
   const Manager::PublishOnce all_of_them(manager_);
   for (size_t i = 0; i < kModelsPerTurn && !todo_.empty(); ++i) {
     const Found found = std::move(todo_.front());
@@ -165,12 +166,15 @@ void Repositories::EndScan() {
     for (const std::string& name : unseen) catalog_.Unshadow(name);
     if (!unseen.empty()) manager_.Publish();
   }
-  if (std::exchange(first_, false)) {
+  if (first_ && failed_) {
+    // What is to be loaded is not known yet: whatever the mode, it is read again.
+    manager_.HoldReadiness(broken_.begin()->second);
+  } else if (std::exchange(first_, false)) {
     Log(LogLevel::kInfo, "model repositories: {} models, control mode {}", seen_.size(),
         RepositoryModeName(options_.mode));
-    manager_.HoldReadiness(false);
+    manager_.HoldReadiness({});
   }
-  if (options_.mode != Mode::kPoll || stopped_) return;
+  if (!(options_.mode == Mode::kPoll || first_) || stopped_) return;
   timer_.expires_after(options_.poll);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) Scan();

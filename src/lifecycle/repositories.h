@@ -130,7 +130,7 @@ class Repositories {
   void ApplyGiven(const Found& found, const Done& done);
   std::shared_ptr<const Before> Remember(const std::string& name) const;
   void GoBack(const std::string& name, const Before& before);
-  bool IsLoadedWithGivenFiles(const std::string& name) const;
+  bool NeedsGivenFiles(const std::string& name) const;
   void LetGoOfGiven(const std::string& name);
   bool IsChosen(const std::string& name) const;
 

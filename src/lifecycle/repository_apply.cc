@@ -226,8 +226,9 @@ void Repositories::Replace(ModelVersion& record, ModelVersion anew, bool wanted,
        next = std::make_shared<ModelVersion>(std::move(anew)), change](const Status& status) {
         ModelVersion* gone = catalog_.FindModel(id);
         if (status.ok() && gone != nullptr) {
-          TakeContent(*gone, std::move(*next));
-          Begin(*gone, change);
+          // Somebody else who waited may have begun to load it, as it was or as it is.
+          const bool same = gone->fingerprint == next->fingerprint;
+          same ? Begin(*gone, change) : Replace(*gone, std::move(*next), true, change);
         }
         change->End(number, gone != nullptr ? status : IsGone());
       });
@@ -349,13 +350,25 @@ void Repositories::NoteEnd(uint64_t id, const Status& status) {
   retry.scans_left = (1U << std::min(retry.failures++, kMaxDoublings)) - 1;
 }
 
-// Versions that the repository has no more.
+// Versions that the repository has no more.  Where others are to take their place
+// and none of those serves, they stay until one does.
 void Repositories::DropLeaving(const std::string& name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   std::vector<ModelVersion*> missing;
+  bool wanted = false;
+  bool serves = false;
   for (const auto& [number, record] : it->second) {
-    if (record->leaving && !record->repository.empty()) missing.push_back(record.get());
+    if (record->leaving && !record->repository.empty()) {
+      missing.push_back(record.get());
+    } else {
+      wanted |= record->desired == Desired::kLoaded;
+      serves |= record->state == State::kReady;
+    }
+  }
+  if (wanted && !serves) {
+    const auto stays = [](const ModelVersion* record) { return record->state == State::kReady; };
+    missing.erase(std::remove_if(missing.begin(), missing.end(), stays), missing.end());
   }
   for (ModelVersion* record : missing) Drop(*record);
 }

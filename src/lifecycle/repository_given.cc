@@ -108,21 +108,31 @@ void Repositories::GoBack(const std::string& name, const Before& before) {
     ModelVersion* record = catalog_.FindModel(was.id);
     if (record == nullptr || catalog::IsLoaded(record->state)) continue;
     if (record->fingerprint != was.fingerprint) TakeContent(*record, was);
+    // Somebody may have unloaded it meanwhile: that holds.  (One that was on its way out was
+    // unloaded by the load itself.)
+    if (was.state != State::kDraining && record->unloads != was.unloads) {
+      manager_.ResetModel(*record);
+      continue;
+    }
     const Status kept = catalog_.SetDesired(*record, was.desired);
     if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-    manager_.ResetModel(*record);
+    const bool rests = was.state == State::kFailed || was.state == State::kRegistered;
+    rests ? manager_.RestoreModel(*record, was) : manager_.ResetModel(*record);
   }
   if (!before.known.empty()) catalog_.HoldPolicy(name, before.policy);
   manager_.ApplyPolicy(name);
   DropLeaving(name);
 }
 
-bool Repositories::IsLoadedWithGivenFiles(const std::string& name) const {
+// Also where they are to be loaded, and their plugin's host is to come back.
+bool Repositories::NeedsGivenFiles(const std::string& name) const {
   const auto it = catalog_.models().find(name);
   return it != catalog_.models().end() &&
          std::any_of(it->second.begin(), it->second.end(), [](const auto& version) {
            const ModelVersion& record = *version.second;
-           return record.artefact.keeps != nullptr && catalog::IsLoaded(record.state);
+           const bool waits =
+               record.state == State::kFailed && record.desired == catalog::Desired::kLoaded;
+           return record.artefact.keeps != nullptr && (waits || catalog::IsLoaded(record.state));
          });
 }
 
@@ -131,7 +141,7 @@ bool Repositories::IsLoadedWithGivenFiles(const std::string& name) const {
 void Repositories::LetGoOfGiven(const std::string& name) {
   if (giving_.count(name) != 0) return;
   const auto it = catalog_.models().find(name);
-  if (it == catalog_.models().end() || IsLoadedWithGivenFiles(name)) return;
+  if (it == catalog_.models().end() || NeedsGivenFiles(name)) return;
   bool held = false;
   for (const auto& [number, record] : it->second) {
     held |= record->artefact.keeps != nullptr;

@@ -148,7 +148,7 @@ void Manager::Publish() {
 
 std::string Manager::WhatIsMissing() const {
   if (stopping_soon_) return "the server is shutting down";
-  if (readiness_held_) return "the model repositories have not been read yet";
+  if (!readiness_held_.empty()) return readiness_held_;
   if (!strict_readiness_) return {};
   Missing missing;
   for (const auto& [name, versions] : catalog_.plugins()) {

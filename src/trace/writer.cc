@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
+#include <utility>
 
 #include "base/log.h"
 #include "base/status.h"
@@ -46,11 +48,25 @@ void Writer::Offer(std::unique_ptr<Record> record) {
     MutexLock lock(mutex_);
     const size_t size = SizeOf(*record);
     if (queue_.size() >= kMostQueued || queued_bytes_ + size > kMostQueuedBytes) return Drop();
+    if (!thread_.joinable() && !ending_ && !StartThread()) return Drop();
     queued_bytes_ += size;
     queue_.push_back(std::move(record));
-    if (!thread_.joinable() && !ending_) thread_ = std::thread([this] { Run(); });
   }
   wake_.NotifyOne();
+}
+
+// False where the system has no more threads for us: traces are dropped until it has.
+bool Writer::StartThread() {
+  try {
+    thread_ = std::thread([this] { Run(); });
+    return true;
+  } catch (const std::system_error& e) {
+    if (!std::exchange(starved_, true)) {
+      Log(LogLevel::kError, "traces are dropped: a thread for them cannot be started: {}",
+          e.what());
+    }
+    return false;
+  }
 }
 
 void Writer::Run() {

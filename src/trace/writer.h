@@ -41,6 +41,7 @@ class Writer {
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
+  bool StartThread() MLOS_REQUIRES(mutex_);
   void Run();
   void Write(const Record& record);
   bool Open(uint32_t log_frequency);
@@ -57,6 +58,7 @@ class Writer {
   size_t queued_bytes_ MLOS_GUARDED_BY(mutex_) = 0;
   bool ending_ MLOS_GUARDED_BY(mutex_) = false;
   std::thread thread_ MLOS_GUARDED_BY(mutex_);
+  bool starved_ MLOS_GUARDED_BY(mutex_) = false;  // there was no thread, and the log says so
 
   // The thread's:
   OwnedFd fd_;

@@ -25,8 +25,8 @@ bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds
   return true;
 }
 
-TempDir::TempDir() {
-  std::string pattern = (fs::temp_directory_path() / "mlosd-test-XXXXXX").string();
+TempDir::TempDir(const std::string& parent) {
+  std::string pattern = parent + "/mlosd-test-XXXXXX";
   path_ = mkdtemp(pattern.data());
 }
 

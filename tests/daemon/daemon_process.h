@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,7 +23,7 @@ bool WaitUntil(const std::function<bool()>& condition,
 // A directory of the test's own, removed with all that is in it.
 class TempDir {
  public:
-  TempDir();
+  explicit TempDir(const std::string& parent = std::filesystem::temp_directory_path());
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;

@@ -193,6 +193,16 @@ TEST_F(RepositoryGivenTest, WhatFailsLeavesWhatServes) {
   EXPECT_EQ(2, ScaleOf(*daemon_, "m"));
 }
 
+TEST_F(RepositoryGivenTest, WhatFailsLeavesWhatHadFailed) {
+  repository_.Write("m/1/model.affine", "nonsense");
+  daemon_.emplace(Args(repository_, {"--model-control-mode", "explicit", "--load-model", "m"}));
+  ASSERT_TRUE(Becomes(*daemon_, "failed", "m"));
+  const std::string reason = ReasonOf(*daemon_, "m");
+  EXPECT_STATUS(503, Load(R"("config":"{}","file:1/model.affine":")" + Base64("bad") + "\""));
+  EXPECT_EQ("failed", StateOf(*daemon_, "m"));
+  EXPECT_EQ(reason, ReasonOf(*daemon_, "m"));
+}
+
 // A version that loads in the middle of it pushes out none before all of them have.
 TEST_F(RepositoryGivenTest, WhatAPolicyWouldLeaveOutServesUntilAllIsLoaded) {
   repository_.Affine("m", 1, 2);

@@ -158,6 +158,40 @@ TEST(RepositoryPollTest, ARepositoryThatIsGoneUnloadsNothing) {
   fs::rename(repository.root() + ".away", repository.root());
 }
 
+TEST(RepositoryPollTest, AVersionThatIsGoneServesUntilAnotherDoes) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "poll", "--repository-poll", "100ms"}));
+  ASSERT_TRUE(Ready(daemon));
+  repository.Write("m/2/model.affine", "nonsense");
+  repository.Remove("m/1");
+  ASSERT_TRUE(Becomes(daemon, "failed", "m", 2));
+  EXPECT_EQ(2, ScaleOf(daemon, "m", "/versions/1"));
+  repository.Write("m/2/model.affine", Repository::Content(3));
+  EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "m") == 3; }));
+  EXPECT_TRUE(WaitUntil([&] { return daemon.Get("/api/v1/models/m/versions/1").status == 404; }));
+}
+
+// Nothing was read yet that could be kept.
+TEST(RepositoryModesTest, WhatCouldNotBeReadAtTheStartIsReadAgain) {
+  const Repository repository;
+  repository.Affine("m", 1, 2);
+  const TempDir many("/dev/shm");  // much quicker than a disk
+  for (int i = 0; i < 10001; ++i) std::filesystem::create_directory(many / std::to_string(i));
+  const TempDir dir;
+  std::filesystem::create_directory_symlink(many.path(), dir / "models");
+  std::filesystem::create_directory_symlink(repository.root(), dir / "next");
+  Daemon daemon({"--plugin-dir", Packages(), "--model-repository", dir / "models",
+                 "--repository-poll", "100ms"});
+  EXPECT_TRUE(WaitUntil([&] {
+    return daemon.Get("/v2/health/ready").body.find("more than 10000") != std::string::npos;
+  })) << daemon.Get("/v2/health/ready").body;
+  EXPECT_STATUS(400, daemon.Get("/v2/health/ready"));
+  std::filesystem::rename(dir / "next", dir / "models");
+  EXPECT_TRUE(Ready(daemon));
+  EXPECT_EQ(2, ScaleOf(daemon, "m"));
+}
+
 TEST(RepositoryPollTest, AModelThatCannotBeReadServesOn) {
   const Repository repository;
   repository.Affine("m", 1, 2);

@@ -41,15 +41,17 @@ class ControlCall {
   void ApplyForText(control::Operation operation, TextDone done) {
     Begin(std::move(operation), std::move(done), true);
   }
-  // Nobody waits any more; the operation itself goes on.
+  // Nobody waits any more; the operation itself goes on, unless it only reads.
   void Forget() { waiting_.reset(); }
 
  private:
   void Begin(control::Operation operation, TextDone done, bool as_text) {
     waiting_ = std::make_shared<TextDone>(std::move(done));
+    operation.waiting = waiting_;
     control_.Apply(std::move(operation),
                    [&loop = loop_, waiting = std::weak_ptr<TextDone>(waiting_),
                     as_text](control::Outcome outcome) {
+                     if (waiting.expired()) return;
                      std::string text;
                      if (as_text) {
                        if (outcome.status.ok()) text = boost::json::serialize(outcome.body);
