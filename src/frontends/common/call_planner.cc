@@ -13,9 +13,11 @@ using tensor::Datatype;
 
 Datatype TypeOf(const tensor::TensorDesc& desc) { return static_cast<Datatype>(desc.datatype); }
 
+std::string PrefixOf(std::string_view model) { return "model " + Quote(model) + ": "; }
+
 }  // namespace
 
-std::string CallPlanner::Prefix() const { return "model " + Quote(model_) + ": "; }
+std::string CallPlanner::Prefix() const { return PrefixOf(model_); }
 
 Status CallPlanner::Begin(std::string_view model, const ModelInfo& info, bool in_sequence,
                           tensor::RequestPlan* plan) {
@@ -30,25 +32,10 @@ Status CallPlanner::Begin(std::string_view model, const ModelInfo& info, bool in
                          "has no sequence batching: leave out parameter \"sequence_id\"");
 }
 
-// What the shape takes against what was given.
-Status CallPlanner::CheckSize(GivenInput* input) const {
-  if (TypeOf(input->desc) == Datatype::kBytes) {
-    input->desc.bytes = input->given_bytes;
-    return OkStatus();
-  }
-  if (input->desc.bytes == input->given_bytes) return OkStatus();
-  return InvalidArgument(
-      Prefix() + "input " + Quote(input->name) + " has " + std::to_string(input->given_bytes) +
-      (input->form == Form::kRegion ? " bytes of shared memory but "
-                                    : " bytes of binary data but ") +
-      std::string(tensor::DatatypeName(TypeOf(input->desc))) + " " +
-      tensor::ShapeText(input->desc.shape()) + " takes " + std::to_string(input->desc.bytes));
-}
-
 Status CallPlanner::AddInput(GivenInput* input) {
   MLOS_RETURN_IF_ERROR(builder_.AddInput(input->name, &input->desc));
-  if (input->form == Form::kElements) return OkStatus();
-  MLOS_RETURN_IF_ERROR(CheckSize(input));
+  if (input->form == Form::kElements || input->form == Form::kUnset) return OkStatus();
+  MLOS_RETURN_IF_ERROR(CheckSize(model_, input));
   if (input->form != Form::kRegion) return OkStatus();
   MLOS_RETURN_IF_ERROR(FindRegion("input", input->name, &input->place));
   // As if it had come in the body, which takes the loop no longer.
@@ -86,6 +73,21 @@ Status CallPlanner::FindRegion(std::string_view what, std::string_view name,
   }
   place->pin = *found;
   return OkStatus();
+}
+
+Status CheckSize(std::string_view model, GivenInput* input) {
+  if (TypeOf(input->desc) == Datatype::kBytes) {
+    input->desc.bytes = input->given_bytes;
+    return OkStatus();
+  }
+  if (input->desc.bytes == input->given_bytes) return OkStatus();
+  return InvalidArgument(PrefixOf(model) + "input " + Quote(input->name) + " has " +
+                         std::to_string(input->given_bytes) +
+                         (input->form == Form::kRegion ? " bytes of shared memory but "
+                                                       : " bytes of binary data but ") +
+                         std::string(tensor::DatatypeName(TypeOf(input->desc))) + " " +
+                         tensor::ShapeText(input->desc.shape()) + " takes " +
+                         std::to_string(input->desc.bytes));
 }
 
 std::span<std::byte> PlaceOf(const tensor::RequestPlan& plan, uint32_t index,

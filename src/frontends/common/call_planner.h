@@ -23,6 +23,9 @@ namespace mlos::frontend {
 
 class CallPlanner {
  public:
+  CallPlanner() = default;
+  CallPlanner(const RegionTable* regions, uint64_t most_bytes) { set_regions(regions, most_bytes); }
+
   // Where tensors in clients' shared memory are found, and how many bytes of
   // input one request may name there; without this they are refused.
   void set_regions(const RegionTable* regions, uint64_t most_bytes) {
@@ -34,7 +37,8 @@ class CallPlanner {
   Status Begin(std::string_view model, const ModelInfo& info, bool in_sequence,
                tensor::RequestPlan* plan);
   // Sets desc.index and desc.bytes; these for BYTES of kElements are set by the
-  // caller, before Finish.
+  // caller, before Finish.  What an input of kUnset has is not known yet:
+  // CheckSize, when it is.
   Status AddInput(GivenInput* input);
   Status AddOutput(AskedOutput* output);
   // `inputs` are those of AddInput, in any order; `parameters` stay with the plan.
@@ -42,7 +46,6 @@ class CallPlanner {
 
  private:
   std::string Prefix() const;
-  Status CheckSize(GivenInput* input) const;
   Status FindRegion(std::string_view what, std::string_view name, RegionPlace* place) const;
 
   PlanBuilder builder_;
@@ -53,6 +56,10 @@ class CallPlanner {
   uint64_t most_region_bytes_ = 0;
   uint64_t region_bytes_ = 0;  // of this call's inputs
 };
+
+// Whether what was given is what the shape takes, which is in desc.bytes; of
+// BYTES it is set to what was given.
+Status CheckSize(std::string_view model, GivenInput* input);
 
 // Where the plan has an input: in the request's memory.
 std::span<std::byte> PlaceOf(const tensor::RequestPlan& plan, uint32_t index,

@@ -102,13 +102,16 @@ void CallSteps::Run(Step step, bool done) {
   }
 }
 
-// What became of the front end's own step: true if it is done.
+// What became of the front end's own step: true if it is done.  Otherwise all
+// of the request may have happened since.
 bool CallSteps::Own(const StatusOr<Turn>& turn) {
-  if (turn.ok()) {
-    waits_ = *turn == Turn::kLater;
-    return !waits_;
+  if (!turn.ok()) {
+    Answer(turn.status());
+    return false;
   }
-  Answer(turn.status());
+  waits_ = *turn == Turn::kLater;
+  if (!waits_) return true;
+  OnLater();
   return false;
 }
 

@@ -70,7 +70,7 @@ class CallSteps : private engine::Call {
  protected:
   enum class Turn : uint8_t {
     kDone,
-    kLater,  // the request is not all here: Continue follows
+    kLater,  // not done: OnLater follows at once, and Continue when it is
   };
 
   // The model is known, and ready: what is asked of it, and with what.
@@ -78,6 +78,8 @@ class CallSteps : private engine::Call {
   // Writes the inputs where `plan` says, from the block's beginning.  Plan and
   // block stay until this is done.
   virtual StatusOr<Turn> Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) = 0;
+  // Plan or Fill has said kLater: from here on Continue may come.
+  virtual void OnLater() {}
   // Makes the answer, of answer() where `status` is success.  The model's
   // memory and answer() are good until it returns, or until End after
   // KeepOutputs.  `never`: the request is larger than any can be, and it is of
@@ -90,15 +92,17 @@ class CallSteps : private engine::Call {
   // this all outputs are wanted.
   void Ask(std::span<const AskedOutput> outputs) { asked_ = outputs; }
   // After kLater: it is done, and the request whole; or what is wrong with it.
-  // Not from within Plan or Fill.
+  // From OnLater on.
   void Continue(const Status& result);
   // Whether Continue is waited for.
   bool waits() const { return waits_; }
   // In Encode: the answer points to the model's memory.
   void KeepOutputs() { keep_ = true; }
   bool keeps_outputs() const { return keep_; }
+  // After that: it does not, any more, and the memory is given back.
+  void ReleaseOutputs() { GiveBack(); }
 
-  // From Plan on, until Deliver or, after KeepOutputs, End.
+  // From Plan on, until Deliver or, after KeepOutputs, ReleaseOutputs or End.
   const engine::ModelRoute& model() const { return *route; }
   std::span<const AnswerTensor> answer() const { return answer_.tensors(); }
 

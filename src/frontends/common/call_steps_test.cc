@@ -118,12 +118,14 @@ class TestCall final : public CallSteps {
 
   using CallSteps::answer;
   using CallSteps::Continue;
+  using CallSteps::ReleaseOutputs;
   using CallSteps::waits;
 
   Status plan;
   Status fill;
   bool plan_later = false;
   bool fill_later = false;
+  bool go_on = false;  // as soon as it may
   bool keep = false;
   int64_t batch = 3;
   std::vector<AskedOutput> asked;
@@ -151,6 +153,10 @@ class TestCall final : public CallSteps {
     EXPECT_LE(made.inputs[0].offset + made.inputs[0].bytes, block.size());
     MLOS_RETURN_IF_ERROR(fill);
     return fill_later ? Turn::kLater : Turn::kDone;
+  }
+  void OnLater() override {
+    EXPECT_TRUE(waits());
+    if (go_on) Continue(fill);
   }
   Status Encode(const Status& status, bool is_never) override {
     steps.emplace_back("encode");
@@ -256,6 +262,29 @@ TEST_F(CallStepsTest, WaitsForTheRestOfTheRequest) {
     }
   }
   EXPECT_EQ(4u, engine_.Counted(StatusCode::kOk));
+}
+
+TEST_F(CallStepsTest, GoesOnAtOnceWhereTheRestIsThere) {
+  call_.plan_later = call_.fill_later = call_.go_on = true;
+  call_.Begin(Start());
+  EXPECT_FALSE(call_.waits());
+  EXPECT_THAT(call_.steps, ElementsAre("plan", "fill", "encode", "deliver"));
+  EXPECT_TRUE(call_.told.ok());
+  call_.End();
+  EXPECT_EQ(1u, engine_.Counted(StatusCode::kOk));
+}
+
+TEST_F(CallStepsTest, OutputsThatAreCopiedAreGivenBackBeforeTheEnd) {
+  call_.keep = true;
+  call_.Begin(Start());
+  EXPECT_THAT(engine_.steps, ElementsAre("resolve", "allocate", "submit"));
+  for (int i = 0; i < 2; ++i) {
+    call_.ReleaseOutputs();
+    EXPECT_THAT(engine_.steps, ElementsAre("resolve", "allocate", "submit", "finish"));
+    EXPECT_TRUE(call_.answer().empty());
+  }
+  call_.End();
+  EXPECT_EQ(4u, engine_.steps.size());
 }
 
 TEST_F(CallStepsTest, WhatIsWrongWithTheRestIsAnswered) {

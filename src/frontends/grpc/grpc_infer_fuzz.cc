@@ -42,8 +42,8 @@ void Fuzz(std::span<const std::byte> data, size_t step, bool allocate_later) {
   frontend::RegionTable regions({});
   InferContext context{.engine = engine, .options = options, .regions = regions, .tracer = nullptr};
   Owner owner;
-  InferJob job(context, owner);
-  job.Begin({.began_ns = 1, .deadline_ns = 0, .request_id = "fuzz", .traceparent = {}});
+  InferJob job(context);
+  job.Begin(owner, {.began_ns = 1, .free_bytes = 1024, .request_id = "fuzz"});
   while (!data.empty()) {
     const size_t size = std::min(step, data.size());
     const size_t taken = job.Take(data.subspan(0, size));

@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "frontends/common/call_planner.h"
+#include "frontends/common/call_steps.h"
 #include "frontends/common/classification.h"
 #include "frontends/common/client_regions.h"
-#include "frontends/common/infer_plan.h"
 #include "frontends/grpc/options.h"
 #include "trace/tracer.h"
 
@@ -21,8 +22,15 @@ struct InferContext {
   frontend::RegionTable& regions;
   trace::Tracer* tracer;  // may be null
 
-  frontend::PlanBuilder builder = {};
+  frontend::CallPlanner planner = frontend::CallPlanner(&regions, options.calls.max_message_bytes);
   frontend::Classifier classifier = {};
+  frontend::CallContext calls = {.engine = engine,
+                                 .classifier = classifier,
+                                 .tracer = tracer,
+                                 .protocol = metrics::Protocol::kGrpc,
+                                 .names = frontend::kGrpcTrace,
+                                 .default_deadline_ns = options.default_deadline_ns,
+                                 .max_deadline_ns = options.max_deadline_ns};
   std::vector<tensor::TensorDesc> descs = {};  // while one is planned
   // The server goes: streams without requests under way end.
   bool draining = false;

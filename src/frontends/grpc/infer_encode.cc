@@ -48,19 +48,24 @@ void AppendShape(std::span<const int64_t> shape, Buffer* out) {
   for (const int64_t dim : shape) AppendVarint(static_cast<uint64_t>(dim), out);
 }
 
+// Its bytes went into the client's shared memory.
+bool InRegion(const frontend::AnswerTensor& answered) {
+  return answered.asked != nullptr && answered.asked->form == frontend::Form::kRegion;
+}
+
 }  // namespace
 
 void InferEncoder::AppendResponse(const InferJob& job, bool in_stream) {
   text_.Clear();
   pieces_.clear();
-  AppendString(response::kModelName, job.model(), &text_);
-  AppendString(response::kModelVersion, job.model_version(), &text_);
+  AppendString(response::kModelName, job.model_name(), &text_);
+  AppendString(response::kModelVersion, job.model().version, &text_);
   AppendString(response::kId, job.id(), &text_);
   if (in_stream) AppendFinal(&text_);
-  for (const InferJob::Answered& answered : job.answer()) {
+  for (const frontend::AnswerTensor& answered : job.answer()) {
     const engine::OutputTensor* tensor = answered.tensor;
     scratch_.Clear();
-    AppendString(output::kName, job.info().outputs[tensor->desc.index].name, &scratch_);
+    AppendString(output::kName, job.model().info->outputs[tensor->desc.index].name, &scratch_);
     AppendString(output::kDatatype,
                  tensor::DatatypeName(static_cast<tensor::Datatype>(tensor->desc.datatype)),
                  &scratch_);
@@ -69,9 +74,9 @@ void InferEncoder::AppendResponse(const InferJob& job, bool in_stream) {
     text_.Append(scratch_.view());
   }
   // One for each output, empty ones too: clients count on that.
-  for (const InferJob::Answered& answered : job.answer()) {
+  for (const frontend::AnswerTensor& answered : job.answer()) {
     const std::span<const std::byte> data =
-        answered.elsewhere ? std::span<const std::byte>() : answered.tensor->data;
+        InRegion(answered) ? std::span<const std::byte>() : answered.tensor->data;
     AppendFieldHead(response::kRawOutputContents, data.size(), &text_);
     pieces_.push_back({text_.size(), data});
   }

@@ -11,7 +11,6 @@ namespace mlos::grpc {
 namespace {
 
 using frontend::Quote;
-using tensor::Datatype;
 
 // What a job keeps for the next one.
 constexpr size_t kKeptBytes = 16 << 10;
@@ -23,13 +22,9 @@ void InferJob::Begin(JobOwner& owner, const Arrival& arrival) {
   owner_ = &owner;
   arrival_ = arrival;
   expected_bytes_ = 0;
-  request_id = arrival.request_id;
   stage_ = Stage::kHead;
   error_ = OkStatus();
-  counters = nullptr;
-  submitted_ns = whole_ns_ = 0;
-  times = {};
-  ended_ = waiting_ = raw_ = raw_open_ = direct_ = traced_ = false;
+  ended_ = waiting_ = raw_ = raw_open_ = direct_ = false;
   raw_count_ = 0;
   raw_sizes_.clear();
   raw_inputs_.clear();
@@ -38,39 +33,29 @@ void InferJob::Begin(JobOwner& owner, const Arrival& arrival) {
   request_.Clear();
 }
 
-void InferJob::LetGo() {
-  answer_.clear();
-  if (std::exchange(held_, false)) context_.engine.Finish(*this);
-}
+void InferJob::LetGo() { ReleaseOutputs(); }
 
 void InferJob::Release() {
   if (stage_ == Stage::kIdle) return;
-  // Nobody waits for it any more.
-  if (stage_ != Stage::kAnswered) Count(StatusCode::kCancelled);
   CloseFill();
-  LetGo();
-  trace_.End();
+  CallSteps::End();
   stage_ = Stage::kIdle;
   walker_.Trim(kKeptBytes);
   kept_.Clear();
   kept_.Trim(kKeptBytes);
   if (request_.inputs.capacity() + request_.outputs.capacity() > kKeptTensors) {
     request_ = {};
-    plan_ = {};
   } else {
     request_.Clear();
   }
-  classified_.clear();
   if (reserved_ > 0) owner_->Unreserve(std::exchange(reserved_, 0));
 }
-
-// --------------------------------------------------------------- what arrives
 
 size_t InferJob::Take(std::span<const std::byte> data) {
   size_t used = 0;
   while (stage_ != Stage::kAnswered && stage_ != Stage::kIdle) {
     // Raw contents have begun, and the model or the memory is not there yet.
-    if (stage_ == Stage::kResolve || stage_ == Stage::kAllocate) {
+    if (stage_ == Stage::kEngine) {
       waiting_ = used < data.size();
       return used;
     }
@@ -87,7 +72,8 @@ size_t InferJob::Take(std::span<const std::byte> data) {
         raw_bytes_ = 0;
         raw_sizes_.push_back(walker_.size());
         ++raw_count_;
-        if (stage_ != Stage::kHead) BeginRaw();
+        if (stage_ == Stage::kHead) break;
+        if (const Status begun = BeginRaw(); !begun.ok()) Fail(begun);
         break;
       case MessageWalker::Found::kFieldData: {
         const size_t taken = TakeRaw(walker_.piece());
@@ -100,12 +86,12 @@ size_t InferJob::Take(std::span<const std::byte> data) {
         break;
       case MessageWalker::Found::kLate:
         // To wait for these would mean to keep every tensor.
-        Answer(InvalidArgument(
-            "the message has other fields behind raw_input_contents: write it in the order of "
-            "the fields' numbers"));
+        Fail(
+            InvalidArgument("the message has other fields behind raw_input_contents: write it in "
+                            "the order of the fields' numbers"));
         break;
       case MessageWalker::Found::kBad:
-        Answer(InvalidArgument("the message is no ModelInferRequest: it is damaged"));
+        Fail(InvalidArgument("the message is no ModelInferRequest: it is damaged"));
         break;
     }
   }
@@ -116,7 +102,7 @@ size_t InferJob::Take(std::span<const std::byte> data) {
 uint64_t InferJob::Kept() const {
   return walker_.rest().capacity() + kept_.capacity() +
          request_.inputs.capacity() * sizeof(InferInput) +
-         request_.outputs.capacity() * sizeof(InferOutput);
+         request_.outputs.capacity() * sizeof(frontend::AskedOutput);
 }
 
 // What is kept is counted where it is much; false: that was its end.
@@ -124,7 +110,7 @@ bool InferJob::Account() {
   const uint64_t kept = Kept();
   if (kept <= std::max(reserved_, arrival_.free_bytes)) return true;
   if (!owner_->Reserve(kept - reserved_)) {
-    Answer(ResourceExhausted("too many large requests at once: try again"));
+    Fail(ResourceExhausted("too many large requests at once: try again"));
     return false;
   }
   reserved_ = kept;
@@ -142,33 +128,61 @@ void InferJob::Shrink() {
 
 void InferJob::End() {
   ended_ = true;
-  whole_ns_ = NowNanos();
-  if (traced_) trace_.Whole(whole_ns_);
   FinishInput();
 }
 
 void InferJob::FinishInput() {
   Take({});  // contents of no bytes may still be open
-  switch (stage_) {
-    case Stage::kIdle:
-    case Stage::kAnswered:
-    case Stage::kRun:
-    case Stage::kResolve:
-    case Stage::kAllocate:
-      return;  // over, or OnProgress goes on
-    case Stage::kHead:
-    case Stage::kCollect:
-    case Stage::kFill:
-      break;
+  if (stage_ != Stage::kHead && stage_ != Stage::kCollect && stage_ != Stage::kFill) {
+    return;  // over, or OnLater goes on
   }
   if (!walker_.complete() || raw_open_) {
-    return Answer(InvalidArgument("the message is no ModelInferRequest: it is cut off"));
+    return Fail(InvalidArgument("the message is no ModelInferRequest: it is cut off"));
   }
   if (stage_ == Stage::kHead) return Start();
-  if (const Status status = CheckRawCount(); !status.ok()) return Answer(status);
-  if (stage_ == Stage::kFill) return Submit();
-  if (const Status status = Collected(); !status.ok()) return Answer(status);
-  Allocate();
+  Status done = CheckRawCount();
+  if (done.ok() && stage_ == Stage::kFill) done = FillRest();
+  if (done.ok() && stage_ == Stage::kCollect) {
+    done = AddTensors();
+    if (done.ok()) done = EndPlan();
+  }
+  if (!done.ok()) return Fail(done);
+  CloseFill();
+  stage_ = Stage::kEngine;
+  Continue(OkStatus());
+}
+
+// The request is whole, or here as far as its raw contents.
+void InferJob::Start() {
+  const Status decoded = DecodeInferRequest(walker_.rest().view(), &request_);
+  walker_.Seal();
+  stage_ = Stage::kEngine;
+  if (!Account()) return;
+  CallSteps::Begin({.model = request_.model,
+                    .version = request_.version,
+                    .fault = decoded,
+                    .whole = ended_,
+                    .began_ns = arrival_.began_ns,
+                    .arrived_ns = NowNanos(),
+                    .timeout_us = request_.timeout_us,
+                    .client_deadline_ns = arrival_.deadline_ns,
+                    .request_id = arrival_.request_id,
+                    .client_id = request_.id,
+                    .traceparent = arrival_.traceparent});
+}
+
+// Of what is not decoded nothing is known but that.
+void InferJob::Fail(const Status& fault) {
+  if (waits()) return Continue(fault);
+  stage_ = Stage::kEngine;
+  CallSteps::Begin({.model = request_.model,
+                    .version = request_.version,
+                    .fault = fault,
+                    .began_ns = arrival_.began_ns,
+                    .arrived_ns = NowNanos(),
+                    .request_id = arrival_.request_id,
+                    .client_id = request_.id,
+                    .traceparent = arrival_.traceparent});
 }
 
 Status InferJob::CheckRawCount() const {
@@ -178,21 +192,14 @@ Status InferJob::CheckRawCount() const {
                          " inputs: each that does not lie in shared memory needs one");
 }
 
-// The size of one is known, and the model.  False: that was its end.
-bool InferJob::BeginRaw() {
-  if (raw_count_ > raw_inputs_.size()) {
-    Answer(CheckRawCount());
-    return false;
-  }
+// The size of one is known, and the model.
+Status InferJob::BeginRaw() {
+  if (raw_count_ > raw_inputs_.size()) return CheckRawCount();
   InferInput& input = request_.inputs[raw_inputs_[raw_count_ - 1]];
-  const uint64_t bytes = raw_sizes_.back();
-  if (static_cast<Datatype>(input.desc.datatype) == Datatype::kBytes) input.desc.bytes = bytes;
-  if (const Status status = CheckRawSize(input, bytes); !status.ok()) {
-    Answer(status);
-    return false;
-  }
+  input.form = frontend::Form::kBinary;
+  input.given_bytes = raw_sizes_.back();
   input.raw_offset = kept_.size();
-  return true;
+  return CheckSize(request_.model, &input);
 }
 
 size_t InferJob::TakeRaw(std::span<const std::byte> piece) {
@@ -206,108 +213,6 @@ size_t InferJob::TakeRaw(std::span<const std::byte> piece) {
   std::memcpy(MemoryOf(input).data() + raw_bytes_, piece.data(), piece.size());
   raw_bytes_ += piece.size();
   return piece.size();
-}
-
-// ------------------------------------------------------------------ the steps
-
-void InferJob::Start() {
-  decoded_ = DecodeInferRequest(walker_.rest().view(), &request_);
-  walker_.Seal();
-  if (!Account()) return;
-  const GrpcOptions& options = context_.options;
-  uint64_t allowed_ns = options.default_deadline_ns;
-  if (request_.timeout_us > 0) {
-    allowed_ns =
-        std::min(request_.timeout_us, options.max_deadline_ns / kNanosPerMicro) * kNanosPerMicro;
-  } else if (arrival_.deadline_ns != 0) {
-    allowed_ns = options.max_deadline_ns;
-  }
-  deadline_ns = NowNanos() + allowed_ns;
-  if (arrival_.deadline_ns != 0) deadline_ns = std::min(deadline_ns, arrival_.deadline_ns);
-  // That there is no such model is worth more than what is wrong with its request.
-  if (!decoded_.ok()) {
-    const auto known = context_.engine.routes()->Find(request_.model, request_.version);
-    if (known != nullptr || request_.model.empty()) {
-      if (metrics::ModelBook* book = context_.engine.book(); known != nullptr && book != nullptr) {
-        counters = book->Of(known->id, known->name, known->version);
-      }
-      return Answer(decoded_);
-    }
-  }
-  stage_ = Stage::kResolve;
-  held_ = true;
-  if (context_.engine.Resolve(*this, request_.model, request_.version)) OnProgress();
-}
-
-void InferJob::OnProgress() {
-  if (!status.ok()) return Answer(status);
-  switch (stage_) {
-    case Stage::kResolve:
-      return Resolved();
-    case Stage::kAllocate:
-      return Allocated();
-    case Stage::kRun:
-      return Answer(TakeOutputs());
-    default:
-      return;
-  }
-}
-
-void InferJob::Resolved() {
-  BeginTrace();
-  Status planned = decoded_;
-  if (planned.ok()) planned = PlanInputs();
-  if (planned.ok()) planned = PlanOutputs();
-  if (planned.ok()) planned = PlaceRaw();
-  if (!planned.ok()) return Answer(planned);
-  if (!raw_ || direct_) {
-    if (const Status status = FinishPlan(); !status.ok()) return Answer(status);
-    return Allocate();
-  }
-  stage_ = Stage::kCollect;
-  if (raw_open_ && !BeginRaw()) return;
-  if (ended_) return FinishInput();
-  if (std::exchange(waiting_, false)) owner_->OnReady(*this);
-}
-
-void InferJob::Allocate() {
-  stage_ = Stage::kAllocate;
-  if (context_.engine.Allocate(*this, &plan_)) OnProgress();
-}
-
-void InferJob::Allocated() {
-  if (!direct_) {
-    if (const Status filled = Fill(); !filled.ok()) return Answer(filled);
-    return Submit();
-  }
-  stage_ = Stage::kFill;
-  OpenFill();
-  if (raw_open_ && !BeginRaw()) return;
-  if (ended_) return FinishInput();
-  if (std::exchange(waiting_, false)) owner_->OnReady(*this);
-}
-
-void InferJob::OpenFill() {
-  fill_bytes_ = slot.memory.size();
-  ++context_.open_fills;
-  context_.open_fill_bytes += fill_bytes_;
-}
-
-// It does not hold memory of the channel while it arrives, any more.
-void InferJob::CloseFill() {
-  if (stage_ != Stage::kFill) return;
-  --context_.open_fills;
-  context_.open_fill_bytes -= fill_bytes_;
-}
-
-void InferJob::Submit() {
-  if (direct_) {
-    if (const Status filled = Fill(); !filled.ok()) return Answer(filled);
-  }
-  CloseFill();
-  stage_ = Stage::kRun;
-  trace_.Inputs(info(), plan_, slot.memory);
-  if (context_.engine.Submit(*this)) OnProgress();
 }
 
 }  // namespace mlos::grpc

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One inference of gRPC, from the first byte of its message to its answer:
-// decode, resolve, plan, allocate, fill, submit.  Raw contents go from the
-// pieces in which they arrive straight into the channel; what stands before
-// them is kept, and contents of which the size is not known when they begin
-// (BYTES behind other inputs).
+// One inference of gRPC, from the first byte of its message to its answer: what
+// of it is gRPC's own.  Raw contents go from the pieces in which they arrive
+// straight into the channel; what stands before them is kept, and contents of
+// which the size is not known when they begin (BYTES behind other inputs).
 //
 //   Begin -> Take ... End -> JobOwner::OnAnswer -> Release
 //   or Release at any time
@@ -19,8 +18,7 @@
 #include <vector>
 
 #include "base/buffer.h"
-#include "engine/engine.h"
-#include "frontends/common/request_trace.h"
+#include "frontends/common/call_steps.h"
 #include "frontends/grpc/infer_context.h"
 #include "frontends/grpc/infer_request.h"
 #include "frontends/grpc/message_walker.h"
@@ -42,7 +40,7 @@ class JobOwner {
   virtual void Unreserve(uint64_t bytes) = 0;
 };
 
-class InferJob final : public engine::Call {
+class InferJob final : private frontend::CallSteps {
  public:
   // Who asks, and when it began; views stay until Release.
   struct Arrival {
@@ -52,13 +50,8 @@ class InferJob final : public engine::Call {
     std::string_view request_id;
     std::string_view traceparent;
   };
-  // One output as the client gets it.
-  struct Answered {
-    const engine::OutputTensor* tensor;
-    bool elsewhere;  // its bytes went into the client's shared memory
-  };
 
-  explicit InferJob(InferContext& context) : context_(context) {}
+  explicit InferJob(InferContext& context) : CallSteps(context.calls), context_(context) {}
 
   void Begin(JobOwner& owner, const Arrival& arrival);
   // The message is said to have so many bytes; 0: nobody knows.
@@ -77,94 +70,71 @@ class InferJob final : public engine::Call {
   std::string_view id() const { return request_.id; }
 
   // ---- the answer, where error() is OK, until LetGo
-  std::string_view model() const { return request_.model; }
-  const std::string& model_version() const { return route->version; }
-  const ModelInfo& info() const { return *route->info; }
-  // In the order in which the client gets them.
-  std::span<const Answered> answer() const { return answer_; }
-
-  void OnProgress() override;
+  std::string_view model_name() const { return request_.model; }
+  using CallSteps::answer;
+  using CallSteps::model;
 
  private:
   enum class Stage : uint8_t {
     kIdle,
-    kHead,      // nothing but what the walker keeps
-    kResolve,   // waits for the model
-    kCollect,   // raw contents are kept until their sizes are known
-    kAllocate,  // waits for memory
-    kFill,      // raw contents go where they belong
-    kRun,
+    kHead,     // nothing but what the walker keeps
+    kEngine,   // waits for the model, for memory, or for the answer
+    kCollect,  // raw contents are kept until their sizes are known
+    kFill,     // raw contents go where they belong
     kAnswered,
   };
 
-  // infer_job.cc: what arrives, and the steps
+  // infer_job.cc: what arrives
   void Start();
-  void Resolved();
+  void Fail(const Status& fault);
   void FinishInput();
-  void Allocate();
-  void Allocated();
-  void Submit();
-  bool BeginRaw();
+  Status BeginRaw();
   size_t TakeRaw(std::span<const std::byte> piece);
   bool Account();
   uint64_t Kept() const;
   void Shrink();
-  void OpenFill();
-  void CloseFill();
   Status CheckRawCount() const;
 
-  // infer_plan.cc: from what was asked for to the model's tensors
-  Status PlanInputs();
-  Status PlanOutputs();
-  Status FinishPlan();
-  Status PlaceRaw();
-  Status CheckRawSize(const InferInput& input, uint64_t bytes) const;
-  Status Collected();
-  Status FindRegion(std::string_view what, std::string_view name, RegionPlace* place) const;
-  Status Fill();
-  Status FillOne(InferInput& input);
+  // infer_steps.cc: from what was asked for to the model's tensors, and back
+  StatusOr<Turn> Plan(const engine::ModelRoute& route, tensor::RequestPlan* plan) override;
+  StatusOr<Turn> Fill(const tensor::RequestPlan& plan, std::span<std::byte> block) override;
+  void OnLater() override;
+  Status Encode(const Status& status, bool never) override;
+  void Deliver() override;
+  Status FindRaw();
+  Status AddTensors();
+  bool MayGoStraight() const;
+  Status EndPlan();
+  Status FillRest();
+  Status FillOne(const InferInput& input);
   std::span<std::byte> MemoryOf(const InferInput& input) const;
+  void CloseFill();
   std::string About(const InferInput& input) const;
-
-  // infer_answer.cc
-  Status TakeOutputs();
-  Status Classify();
-  Status WriteToRegions();
-  void Answer(const Status& error);
-  void BeginTrace();
-  void Count(StatusCode code);
 
   InferContext& context_;
   JobOwner* owner_ = nullptr;  // from Begin on
   Stage stage_ = Stage::kIdle;
   Status error_;
-  Status decoded_;
   Arrival arrival_;
-  uint64_t whole_ns_ = 0;  // all of the message was there
   uint64_t reserved_ = 0;
   uint64_t expected_bytes_ = 0;
   uint64_t fill_bytes_ = 0;
-  bool held_ = false;     // the engine has something of it
   bool ended_ = false;    // the message is whole
   bool waiting_ = false;  // the owner was told that it takes nothing now
   bool raw_ = false;      // there are raw contents
   bool direct_ = false;   // which go into the channel as they arrive
   bool raw_open_ = false;
-  bool traced_ = false;
 
   MessageWalker walker_{7};
   InferRequest request_;
-  tensor::RequestPlan plan_;
-  frontend::RequestTrace trace_;
+  tensor::RequestPlan* plan_ = nullptr;  // from Plan on
+  std::span<std::byte> block_;           // from Fill on
 
   std::vector<uint32_t> raw_inputs_;  // which raw contents are of which input
   uint32_t raw_count_ = 0;            // begun
   uint64_t raw_bytes_ = 0;            // of the one that is open, so far
   std::vector<uint64_t> raw_sizes_;
   Buffer kept_;
-
-  std::vector<std::string> classified_;  // outputs that are answered instead of the model's
-  std::vector<Answered> answer_;
 };
 
 }  // namespace mlos::grpc

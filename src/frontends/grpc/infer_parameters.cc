@@ -9,6 +9,7 @@
 #include <boost/json/string.hpp>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 #include "base/log.h"
 #include "frontends/common/infer_plan.h"
@@ -18,6 +19,7 @@ namespace mlos::grpc {
 namespace {
 
 using frontend::Quote;
+using frontend::RegionPlace;
 
 // Which member of InferParameter is set.
 enum class Kind : uint8_t { kUnset, kBool = 1, kInt = 2, kText = 3, kDouble = 4, kUint = 5 };
@@ -165,17 +167,17 @@ Status MarkKey(std::string_view name, std::vector<size_t>* seen) {
 // The three that name a place in a client's shared memory; others are ignored.
 Status ReadPlace(const Parameter& parameter, RegionPlace* place) {
   if (parameter.name == "shared_memory_region") {
-    if (std::exchange(place->has_name, true)) return Twice(parameter.name);
+    if (place->name) return Twice(parameter.name);
     if (parameter.kind != Kind::kText) {
       return InvalidArgument("parameter 'shared_memory_region' is not a string_param");
     }
     place->name = parameter.text;
   } else if (parameter.name == "shared_memory_byte_size") {
-    if (std::exchange(place->has_bytes, true)) return Twice(parameter.name);
-    return ReadNumber(parameter, &place->bytes);
+    if (place->bytes) return Twice(parameter.name);
+    return ReadNumber(parameter, &place->bytes.emplace());
   } else if (parameter.name == "shared_memory_offset") {
-    if (std::exchange(place->has_offset, true)) return Twice(parameter.name);
-    return ReadNumber(parameter, &place->offset);
+    if (place->offset) return Twice(parameter.name);
+    return ReadNumber(parameter, &place->offset.emplace());
   }
   return OkStatus();
 }
@@ -183,7 +185,7 @@ Status ReadPlace(const Parameter& parameter, RegionPlace* place) {
 }  // namespace
 
 Status CheckPlace(const RegionPlace& place) {
-  if (!place.given() || (place.has_name && place.has_bytes)) return OkStatus();
+  if (!place.given() || (place.name && place.bytes)) return OkStatus();
   return InvalidArgument(
       "shared memory needs the parameters shared_memory_region and shared_memory_byte_size");
 }
@@ -216,12 +218,13 @@ Status ReadInputParameter(const WireField& entry, RegionPlace* place) {
   return ReadPlace(parameter, place);
 }
 
-Status ReadOutputParameter(const WireField& entry, InferOutput* output) {
+Status ReadOutputParameter(const WireField& entry, frontend::AskedOutput* output,
+                           bool* classified) {
   Parameter parameter;
   MLOS_RETURN_IF_ERROR(ReadEntry(entry, &parameter));
   if (parameter.name != "classification") return ReadPlace(parameter, &output->place);
   // 0 asks for nothing: some clients always send it.
-  if (std::exchange(output->has_classes, true)) return Twice(parameter.name);
+  if (std::exchange(*classified, true)) return Twice(parameter.name);
   return ReadNumber(parameter, &output->classes);
 }
 

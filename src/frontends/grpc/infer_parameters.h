@@ -15,11 +15,12 @@ namespace mlos::grpc {
 // request->parameters, whose closing brace is for the caller.
 Status ReadRequestParameter(const WireField& entry, InferRequest* request);
 // Of an input: where it is in a client's shared memory.  Others are ignored.
-Status ReadInputParameter(const WireField& entry, RegionPlace* place);
+Status ReadInputParameter(const WireField& entry, frontend::RegionPlace* place);
 // Of an output: classification, or where it is to go.  Others are ignored.
-Status ReadOutputParameter(const WireField& entry, InferOutput* output);
+// `*classified`: whether the first has been read.
+Status ReadOutputParameter(const WireField& entry, frontend::AskedOutput* output, bool* classified);
 
 // When all parameters of a tensor are read.
-Status CheckPlace(const RegionPlace& place);
+Status CheckPlace(const frontend::RegionPlace& place);
 
 }  // namespace mlos::grpc

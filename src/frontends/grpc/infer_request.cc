@@ -9,6 +9,7 @@
 namespace mlos::grpc {
 namespace {
 
+using frontend::Form;
 using frontend::Quote;
 using tensor::Datatype;
 
@@ -94,8 +95,8 @@ Status ReadInputField(const WireField& from, InferInput* input) {
       return ReadInputParameter(from, &input->place);
     case field::kContents:
       if (from.type != WireType::kBytes) return Damaged();
-      if (input->typed) return InvalidArgument("has contents twice");
-      input->typed = true;
+      if (input->form == Form::kElements) return InvalidArgument("has contents twice");
+      input->form = Form::kElements;
       input->contents = from.bytes;
       return OkStatus();
     default:
@@ -116,8 +117,12 @@ Status ReadInput(const WireField& from, InferRequest* request) {
   if (reader.bad()) return Damaged();
   if (status.ok()) status = CheckPlace(input.place);
   if (status.ok() && input.desc.datatype == 0) status = InvalidArgument("has no datatype");
-  if (status.ok() && input.typed && input.place.given()) {
-    status = InvalidArgument("has contents and a place in shared memory: give one of them");
+  if (status.ok() && input.place.given()) {
+    if (input.form == Form::kElements) {
+      status = InvalidArgument("has contents and a place in shared memory: give one of them");
+    }
+    input.form = Form::kRegion;
+    input.given_bytes = input.place.bytes.value_or(0);
   }
   return status.ok() ? status : Annotate(status, "input " + Quote(input.name));
 }
@@ -128,7 +133,8 @@ Status ReadOutput(const WireField& from, InferRequest* request) {
     return InvalidArgument("the request asks for more than " + std::to_string(kMostTensors) +
                            " outputs");
   }
-  InferOutput& output = request->outputs.emplace_back();
+  frontend::AskedOutput& output = request->outputs.emplace_back();
+  bool classified = false;
   FieldReader reader(from.bytes);
   WireField f;
   Status status;
@@ -136,13 +142,16 @@ Status ReadOutput(const WireField& from, InferRequest* request) {
     if (f.number == field::kOutputName) {
       status = ReadText(f, "output's name", &output.name);
     } else if (f.number == field::kOutputParameters) {
-      status = ReadOutputParameter(f, &output);
+      status = ReadOutputParameter(f, &output, &classified);
     }
   }
   if (reader.bad()) return Damaged();
   if (status.ok()) status = CheckPlace(output.place);
-  if (status.ok() && output.place.given() && output.classes > 0) {
-    status = InvalidArgument("\"classification\" does not go with shared memory");
+  if (status.ok() && output.place.given()) {
+    if (output.classes > 0) {
+      status = InvalidArgument("\"classification\" does not go with shared memory");
+    }
+    output.form = Form::kRegion;
   }
   return status.ok() ? status : Annotate(status, "output " + Quote(output.name));
 }

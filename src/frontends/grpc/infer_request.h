@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "frontends/common/client_regions.h"
-#include "tensor/message.h"
+#include "frontends/common/call_tensors.h"
 
 namespace mlos::grpc {
 
@@ -23,34 +22,9 @@ namespace mlos::grpc {
 // the time to find them all grows with the square.
 constexpr size_t kMostTensors = 1024;
 
-// Where in a client's shared memory a tensor is.
-struct RegionPlace {
-  std::string_view name;
-  bool has_name = false;
-  bool has_bytes = false;
-  bool has_offset = false;
-  uint64_t bytes = 0;
-  uint64_t offset = 0;
-  frontend::RegionPin pin;  // once it is found, until the request is over
-
-  bool given() const { return has_name || has_bytes || has_offset; }
-};
-
-struct InferInput {
-  std::string_view name;
-  tensor::TensorDesc desc;  // datatype, rank, dims
-  bool typed = false;       // there are contents
-  std::string_view contents;
-  RegionPlace place;
-  uint64_t raw_offset = 0;  // for the job: where its raw contents are kept
-};
-
-struct InferOutput {
-  std::string_view name;
-  bool has_classes = false;
-  uint64_t classes = 0;  // so many of the greatest elements instead of all; 0: all
-  RegionPlace place;
-  uint32_t index = 0;  // for the job: in the model
+struct InferInput : frontend::GivenInput {
+  std::string_view contents;  // kElements: as they came
+  uint64_t raw_offset = 0;    // for the job: where its raw contents are kept
 };
 
 struct InferRequest {
@@ -60,15 +34,16 @@ struct InferRequest {
   uint64_t timeout_us = 0;   // 0: none given
   bool in_sequence = false;  // a sequence_id other than none
   std::vector<InferInput> inputs;
-  std::vector<InferOutput> outputs;    // empty: all
-  std::string parameters;              // custom ones, as a JSON object; or empty
-  std::vector<size_t> parameter_keys;  // hashes of the names so far: none comes twice
+  std::vector<frontend::AskedOutput> outputs;  // empty: all
+  std::string parameters;                      // custom ones, as a JSON object; or empty
+  std::vector<size_t> parameter_keys;          // hashes of the names so far: none comes twice
 
   void Clear();
 };
 
 // INVALID_ARGUMENT: it is no such message, or says what no request may.  What
-// stands before the fault is decoded.
+// stands before the fault is decoded.  Inputs without contents or a place in
+// shared memory are Form::kUnset: theirs are raw, if there are any.
 Status DecodeInferRequest(std::string_view message, InferRequest* request);
 
 }  // namespace mlos::grpc

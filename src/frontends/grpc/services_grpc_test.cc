@@ -259,6 +259,7 @@ TEST_F(ServicesGrpcTest, ReadsFromAndWritesToSharedMemory) {
   (*input->mutable_parameters())["shared_memory_offset"].set_uint64_param(UINT64_MAX);
   EXPECT_EQ("3", Ask(request).status());
   (*input->mutable_parameters())["shared_memory_region"].set_string_param("c");
+  (*input->mutable_parameters())["shared_memory_byte_size"].set_int64_param(12);
   EXPECT_EQ("5", Ask(request).status());
   input->mutable_parameters()->erase("shared_memory_byte_size");
   EXPECT_EQ("3", Ask(request).status());
