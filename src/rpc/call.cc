@@ -87,7 +87,7 @@ void Call::Clear() {
   reader_.Begin(nullptr, Coding::kIdentity, context_.options);
   arrived_ns_ = deadline_ns_ = upload_since_ns_ = upload_bytes_ = messages_ = 0;
   encoding_ = answer_encoding_ = Coding::kIdentity;
-  feeding_ = unpacking_ = resume_later_ = false;
+  feeding_ = unpacking_ = resume_later_ = turn_asked_ = false;
   half_closed_ = input_over_ = responded_ = finished_ = cancelled_ = finish_waits_ = false;
   packer_.reset();
   pending_.Clear();
@@ -210,6 +210,12 @@ void Call::OnTurn() {
   if (cancelled_) return;
   if (packer_ != nullptr) Pack();
   if (reader_.paused() || resume_later_) Resume();
+  if (!finished_ && !cancelled_ && std::exchange(turn_asked_, false)) handler_->OnTurn();
+}
+
+void Call::Later() {
+  turn_asked_ = true;
+  stream_->Later();
 }
 
 void Call::Resume() {

@@ -42,6 +42,8 @@ class Handler : public MessageSink {
   virtual void OnSent() {}
   // Of a slow client, and before OnSent: what was given to Send is copied.
   virtual void OnReleased() {}
+  // Everybody else has had a turn since Call::Later.
+  virtual void OnTurn() {}
   // Time passes: a few times a second.
   virtual void OnSweep(uint64_t now_ns) { (void)now_ns; }
   // The client is gone or late, or broke a rule: stop.  The call is answered
@@ -90,6 +92,8 @@ class Call final : public h2::StreamHandler {
 
   // A handler that took less than it was offered takes more.
   void Resume();
+  // Work goes on in Handler::OnTurn, when the event loop has looked at everybody else.
+  void Later();
   // Accounts for what a handler keeps of large messages, over all connections;
   // given back by itself when the call is done.  False: there is too much.
   bool Reserve(uint64_t bytes);
@@ -172,6 +176,7 @@ class Call final : public h2::StreamHandler {
   bool feeding_ = false;       // inside of Feed
   bool unpacking_ = false;     // kUnpackBytes of reserved_ are the reader's
   bool resume_later_ = false;  // what waits has not been offered yet
+  bool turn_asked_ = false;    // by the handler
 
   Buffer pending_;  // arrived, not taken by the handler
   size_t pending_at_ = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/datatype.h"
 
-#include <cstring>
+#include "tensor/bytes_checker.h"
 
 namespace mlos::tensor {
 namespace {
@@ -101,27 +101,9 @@ std::string ShapeText(std::span<const int64_t> dims) {
 }
 
 Status CheckBytesTensor(std::span<const std::byte> data, uint64_t count) {
-  size_t at = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    uint32_t length = 0;
-    if (data.size() - at < sizeof(length)) {
-      return InvalidArgument("element " + std::to_string(i) + " of " + std::to_string(count) +
-                             ": the data end inside its 4-byte length");
-    }
-    std::memcpy(&length, data.data() + at, sizeof(length));
-    at += sizeof(length);
-    if (data.size() - at < length) {
-      return InvalidArgument("element " + std::to_string(i) + " of " + std::to_string(count) +
-                             ": its length is " + std::to_string(length) + " bytes but only " +
-                             std::to_string(data.size() - at) + " are left");
-    }
-    at += length;
-  }
-  if (at != data.size()) {
-    return InvalidArgument(std::to_string(data.size() - at) + " bytes are left over after " +
-                           std::to_string(count) + " elements");
-  }
-  return OkStatus();
+  BytesChecker checker(count, data.size());
+  MLOS_RETURN_IF_ERROR(checker.Take(data));
+  return checker.End();
 }
 
 }  // namespace mlos::tensor

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "frontends/common/classification.h"
+#include "frontends/common/element_checker.h"
 
 namespace mlos::frontend {
 namespace {
@@ -96,23 +97,6 @@ std::span<std::byte> PlaceOf(const tensor::RequestPlan& plan, uint32_t index,
       std::lower_bound(plan.inputs.begin(), plan.inputs.end(), index,
                        [](const tensor::TensorDesc& desc, uint32_t i) { return desc.index < i; });
   return block.subspan(at->offset, at->bytes);
-}
-
-Status CheckElements(const tensor::TensorDesc& desc, std::span<const std::byte> elements,
-                     uint64_t first) {
-  if (TypeOf(desc) == Datatype::kBytes) {
-    uint64_t count = 0;
-    tensor::ElementCount(desc.shape(), &count);
-    return tensor::CheckBytesTensor(elements, count);
-  }
-  if (TypeOf(desc) != Datatype::kBool) return OkStatus();
-  for (size_t i = 0; i < elements.size(); ++i) {
-    if (elements[i] > std::byte{1}) {
-      return InvalidArgument("element " + std::to_string(first + i) +
-                             " of a BOOL is neither 0 nor 1");
-    }
-  }
-  return OkStatus();
 }
 
 Status CopyRegion(const GivenInput& input, std::span<std::byte> to) {

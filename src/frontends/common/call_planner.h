@@ -65,10 +65,6 @@ Status CheckSize(std::string_view model, GivenInput* input);
 std::span<std::byte> PlaceOf(const tensor::RequestPlan& plan, uint32_t index,
                              std::span<std::byte> block);
 
-// What the datatype demands of an input's bytes: the lengths of BYTES, BOOL of
-// 0 and 1.  `desc` has been planned; the bytes are those of element `first` on.
-Status CheckElements(const tensor::TensorDesc& desc, std::span<const std::byte> elements,
-                     uint64_t first = 0);
 // Copies an input of kRegion.  The client may write there at any time: what is
 // looked at is the copy.
 Status CopyRegion(const GivenInput& input, std::span<std::byte> to);

@@ -4,6 +4,7 @@
 // byte says.
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 #include "base/event_loop.h"
 #include "engine/fake_engine.h"
@@ -16,6 +17,7 @@ namespace {
 class Owner final : public JobOwner {
  public:
   void OnReady(InferJob&) override { ready = true; }
+  void Later(InferJob&) override { later = true; }
   void OnAnswer(InferJob& job) override {
     if (++answers > 1) std::abort();
     InferEncoder encoder;
@@ -29,6 +31,7 @@ class Owner final : public JobOwner {
   void Unreserve(uint64_t bytes) override { reserved -= bytes; }
 
   bool ready = false;
+  bool later = false;
   int answers = 0;
   uint64_t reserved = 0;
 };
@@ -56,8 +59,10 @@ void Fuzz(std::span<const std::byte> data, size_t step, bool allocate_later) {
     if (!owner.ready) std::abort();  // it would wait for ever
   }
   job.End();
-  loop.io().restart();
-  loop.io().poll();
+  do {
+    if (std::exchange(owner.later, false)) job.TakeTurn();
+    loop.io().restart();
+  } while (loop.io().poll() > 0 || owner.later);
   job.Release();
   if (engine.running != 0 || context.open_fills != 0 || owner.answers > 1) std::abort();
 }

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "frontends/grpc/grpc_fixture.h"
 
 namespace mlos::grpc {
@@ -414,6 +418,138 @@ TEST_F(InferGrpcTest, GoesOnInAStreamAfterABadMessage) {
   ASSERT_EQ(2u, answers.size());
   EXPECT_THAT(answers[0].error_message(), HasSubstr("damaged"));
   EXPECT_EQ("", answers[1].error_message());
+}
+
+// ------------------------------------------------------------------------ slices
+
+// Each is more than the loop does in one go; what the answer's raw contents are.
+std::vector<std::pair<ModelInferRequest, std::string>> Large() {
+  std::vector<std::pair<ModelInferRequest, std::string>> out;
+  const auto one = [&](const char* model, const char* datatype, int64_t count) {
+    ModelInferRequest& request = out.emplace_back().first;
+    request.set_model_name(model);
+    auto* input = request.add_inputs();
+    input->set_name("in");
+    input->set_datatype(datatype);
+    input->add_shape(count);
+    return input->mutable_contents();
+  };
+  auto* numbers = one("id_UINT8", "UINT8", 2 << 20);
+  for (int i = 0; i < 2 << 20; ++i) numbers->add_uint_contents(7);
+  out.back().second.assign(2 << 20, '\7');
+  auto* strings = one("id_BYTES", "BYTES", 500'000);
+  for (int i = 0; i < 500'000; ++i) strings->add_bytes_contents("");
+  out.back().second.assign(2'000'000, '\0');
+  // Raw contents that are kept, because their sizes do not follow from the shapes.
+  ModelInferRequest& pair = out.emplace_back().first;
+  pair.set_model_name("pair");
+  const std::string string = std::string("\0\0\x80\0", 4) + std::string(8 << 20, 'x');
+  for (const auto& [name, datatype, raw] :
+       {std::tuple("a", "INT32", std::string("\7\0\0\0", 4)),
+        std::tuple("b", "FP32", BytesOf({5, 6})), std::tuple("c", "BYTES", string)}) {
+    auto* input = pair.add_inputs();
+    input->set_name(name);
+    input->set_datatype(datatype);
+    input->add_shape(1);
+    pair.add_raw_input_contents(raw);
+  }
+  pair.mutable_inputs(1)->add_shape(2);
+  pair.add_outputs()->set_name("c");
+  out.back().second = string;
+  return out;
+}
+
+TEST_F(InferGrpcTest, AnswersOthersWhileItReadsALargeRequest) {
+  const std::string small = Framed(Floats("id_FP32", {1}).SerializeAsString());
+  for (const auto& [request, raw] : Large()) {
+    const int32_t large = wire_.Open(kInfer);
+    wire_.Send(large, Framed(request.SerializeAsString()), true);
+    wire_.Pump(false);
+    int between = 0;
+    while (std::exchange(wire_.owner().turn, false)) {
+      const int32_t other = wire_.Open(kInfer);
+      wire_.Send(other, small, true);
+      wire_.Pump(false);
+      ASSERT_EQ("0", wire_.answer(other).status());
+      if (!wire_.answer(large).closed) ++between;
+      wire_.session().Turn();
+    }
+    EXPECT_GT(between, 4) << request.model_name();
+    Settle();
+    EXPECT_TRUE(Response(wire_.answer(large)).raw_output_contents(0) == raw);
+  }
+  ExpectNothingLeft();
+}
+
+TEST_F(InferGrpcTest, LeavesALargeRequestWhereverItIsWhenItsClientGoes) {
+  for (const auto& [request, raw] : Large()) {
+    const std::string message = Framed(request.SerializeAsString());
+    for (int turns = 0; turns < 20; turns += 3) {
+      const int32_t id = wire_.Open(kInfer);
+      wire_.Send(id, message, true);
+      wire_.Pump(false);
+      for (int i = 0; i < turns && std::exchange(wire_.owner().turn, false); ++i) {
+        wire_.session().Turn();
+      }
+      wire_.Reset(id);
+      Settle();
+      ExpectNothingLeft();
+    }
+  }
+}
+
+TEST_F(InferGrpcTest, AStreamsLargeRequestsTakeTurnsAndKeepTheirOrder) {
+  const int32_t id = wire_.Open(kStream);
+  auto requests = Large();
+  std::reverse(requests.begin(), requests.end());
+  for (const auto& [request, raw] : requests) {
+    wire_.Send(id, Framed(request.SerializeAsString()), false);
+  }
+  wire_.Send(id, Framed(Floats("id_FP32", {1}).SerializeAsString()), true);
+  Settle();
+  const auto answers = StreamOf(wire_.answer(id));
+  ASSERT_EQ(requests.size() + 1, answers.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ("", answers[i].error_message());
+    EXPECT_TRUE(answers[i].infer_response().raw_output_contents(0) == requests[i].second) << i;
+  }
+  ExpectNothingLeft();
+}
+
+// Elements are looked at as they come: nothing is left to do for a large tensor
+// at its end, and what is wrong is said before.
+TEST_F(InferGrpcTest, LooksAtRawElementsAsTheyArrive) {
+  for (const auto& [datatype, raw] :
+       {std::pair("BOOL", "\1\1\2" + std::string(50'000, '\1')),
+        std::pair("BYTES", std::string("\xff\xff\xff\0", 4) + std::string(50'000, 'x'))}) {
+    ModelInferRequest request;
+    request.set_model_name("id_" + std::string(datatype));
+    auto* input = request.add_inputs();
+    input->set_name("in");
+    input->set_datatype(datatype);
+    input->add_shape(std::string("BOOL") == datatype ? 50'003 : 1);
+    request.add_raw_input_contents(raw);
+    const int32_t id = wire_.Open(kInfer);
+    wire_.Send(id, Framed(request.SerializeAsString()).substr(0, 20'000), false);
+    Settle();
+    EXPECT_EQ("3", wire_.answer(id).status());
+    EXPECT_THAT(wire_.answer(id).message(), HasSubstr("input 'in'"));
+    wire_.Reset(id);
+    Settle();
+    ExpectNothingLeft();
+  }
+}
+
+TEST_F(InferGrpcTest, BoundsWhatStandsBesideTheElements) {
+  ModelInferRequest request = Floats("id_FP32", {1});
+  request.set_id(std::string(1 << 20, 'x'));
+  EXPECT_THAT(Ask(request).message(), HasSubstr("beside its tensors"));
+  request.clear_id();
+  for (int i = 0; i < 20'000; ++i) {
+    (*request.mutable_inputs(0)->mutable_parameters())[std::string(50, 'x') + std::to_string(i)];
+  }
+  EXPECT_THAT(Ask(request).message(), HasSubstr("beside its tensors"));
+  ExpectNothingLeft();
 }
 
 // ------------------------------------------------------------------------- drain

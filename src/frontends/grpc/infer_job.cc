@@ -24,8 +24,9 @@ void InferJob::Begin(JobOwner& owner, const Arrival& arrival) {
   expected_bytes_ = 0;
   stage_ = Stage::kHead;
   error_ = OkStatus();
-  ended_ = waiting_ = raw_ = raw_open_ = direct_ = false;
+  ended_ = waiting_ = raw_ = raw_open_ = direct_ = planned_ = false;
   raw_count_ = 0;
+  work_input_ = work_at_ = 0;
   raw_sizes_.clear();
   raw_inputs_.clear();
   kept_.Clear();
@@ -55,7 +56,7 @@ size_t InferJob::Take(std::span<const std::byte> data) {
   size_t used = 0;
   while (stage_ != Stage::kAnswered && stage_ != Stage::kIdle) {
     // Raw contents have begun, and the model or the memory is not there yet.
-    if (stage_ == Stage::kEngine) {
+    if (stage_ == Stage::kEngine || stage_ == Stage::kWork) {
       waiting_ = used < data.size();
       return used;
     }
@@ -76,13 +77,15 @@ size_t InferJob::Take(std::span<const std::byte> data) {
         if (const Status begun = BeginRaw(); !begun.ok()) Fail(begun);
         break;
       case MessageWalker::Found::kFieldData: {
-        const size_t taken = TakeRaw(walker_.piece());
-        walker_.Took(taken);
-        used += taken;
+        const std::span<const std::byte> piece = walker_.piece();
+        walker_.Took(piece.size());
+        used += piece.size();
+        if (const Status taken = TakeRaw(piece); !taken.ok()) Fail(taken);
         break;
       }
       case MessageWalker::Found::kFieldEnd:
         raw_open_ = false;
+        if (const Status whole = EndRaw(); !whole.ok()) Fail(whole);
         break;
       case MessageWalker::Found::kLate:
         // To wait for these would mean to keep every tensor.
@@ -140,16 +143,14 @@ void InferJob::FinishInput() {
     return Fail(InvalidArgument("the message is no ModelInferRequest: it is cut off"));
   }
   if (stage_ == Stage::kHead) return Start();
-  Status done = CheckRawCount();
-  if (done.ok() && stage_ == Stage::kFill) done = FillRest();
-  if (done.ok() && stage_ == Stage::kCollect) {
-    done = AddTensors();
-    if (done.ok()) done = EndPlan();
+  Status known = CheckRawCount();
+  if (known.ok() && stage_ == Stage::kCollect) {
+    known = AddTensors();
+    if (known.ok()) known = EndPlan();
+    if (known.ok()) return GoOn();
   }
-  if (!done.ok()) return Fail(done);
-  CloseFill();
-  stage_ = Stage::kEngine;
-  Continue(OkStatus());
+  if (!known.ok()) return Fail(known);
+  Work();
 }
 
 // The request is whole, or here as far as its raw contents.
@@ -169,6 +170,11 @@ void InferJob::Start() {
                     .request_id = arrival_.request_id,
                     .client_id = request_.id,
                     .traceparent = arrival_.traceparent});
+}
+
+void InferJob::GoOn() {
+  stage_ = Stage::kEngine;
+  Continue(OkStatus());
 }
 
 // Of what is not decoded nothing is known but that.
@@ -199,20 +205,28 @@ Status InferJob::BeginRaw() {
   input.form = frontend::Form::kBinary;
   input.given_bytes = raw_sizes_.back();
   input.raw_offset = kept_.size();
-  return CheckSize(request_.model, &input);
+  MLOS_RETURN_IF_ERROR(CheckSize(request_.model, &input));
+  checker_ = frontend::ElementChecker(input.desc);
+  return OkStatus();
 }
 
-size_t InferJob::TakeRaw(std::span<const std::byte> piece) {
-  if (stage_ == Stage::kCollect) {
-    kept_.Append({reinterpret_cast<const char*>(piece.data()), piece.size()});
-    raw_bytes_ += piece.size();
-    Account();
-    return piece.size();
-  }
+Status InferJob::TakeRaw(std::span<const std::byte> piece) {
   const InferInput& input = request_.inputs[raw_inputs_[raw_count_ - 1]];
-  std::memcpy(MemoryOf(input).data() + raw_bytes_, piece.data(), piece.size());
+  if (stage_ == Stage::kFill) {
+    std::memcpy(MemoryOf(input).data() + raw_bytes_, piece.data(), piece.size());
+  } else {
+    kept_.Append({reinterpret_cast<const char*>(piece.data()), piece.size()});
+    if (!Account()) return OkStatus();  // that was its end
+  }
   raw_bytes_ += piece.size();
-  return piece.size();
+  const Status good = checker_.Take(piece);
+  return good.ok() ? good : Annotate(good, About(input));
+}
+
+Status InferJob::EndRaw() {
+  const Status whole = checker_.End();
+  if (whole.ok()) return whole;
+  return Annotate(whole, About(request_.inputs[raw_inputs_[raw_count_ - 1]]));
 }
 
 }  // namespace mlos::grpc

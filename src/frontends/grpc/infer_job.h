@@ -19,6 +19,8 @@
 
 #include "base/buffer.h"
 #include "frontends/common/call_steps.h"
+#include "frontends/common/element_checker.h"
+#include "frontends/grpc/infer_contents.h"
 #include "frontends/grpc/infer_context.h"
 #include "frontends/grpc/infer_request.h"
 #include "frontends/grpc/message_walker.h"
@@ -35,6 +37,8 @@ class JobOwner {
   virtual void OnReady(InferJob& job) = 0;
   // `error()` says how it went.  More of the message may still come.
   virtual void OnAnswer(InferJob& job) = 0;
+  // A job wants InferJob::TakeTurn, when the event loop has looked at everybody else.
+  virtual void Later(InferJob& job) = 0;
   // Accounts for memory; false: there is too much of it in use.
   virtual bool Reserve(uint64_t bytes) = 0;
   virtual void Unreserve(uint64_t bytes) = 0;
@@ -60,6 +64,9 @@ class InferJob final : private frontend::CallSteps {
   size_t Take(std::span<const std::byte> data);
   // That was the message.
   void End();
+  // Goes on with what Later was asked for.
+  void TakeTurn();
+  bool wants_turn() const { return stage_ == Stage::kWork; }
   // The answer is encoded into memory of its own: the model's is given back.
   void LetGo();
   // Nobody wants it, or its answer is out.
@@ -81,6 +88,7 @@ class InferJob final : private frontend::CallSteps {
     kEngine,   // waits for the model, for memory, or for the answer
     kCollect,  // raw contents are kept until their sizes are known
     kFill,     // raw contents go where they belong
+    kWork,     // all is here, and is read in slices
     kAnswered,
   };
 
@@ -88,8 +96,10 @@ class InferJob final : private frontend::CallSteps {
   void Start();
   void Fail(const Status& fault);
   void FinishInput();
+  void GoOn();
   Status BeginRaw();
-  size_t TakeRaw(std::span<const std::byte> piece);
+  Status TakeRaw(std::span<const std::byte> piece);
+  Status EndRaw();
   bool Account();
   uint64_t Kept() const;
   void Shrink();
@@ -105,8 +115,11 @@ class InferJob final : private frontend::CallSteps {
   Status AddTensors();
   bool MayGoStraight() const;
   Status EndPlan();
-  Status FillRest();
-  Status FillOne(const InferInput& input);
+  StatusOr<bool> Measure(uint64_t* budget);
+  Status Open(const InferInput& input);
+  StatusOr<bool> FillSome(uint64_t* budget);
+  StatusOr<bool> FillOne(const InferInput& input, uint64_t* budget);
+  void Work();
   std::span<std::byte> MemoryOf(const InferInput& input) const;
   void CloseFill();
   std::string About(const InferInput& input) const;
@@ -124,6 +137,8 @@ class InferJob final : private frontend::CallSteps {
   bool raw_ = false;      // there are raw contents
   bool direct_ = false;   // which go into the channel as they arrive
   bool raw_open_ = false;
+  bool filling_ = false;  // counted among those that hold memory meanwhile
+  bool planned_ = false;
 
   MessageWalker walker_{7};
   InferRequest request_;
@@ -134,7 +149,13 @@ class InferJob final : private frontend::CallSteps {
   uint32_t raw_count_ = 0;            // begun
   uint64_t raw_bytes_ = 0;            // of the one that is open, so far
   std::vector<uint64_t> raw_sizes_;
+  frontend::ElementChecker checker_;  // of it
   Buffer kept_;
+
+  // Of what is measured or filled in slices: the input, and how far.
+  size_t work_input_ = 0;
+  size_t work_at_ = 0;  // of kept_; of what is typed, whether it has begun
+  ContentsReader contents_;
 };
 
 }  // namespace mlos::grpc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/infer_methods.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -45,6 +46,7 @@ class ModelInferMethod::Handler final : public rpc::Handler, public JobOwner {
   void OnMessage(std::optional<uint64_t> size) override { job_.Expect(size.value_or(0)); }
   size_t OnData(std::span<const std::byte> data) override { return job_.Take(data); }
   void OnMessageEnd() override { job_.End(); }
+  void OnTurn() override { job_.TakeTurn(); }
   void OnReleased() override { job_.LetGo(); }
   void OnCancel() override { job_.Release(); }
   void OnDone() override {
@@ -55,6 +57,7 @@ class ModelInferMethod::Handler final : public rpc::Handler, public JobOwner {
 
  private:
   void OnReady(InferJob&) override { call_->Resume(); }
+  void Later(InferJob&) override { call_->Later(); }
   bool Reserve(uint64_t bytes) override { return call_->Reserve(bytes); }
   void Unreserve(uint64_t bytes) override { call_->Unreserve(bytes); }
   void OnAnswer(InferJob& job) override {
@@ -126,6 +129,14 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
     Next();
     if (std::exchange(waiting_, false)) call_.Resume();
   }
+  void OnTurn() override {
+    // The first is who the others wait for.
+    const auto wants = [](const InferJob* job) { return job->wants_turn(); };
+    const auto first = std::find_if(jobs_.begin(), jobs_.end(), wants);
+    if (first == jobs_.end()) return;
+    (*first)->TakeTurn();
+    if (std::any_of(jobs_.begin(), jobs_.end(), wants)) call_.Later();
+  }
   void OnSweep(uint64_t) override {
     if (context_.draining && jobs_.empty() && !cancelled_) Leave();
   }
@@ -191,6 +202,7 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
   }
 
   void OnReady(InferJob&) override { call_.Resume(); }
+  void Later(InferJob&) override { call_.Later(); }
   bool Reserve(uint64_t bytes) override { return call_.Reserve(bytes); }
   void Unreserve(uint64_t bytes) override { call_.Unreserve(bytes); }
   void OnAnswer(InferJob&) override { Next(); }

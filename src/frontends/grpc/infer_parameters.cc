@@ -11,7 +11,7 @@
 #include <functional>
 #include <utility>
 
-#include "base/log.h"
+#include "base/utf8.h"
 #include "frontends/common/infer_plan.h"
 #include "tensor/message.h"
 
@@ -37,15 +37,6 @@ Status Twice(std::string_view name) {
   return InvalidArgument("parameter " + Quote(name) + " is given twice");
 }
 
-bool IsText(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 Status ReadValue(std::string_view message, Parameter* to) {
   FieldReader reader(message);
   WireField f;
@@ -61,7 +52,7 @@ Status ReadValue(std::string_view message, Parameter* to) {
     to->text = f.bytes;
   }
   if (reader.bad()) return Damaged();
-  if (to->kind == Kind::kText && !IsText(to->text)) {
+  if (to->kind == Kind::kText && !IsUtf8(to->text)) {
     return InvalidArgument("parameter " + Quote(to->name) + " is not valid UTF-8");
   }
   return OkStatus();
@@ -79,7 +70,7 @@ Status ReadEntry(const WireField& entry, Parameter* to) {
     (f.number == 1 ? to->name : value) = f.bytes;
   }
   if (reader.bad()) return Damaged();
-  if (!IsText(to->name)) return InvalidArgument("a parameter's name is not valid UTF-8");
+  if (!IsUtf8(to->name)) return InvalidArgument("a parameter's name is not valid UTF-8");
   return ReadValue(value, to);
 }
 

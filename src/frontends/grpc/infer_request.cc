@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/infer_request.h"
 
-#include "base/log.h"
+#include "base/utf8.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/grpc/infer_parameters.h"
 #include "frontends/grpc/protobuf_reader.h"
@@ -27,16 +27,11 @@ enum Input : uint32_t { kName = 1, kDatatype = 2, kShape = 3, kInputParameters =
 enum Output : uint32_t { kOutputName = 1, kOutputParameters = 2 };
 }  // namespace field
 
-Status Damaged() { return InvalidArgument("the message is no ModelInferRequest: it is damaged"); }
+// Of all that is not elements of tensors: it is read in one go.
+constexpr size_t kMostHeadBytes = 1 << 20;
+constexpr size_t kLeastField = 2;
 
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = static_cast<uint8_t>(text.front()) < 0x80 ? 1 : Utf8Length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
+Status Damaged() { return InvalidArgument("the message is no ModelInferRequest: it is damaged"); }
 
 // A text that is given twice counts as the last, as everywhere with this format.
 Status ReadText(const WireField& from, std::string_view what, std::string_view* text) {
@@ -83,7 +78,15 @@ Status ReadDatatype(const WireField& from, tensor::TensorDesc* desc) {
   return OkStatus();
 }
 
-Status ReadInputField(const WireField& from, InferInput* input) {
+Status CountHead(const WireField& from, InferRequest* request) {
+  request->head_bytes += kLeastField + from.bytes.size();
+  if (request->head_bytes <= kMostHeadBytes) return OkStatus();
+  return InvalidArgument("the request has more than " + std::to_string(kMostHeadBytes) +
+                         " bytes beside its tensors' elements");
+}
+
+Status ReadInputField(const WireField& from, InferInput* input, InferRequest* request) {
+  if (from.number != field::kContents) MLOS_RETURN_IF_ERROR(CountHead(from, request));
   switch (from.number) {
     case field::kName:
       return ReadText(from, "input's name", &input->name);
@@ -113,7 +116,7 @@ Status ReadInput(const WireField& from, InferRequest* request) {
   FieldReader reader(from.bytes);
   WireField f;
   Status status;
-  while (status.ok() && reader.Next(&f)) status = ReadInputField(f, &input);
+  while (status.ok() && reader.Next(&f)) status = ReadInputField(f, &input, request);
   if (reader.bad()) return Damaged();
   if (status.ok()) status = CheckPlace(input.place);
   if (status.ok() && input.desc.datatype == 0) status = InvalidArgument("has no datatype");
@@ -157,6 +160,7 @@ Status ReadOutput(const WireField& from, InferRequest* request) {
 }
 
 Status ReadField(const WireField& from, InferRequest* request) {
+  if (from.number != field::kInputs) MLOS_RETURN_IF_ERROR(CountHead(from, request));
   switch (from.number) {
     case field::kModelName:
       return ReadText(from, "model_name", &request->model);
@@ -179,7 +183,7 @@ Status ReadField(const WireField& from, InferRequest* request) {
 
 void InferRequest::Clear() {
   model = version = id = {};
-  timeout_us = 0;
+  timeout_us = head_bytes = 0;
   in_sequence = false;
   inputs.clear();
   outputs.clear();

@@ -32,6 +32,7 @@ struct InferRequest {
   std::string_view version;
   std::string_view id;
   uint64_t timeout_us = 0;   // 0: none given
+  uint64_t head_bytes = 0;   // beside the tensors' elements
   bool in_sequence = false;  // a sequence_id other than none
   std::vector<InferInput> inputs;
   std::vector<frontend::AskedOutput> outputs;  // empty: all

@@ -23,6 +23,8 @@ constexpr uint64_t kMostOpenFillBytes = 256 << 20;
 
 Datatype TypeOf(const InferInput& input) { return static_cast<Datatype>(input.desc.datatype); }
 
+bool IsBytes(const InferInput& input) { return TypeOf(input) == Datatype::kBytes; }
+
 uint64_t CountOf(const InferInput& input) {
   uint64_t count = 0;
   tensor::ElementCount(input.desc.shape(), &count);
@@ -45,6 +47,12 @@ StatusOr<InferJob::Turn> InferJob::Plan(const engine::ModelRoute&, tensor::Reque
   direct_ = raw_ && MayGoStraight();
   if (raw_ && !direct_) {
     stage_ = Stage::kCollect;
+    return Turn::kLater;
+  }
+  uint64_t budget = kWorkSlice;
+  MLOS_ASSIGN_OR_RETURN(const bool measured, Measure(&budget));
+  if (!measured) {
+    stage_ = Stage::kWork;
     return Turn::kLater;
   }
   MLOS_RETURN_IF_ERROR(EndPlan());
@@ -77,10 +85,7 @@ Status InferJob::AddTensors() {
   for (InferInput& input : request_.inputs) {
     if (!raw_ && input.form == Form::kUnset) input.form = Form::kElements;
     MLOS_RETURN_IF_ERROR(planner.AddInput(&input));
-    if (input.form != Form::kElements) continue;
-    const Status measured =
-        MeasureContents(input.contents, TypeOf(input), CountOf(input), &input.desc.bytes);
-    if (!measured.ok()) return Annotate(measured, About(input));
+    if (input.form == Form::kElements && IsBytes(input)) input.desc.bytes = input.given_bytes;
   }
   for (frontend::AskedOutput& output : request_.outputs) {
     MLOS_RETURN_IF_ERROR(planner.AddOutput(&output));
@@ -95,7 +100,7 @@ bool InferJob::MayGoStraight() const {
   uint64_t bytes = 0;
   for (const uint32_t i : raw_inputs_) {
     const InferInput& input = request_.inputs[i];
-    if (input.form == Form::kUnset && TypeOf(input) == Datatype::kBytes) return false;
+    if (input.form == Form::kUnset && IsBytes(input)) return false;
     bytes += std::min(input.desc.bytes, kMostOpenFillBytes + 1);
   }
   const uint64_t backed = expected_bytes_ > 0 ? expected_bytes_ : raw_sizes_.front();
@@ -103,9 +108,33 @@ bool InferJob::MayGoStraight() const {
          context_.open_fill_bytes + bytes <= kMostOpenFillBytes;
 }
 
+// What typed contents take.  False: not known yet.
+StatusOr<bool> InferJob::Measure(uint64_t* budget) {
+  for (; work_input_ < request_.inputs.size(); ++work_input_) {
+    InferInput& input = request_.inputs[work_input_];
+    if (input.form != Form::kElements) continue;
+    Status begun;
+    if (std::exchange(work_at_, 1) == 0) begun = Open(input);
+    if (!begun.ok()) return Annotate(begun, About(input));
+    const StatusOr<bool> measured = contents_.Measure(budget);
+    if (!measured.ok()) return Annotate(measured.status(), About(input));
+    if (!*measured) return false;
+    input.given_bytes = contents_.bytes();
+    if (IsBytes(input)) input.desc.bytes = input.given_bytes;
+    work_at_ = 0;
+  }
+  work_input_ = 0;
+  return true;
+}
+
+Status InferJob::Open(const InferInput& input) {
+  return contents_.Begin(input.contents, TypeOf(input), CountOf(input));
+}
+
 Status InferJob::EndPlan() {
   context_.descs.clear();
   for (const InferInput& input : request_.inputs) context_.descs.push_back(input.desc);
+  planned_ = true;
   return context_.planner.Finish(context_.descs, request_.parameters);
 }
 
@@ -115,24 +144,29 @@ StatusOr<InferJob::Turn> InferJob::Fill(const tensor::RequestPlan&, std::span<st
   block_ = block;
   if (direct_) {
     stage_ = Stage::kFill;
+    filling_ = true;
     fill_bytes_ = block.size();
     ++context_.open_fills;
     context_.open_fill_bytes += fill_bytes_;
     return Turn::kLater;
   }
-  MLOS_RETURN_IF_ERROR(FillRest());
-  return Turn::kDone;
+  uint64_t budget = kWorkSlice;
+  MLOS_ASSIGN_OR_RETURN(const bool filled, FillSome(&budget));
+  if (filled) return Turn::kDone;
+  stage_ = Stage::kWork;
+  return Turn::kLater;
 }
 
 // It does not hold memory of the channel while it arrives, any more.
 void InferJob::CloseFill() {
-  if (stage_ != Stage::kFill) return;
+  if (!std::exchange(filling_, false)) return;
   --context_.open_fills;
   context_.open_fill_bytes -= fill_bytes_;
 }
 
-// Raw contents are waited for, which begin now.
+// Raw contents are waited for, which begin now; or there is more work.
 void InferJob::OnLater() {
+  if (stage_ == Stage::kWork) return owner_->Later(*this);
   if (raw_open_) {
     if (const Status begun = BeginRaw(); !begun.ok()) return Fail(begun);
   }
@@ -140,20 +174,59 @@ void InferJob::OnLater() {
   if (std::exchange(waiting_, false)) owner_->OnReady(*this);
 }
 
-// What has not come to its place by itself, and a look at what has.
-Status InferJob::FillRest() {
-  for (const InferInput& input : request_.inputs) {
-    if (const Status filled = FillOne(input); !filled.ok()) return Annotate(filled, About(input));
-  }
-  return OkStatus();
+void InferJob::TakeTurn() {
+  if (stage_ == Stage::kWork) Work();
 }
 
-Status InferJob::FillOne(const InferInput& input) {
+// A slice of it.
+void InferJob::Work() {
+  uint64_t budget = kWorkSlice;
+  const StatusOr<bool> done = planned_ ? FillSome(&budget) : Measure(&budget);
+  Status status = done.status();
+  if (status.ok() && !*done) {
+    stage_ = Stage::kWork;
+    return owner_->Later(*this);
+  }
+  if (status.ok() && !planned_) status = AddTensors();
+  if (status.ok() && !planned_) status = EndPlan();
+  if (!status.ok()) return Fail(status);
+  CloseFill();
+  GoOn();
+}
+
+// What has not come to its place by itself.  False: not all of it yet.
+StatusOr<bool> InferJob::FillSome(uint64_t* budget) {
+  for (; work_input_ < request_.inputs.size(); ++work_input_) {
+    if (*budget == 0) return false;
+    const InferInput& input = request_.inputs[work_input_];
+    const StatusOr<bool> filled = FillOne(input, budget);
+    if (!filled.ok()) return Annotate(filled.status(), About(input));
+    if (!*filled) return false;
+    work_at_ = 0;
+  }
+  return true;
+}
+
+StatusOr<bool> InferJob::FillOne(const InferInput& input, uint64_t* budget) {
   const std::span<std::byte> to = MemoryOf(input);
-  if (input.form == Form::kRegion) return CopyRegion(input, to);
-  if (input.form == Form::kElements) return WriteContents(input.contents, TypeOf(input), to);
-  if (!direct_ && !to.empty()) std::memcpy(to.data(), kept_.data() + input.raw_offset, to.size());
-  return frontend::CheckElements(input.desc, to);
+  if (input.form == Form::kRegion) {
+    Spend(WorkOfCopy(to.size()), budget);
+    MLOS_RETURN_IF_ERROR(CopyRegion(input, to));
+    return true;
+  }
+  if (input.form == Form::kElements) {
+    if (std::exchange(work_at_, 1) == 0) {
+      MLOS_RETURN_IF_ERROR(Open(input));
+      contents_.Rewind(to);
+    }
+    return contents_.Write(budget);
+  }
+  if (direct_ || to.empty()) return true;
+  const size_t part = std::min(to.size() - work_at_, static_cast<size_t>(CopyOfWork(*budget)));
+  std::memcpy(to.data() + work_at_, kept_.data() + input.raw_offset + work_at_, part);
+  work_at_ += part;
+  Spend(WorkOfCopy(part), budget);
+  return work_at_ == to.size();
 }
 
 std::span<std::byte> InferJob::MemoryOf(const InferInput& input) const {

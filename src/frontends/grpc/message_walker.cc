@@ -2,26 +2,18 @@
 #include "frontends/grpc/message_walker.h"
 
 #include <algorithm>
+#include <string_view>
+
+#include "frontends/grpc/protobuf_reader.h"
 
 namespace mlos::grpc {
 namespace {
 
-enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
-
-constexpr size_t kMostVarint = 10;
-
-// Reads one varint from `data` at *at.  1: done, 0: more is needed, -1: bad.
-int ReadVarint(std::span<const uint8_t> data, size_t* at, uint64_t* value) {
-  *value = 0;
-  for (size_t i = 0; i < kMostVarint; ++i) {
-    if (*at + i >= data.size()) return 0;
-    const uint8_t byte = data[*at + i];
-    *value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
-    if ((byte & 0x80) != 0) continue;
-    *at += i + 1;
-    return 1;
-  }
-  return -1;
+// From the front of `*have`, which may end in it.
+enum class Read : uint8_t { kDone, kPart, kBad };
+Read ReadNumber(std::string_view* have, uint64_t* value) {
+  if (ReadVarint(have, value)) return Read::kDone;
+  return have->size() < kMostVarint ? Read::kPart : Read::kBad;
 }
 
 }  // namespace
@@ -36,35 +28,32 @@ void MessageWalker::Begin() {
 
 // What token_ holds: a tag with, as far as it goes, the number behind it.
 MessageWalker::Token MessageWalker::ReadToken() {
-  const auto verdict = [](int read) { return read < 0 ? Token::kBad : Token::kPart; };
-  const std::span<const uint8_t> have(token_, token_size_);
-  size_t at = 0;
+  const auto verdict = [](Read read) { return read == Read::kBad ? Token::kBad : Token::kPart; };
+  std::string_view have(reinterpret_cast<const char*>(token_), token_size_);
   uint64_t tag = 0;
-  if (const int read = ReadVarint(have, &at, &tag); read <= 0) return verdict(read);
+  if (const Read read = ReadNumber(&have, &tag); read != Read::kDone) return verdict(read);
   if (tag >> 3 == 0 || tag > UINT32_MAX) return Token::kBad;
-  const auto type = static_cast<uint32_t>(tag & 7);
   number_ = tag >> 3;
   uint64_t number = 0;
   is_field_ = false;
-  switch (type) {
-    case kVarint:
-      if (const int read = ReadVarint(have, &at, &number); read <= 0) return verdict(read);
+  switch (static_cast<WireType>(tag & 7)) {
+    case WireType::kVarint:
+      if (const Read read = ReadNumber(&have, &number); read != Read::kDone) return verdict(read);
       left_ = 0;
       return Token::kWhole;
-    case kFixed64:
+    case WireType::kFixed64:
       left_ = 8;
       return Token::kWhole;
-    case kFixed32:
+    case WireType::kFixed32:
       left_ = 4;
       return Token::kWhole;
-    case kLengthDelimited:
-      if (const int read = ReadVarint(have, &at, &number); read <= 0) return verdict(read);
+    case WireType::kBytes:
+      if (const Read read = ReadNumber(&have, &number); read != Read::kDone) return verdict(read);
       left_ = number;
       is_field_ = number_ == field_;
       return number > UINT32_MAX ? Token::kBad : Token::kWhole;
-    default:
-      return Token::kBad;  // groups: nothing that we know has them
   }
+  return Token::kBad;  // groups: nothing that we know has them
 }
 
 MessageWalker::Found MessageWalker::Next(std::span<const std::byte> data, size_t* used) {

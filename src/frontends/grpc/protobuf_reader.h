@@ -16,11 +16,12 @@ namespace mlos::grpc {
 
 enum class WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
+constexpr size_t kMostVarint = 10;  // bytes
+
 // Takes one from the front of `*text`; false: there is none.
 inline bool ReadVarint(std::string_view* text, uint64_t* value) {
-  constexpr size_t kMost = 10;
   *value = 0;
-  for (size_t i = 0; i < kMost && i < text->size(); ++i) {
+  for (size_t i = 0; i < kMostVarint && i < text->size(); ++i) {
     const auto byte = static_cast<uint8_t>((*text)[i]);
     *value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
     if ((byte & 0x80) != 0) continue;

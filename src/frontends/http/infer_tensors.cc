@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "frontends/common/element_checker.h"
 #include "frontends/http/infer_request.h"
 #include "frontends/http/json_elements.h"
 
