@@ -77,6 +77,8 @@ class Call final : public h2::StreamHandler {
   std::string_view Metadata(std::string_view name) const;
   std::span<const h2::Field> metadata() const { return head_->fields; }
   uint64_t arrived_ns() const { return arrived_ns_; }
+  // Stands for the connection that it comes over.
+  const void* connection() const { return &stream_->session(); }
   // CLOCK_MONOTONIC; 0: the client sent none.
   uint64_t deadline_ns() const { return deadline_ns_; }
 

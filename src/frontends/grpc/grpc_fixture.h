@@ -120,8 +120,8 @@ class GrpcTest : public testing::Test {
   }
   void ExpectNothingLeft() {
     EXPECT_EQ(0, engine_.running);
-    EXPECT_EQ(0u, services_.context().open_fills);
-    EXPECT_EQ(0u, services_.context().open_fill_bytes);
+    EXPECT_EQ(0u, services_.context().fills.count());
+    EXPECT_EQ(0u, services_.context().fills.bytes());
     EXPECT_EQ(0u, wire_.owner().reserved);
   }
 

@@ -24,6 +24,7 @@ class Owner final : public JobOwner {
     if (job.error().ok()) encoder.Response(job);
     encoder.StreamResponse(job);
   }
+  const void* connection() const override { return this; }
   bool Reserve(uint64_t bytes) override {
     reserved += bytes;
     return reserved < (1 << 20);
@@ -64,7 +65,7 @@ void Fuzz(std::span<const std::byte> data, size_t step, bool allocate_later) {
     loop.io().restart();
   } while (loop.io().poll() > 0 || owner.later);
   job.Release();
-  if (engine.running != 0 || context.open_fills != 0 || owner.answers > 1) std::abort();
+  if (engine.running != 0 || context.fills.count() != 0 || owner.answers > 1) std::abort();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "frontends/common/call_steps.h"
 #include "frontends/common/classification.h"
 #include "frontends/common/client_regions.h"
+#include "frontends/grpc/open_fills.h"
 #include "frontends/grpc/options.h"
 #include "trace/tracer.h"
 
@@ -34,10 +35,7 @@ struct InferContext {
   std::vector<tensor::TensorDesc> descs = {};  // while one is planned
   // The server goes: streams without requests under way end.
   bool draining = false;
-  // Requests that hold memory of a channel while their contents arrive, and how
-  // much of it.
-  uint32_t open_fills = 0;
-  uint64_t open_fill_bytes = 0;
+  OpenFills fills = {};
 };
 
 }  // namespace mlos::grpc

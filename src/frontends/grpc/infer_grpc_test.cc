@@ -286,7 +286,7 @@ TEST_F(InferGrpcTest, LetsOnlyAFewSlowRequestsHoldMemoryOfTheChannel) {
     wire_.Send(ids.back(), message.substr(0, message.size() - 5), false);
   }
   wire_.Pump();
-  EXPECT_EQ(64u, services_.context().open_fills);
+  EXPECT_EQ(32u, services_.context().fills.count());  // half, for one connection
   EXPECT_EQ("0", Ask(Floats("id_FP32", {4})).status());
   for (const int32_t id : ids) {
     wire_.Send(id, message.substr(message.size() - 5), true);
@@ -313,7 +313,7 @@ TEST_F(InferGrpcTest, GivesNoMemoryForInputsThatTheMessageHasNoRoomFor) {
   const int32_t id = wire_.Open(kInfer);
   wire_.Send(id, message.substr(0, message.size() - 1), false);
   Settle();
-  EXPECT_EQ(0u, services_.context().open_fills);
+  EXPECT_EQ(0u, services_.context().fills.count());
   wire_.Send(id, message.substr(message.size() - 1), true);
   Settle();
   EXPECT_EQ("3", wire_.answer(id).status());

@@ -39,6 +39,8 @@ class JobOwner {
   virtual void OnAnswer(InferJob& job) = 0;
   // A job wants InferJob::TakeTurn, when the event loop has looked at everybody else.
   virtual void Later(InferJob& job) = 0;
+  // Stands for the connection that the request comes over.
+  virtual const void* connection() const = 0;
   // Accounts for memory; false: there is too much of it in use.
   virtual bool Reserve(uint64_t bytes) = 0;
   virtual void Unreserve(uint64_t bytes) = 0;
@@ -113,7 +115,7 @@ class InferJob final : private frontend::CallSteps {
   void Deliver() override;
   Status FindRaw();
   Status AddTensors();
-  bool MayGoStraight() const;
+  bool GoesStraight();
   Status EndPlan();
   StatusOr<bool> Measure(uint64_t* budget);
   Status Open(const InferInput& input);

@@ -58,6 +58,7 @@ class ModelInferMethod::Handler final : public rpc::Handler, public JobOwner {
  private:
   void OnReady(InferJob&) override { call_->Resume(); }
   void Later(InferJob&) override { call_->Later(); }
+  const void* connection() const override { return call_->connection(); }
   bool Reserve(uint64_t bytes) override { return call_->Reserve(bytes); }
   void Unreserve(uint64_t bytes) override { call_->Unreserve(bytes); }
   void OnAnswer(InferJob& job) override {
@@ -203,6 +204,7 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
 
   void OnReady(InferJob&) override { call_.Resume(); }
   void Later(InferJob&) override { call_.Later(); }
+  const void* connection() const override { return call_.connection(); }
   bool Reserve(uint64_t bytes) override { return call_.Reserve(bytes); }
   void Unreserve(uint64_t bytes) override { call_.Unreserve(bytes); }
   void OnAnswer(InferJob&) override { Next(); }

@@ -15,12 +15,6 @@ using frontend::Form;
 using frontend::Quote;
 using tensor::Datatype;
 
-// Who sends slowly must not take a channel's places and memory from others: so
-// many requests, and so much, is held while contents arrive; those of others are
-// kept until they are whole.
-constexpr uint32_t kMostOpenFills = 64;
-constexpr uint64_t kMostOpenFillBytes = 256 << 20;
-
 Datatype TypeOf(const InferInput& input) { return static_cast<Datatype>(input.desc.datatype); }
 
 bool IsBytes(const InferInput& input) { return TypeOf(input) == Datatype::kBytes; }
@@ -44,7 +38,7 @@ StatusOr<InferJob::Turn> InferJob::Plan(const engine::ModelRoute&, tensor::Reque
   if (raw_) MLOS_RETURN_IF_ERROR(FindRaw());
   MLOS_RETURN_IF_ERROR(AddTensors());
   Ask(request_.outputs);
-  direct_ = raw_ && MayGoStraight();
+  direct_ = raw_ && GoesStraight();
   if (raw_ && !direct_) {
     stage_ = Stage::kCollect;
     return Turn::kLater;
@@ -93,19 +87,21 @@ Status InferJob::AddTensors() {
   return OkStatus();
 }
 
-// Whether raw contents can go into the channel as they arrive.  The shapes of
-// all but the first are claims, and a message that has not room for them gets no
+// Whether raw contents go into the channel as they arrive.  The shapes of all
+// but the first are claims, and a message that has not room for them gets no
 // memory for them.
-bool InferJob::MayGoStraight() const {
+bool InferJob::GoesStraight() {
   uint64_t bytes = 0;
   for (const uint32_t i : raw_inputs_) {
     const InferInput& input = request_.inputs[i];
     if (input.form == Form::kUnset && IsBytes(input)) return false;
-    bytes += std::min(input.desc.bytes, kMostOpenFillBytes + 1);
+    bytes += std::min(input.desc.bytes, OpenFills::kMostBytes + 1);
   }
   const uint64_t backed = expected_bytes_ > 0 ? expected_bytes_ : raw_sizes_.front();
-  return bytes <= backed && context_.open_fills < kMostOpenFills &&
-         context_.open_fill_bytes + bytes <= kMostOpenFillBytes;
+  if (bytes > backed || !context_.fills.Take(owner_->connection(), bytes)) return false;
+  filling_ = true;
+  fill_bytes_ = bytes;
+  return true;
 }
 
 // What typed contents take.  False: not known yet.
@@ -144,10 +140,6 @@ StatusOr<InferJob::Turn> InferJob::Fill(const tensor::RequestPlan&, std::span<st
   block_ = block;
   if (direct_) {
     stage_ = Stage::kFill;
-    filling_ = true;
-    fill_bytes_ = block.size();
-    ++context_.open_fills;
-    context_.open_fill_bytes += fill_bytes_;
     return Turn::kLater;
   }
   uint64_t budget = kWorkSlice;
@@ -159,9 +151,7 @@ StatusOr<InferJob::Turn> InferJob::Fill(const tensor::RequestPlan&, std::span<st
 
 // It does not hold memory of the channel while it arrives, any more.
 void InferJob::CloseFill() {
-  if (!std::exchange(filling_, false)) return;
-  --context_.open_fills;
-  context_.open_fill_bytes -= fill_bytes_;
+  if (std::exchange(filling_, false)) context_.fills.Give(owner_->connection(), fill_bytes_);
 }
 
 // Raw contents are waited for, which begin now; or there is more work.
