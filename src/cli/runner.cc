@@ -277,6 +277,8 @@ std::string Runner::Suggest(const std::string& kind, const std::string& name) {
   const std::vector<std::string_view> views(names.begin(), names.end());
   const std::string_view near = NearMiss(name, views);
   if (near.empty() || near == name) return {};
+  // What cannot be undone is not there to be copied.
+  if (command_.ends_with("remove")) return fmt::format("did you mean {}?", Quoted(near));
   return fmt::format("did you mean {}? mlos {} {}", Quoted(near), command_, near);
 }
 

@@ -26,10 +26,10 @@ std::string HintFor(const Operation& op, const Status& status) {
                  ? "check the path: it is a path on the machine that mlosd runs on"
                  : "list what there is: " + ListOf(op);
     case StatusCode::kAlreadyExists:
-      return "register it under another version, or remove the registered one; see " + ListOf(op);
+      return "see what there is: " + ListOf(op);
     case StatusCode::kFailedPrecondition:
       return op.kind == K::kLoadModel
-                 ? "see the state of its plugin: " +
+                 ? "see its state and its policy: " + ListOf(op) + "; its plugin's: " +
                        operations::RequestText(operations::Row(K::kListPlugins))
                  : "see its state: " + ListOf(op);
     case StatusCode::kUnavailable:

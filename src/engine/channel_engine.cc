@@ -164,10 +164,10 @@ bool ChannelEngine::Resolve(Call& call, std::string_view model, std::string_view
                         (route->state == ModelState::kRegistered && route->on_demand);
   if (!loadable) {
     const bool gone = route->state == ModelState::kUnloaded || route->state == ModelState::kFailed;
-    call.status =
-        Unavailable(fmt::format("model \"{}\" version {} {}{}{}{}", route->name, route->version,
-                                WhyNot(route->state), route->reason.empty() ? "" : ": ",
-                                route->reason, gone ? "; load it to have it serve again" : ""));
+    call.status = Unavailable(fmt::format(
+        "model \"{}\"{}{} {}{}{}{}", route->name, route->version.empty() ? "" : " version ",
+        route->version, WhyNot(route->state), route->reason.empty() ? "" : ": ", route->reason,
+        gone && route->load_helps ? "; load it to have it serve again" : ""));
     return true;
   }
   return WaitForLoad(call, *route, model, version);

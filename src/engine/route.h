@@ -46,6 +46,7 @@ struct ModelRoute {
   ModelState state = ModelState::kRegistered;
   std::string reason;      // of a failure, for people
   bool on_demand = false;  // the first inference loads it
+  bool load_helps = true;  // whoever finds it unloaded or failed may load it
   std::string plugin;
   std::string plugin_version;
   uint64_t id = 0;  // of the registration: unique over the life of the core

@@ -89,6 +89,9 @@ class Manager {
   // While there is a reason the daemon is not ready, whatever is loaded.
   void HoldReadiness(std::string why);
 
+  // Models that should be loaded and are nowhere; they may come.
+  void SetAbsent(std::set<std::string> names);
+
   // A model's or plugin's files are hashed when there is time for it.
   void HashLater(const catalog::ModelVersion& model);
   void HashLater(const catalog::PluginVersion& plugin);
@@ -265,6 +268,7 @@ class Manager {
   boost::asio::steady_timer save_timer_;
   bool saving_soon_ = false;
   bool stopping_soon_ = false;
+  std::set<std::string> absent_;
   std::string readiness_held_;             // why; empty: it is not
   std::map<std::string, size_t> reloads_;  // under way, by plugin
   bool strict_readiness_ = true;

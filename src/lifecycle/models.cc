@@ -397,11 +397,15 @@ void Manager::OnModelLoaded(uint64_t id, StatusOr<ModelInfo> info, bool may_pass
     Finish(model, OkStatus());
     if (catalog_.Group(name).policy.kind != catalog::VersionPolicy::Kind::kAll) ApplyPolicy(name);
   } else {
-    const std::string reason(Message(settings.status()));
-    Log(LogLevel::kWarning, "{} failed to load: {}", Label(*model), reason);
+    // The host begins with the model's name, as the answer does.
+    const std::string label = Label(*model) + ": ";
+    std::string reason(Message(settings.status()));
+    if (reason.starts_with(label)) reason.erase(0, label.size());
+    Log(LogLevel::kError, "{} failed to load: {}", Label(*model), reason);
     Unsettle(*model, State::kFailed, reason);
     model->may_pass = may_pass;
-    Finish(model, info.ok() ? Unavailable(reason) : info.status());
+    const StatusCode code = info.ok() ? StatusCode::kUnavailable : info.status().code();
+    Finish(model, MakeStatus(code, label + reason));
   }
   MoveNext(plugin);
 }
@@ -492,6 +496,10 @@ void Manager::ApplyPolicy(std::string_view name) {
   for (const auto& [version, model] : it->second) {
     if (model->state == State::kUnloaded && model->left_out && catalog_.CheckPolicy(*model).ok()) {
       Readmit(*model);
+    }
+    if (model->state == State::kUnloaded && (model->left_out || model->reason.empty())) {
+      const Status admitted = catalog_.CheckPolicy(*model);  // it says so as it is now
+      if (!admitted.ok()) model->reason = std::string(Message(admitted));
     }
     const bool awaited = model->desired == Desired::kLoaded && model->repository.empty();
     if (model->state != State::kReady && !awaited) continue;

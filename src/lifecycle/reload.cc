@@ -20,6 +20,11 @@ void Manager::HoldReadiness(std::string why) {
   Publish();
 }
 
+void Manager::SetAbsent(std::set<std::string> names) {
+  absent_ = std::move(names);
+  Publish();
+}
+
 void Manager::NeedPlugin(std::string_view name) {
   if (catalog_.ActivePlugin(name) != nullptr || AwaitedVersion(name) != nullptr) return;
   const auto it = catalog_.plugins().find(name);

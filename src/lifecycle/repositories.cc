@@ -173,12 +173,25 @@ void Repositories::EndScan() {
     Log(LogLevel::kInfo, "model repositories: {} models, control mode {}", seen_.size(),
         RepositoryModeName(options_.mode));
     manager_.HoldReadiness({});
+    NoteAbsent();
   }
   if (!(options_.mode == Mode::kPoll || first_) || stopped_) return;
   timer_.expires_after(options_.poll);
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) Scan();
   });
+}
+
+// Models that the start names and that are not there: most likely a mistake.
+void Repositories::NoteAbsent() {
+  std::set<std::string> absent;
+  for (const std::string& name : options_.load) {
+    if (name == "*" || seen_.count(name) != 0) continue;
+    Log(LogLevel::kError, "there is no model {} in a model repository, as --load-model says",
+        Quoted(name));
+    absent.insert(name);
+  }
+  manager_.SetAbsent(std::move(absent));
 }
 
 bool Repositories::IsChosen(const std::string& name) const {

@@ -130,6 +130,8 @@ class Repositories {
   void ApplyGiven(const Found& found, const Done& done);
   std::shared_ptr<const Before> Remember(const std::string& name) const;
   void GoBack(const std::string& name, const Before& before);
+  void NoteAbsent();
+  void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   bool NeedsGivenFiles(const std::string& name) const;
   void LetGoOfGiven(const std::string& name);
   bool IsChosen(const std::string& name) const;

@@ -107,9 +107,10 @@ void Repositories::Apply(const Found& found, bool chosen, const ChangePtr& chang
     }
   }
   for (const FoundVersion& version : versions) {
+    const bool asked = !change->only || *change->only == version.number;
     const bool serves = version.number == 0 ||
                         std::find(wanted.begin(), wanted.end(), version.number) != wanted.end();
-    ApplyVersion(found, version, chosen && serves, change);
+    ApplyVersion(found, version, chosen && serves && asked, change);
   }
   change->End(OkStatus());
 }
@@ -314,10 +315,12 @@ void Repositories::Begin(ModelVersion& record, const ChangePtr& change) {
   ++change->left;
   change->changed = true;
   const uint64_t number = record.version;
+  const Desired before = record.desired;
   const Status kept = catalog_.SetDesired(record, Desired::kLoaded);
   if (!kept.ok()) return change->End(number, kept);
   if (!record.fault.empty()) {
     manager_.FailModel(record);
+    if (change->asked) TakeBack(record.id, record.unloads, before);
     return change->End(number, Unavailable(Label(record) + ": " + record.fault));
   }
   if (record.state == State::kUnloaded) {  // from here on it is one that should be loaded
@@ -327,10 +330,21 @@ void Repositories::Begin(ModelVersion& record, const ChangePtr& change) {
   }
   manager_.NeedPlugin(record.plugin);
   manager_.LoadModel(record.name, std::to_string(number),
-                     [this, id = record.id, number, change](const Status& status) {
+                     [this, id = record.id, unloads = record.unloads, before, number,
+                      change](const Status& status) {
                        NoteEnd(id, status);
+                       if (!status.ok() && change->asked) TakeBack(id, unloads, before);
                        change->End(number, status);
                      });
+}
+
+// A load that somebody asked for and that failed was no change of what is wanted.
+void Repositories::TakeBack(uint64_t id, uint64_t unloads, Desired before) {
+  ModelVersion* record = catalog_.FindModel(id);
+  if (record == nullptr || record->unloads != unloads || before == Desired::kLoaded) return;
+  const Status kept = catalog_.SetDesired(*record, before);
+  if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
+  manager_.Publish(record->name);
 }
 
 // Whether what failed may be tried again by this reading of the repositories.

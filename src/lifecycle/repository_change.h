@@ -15,7 +15,7 @@ struct Repositories::Change {
   std::function<void()> then;
   Done done;
   bool asked = false;            // by somebody, who wants it tried again
-  std::optional<uint64_t> only;  // the version whose success is asked for; none: all
+  std::optional<uint64_t> only;  // the version that is asked for; none: all
   bool changed = false;          // something is not as it was
   size_t left = 1;               // the one who begins it counts too
   Status status;

@@ -3,7 +3,10 @@
 // Where models are, and what the engines are told of it.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "base/name.h"
 #include "lifecycle/manager.h"
 
 namespace mlos::lifecycle {
@@ -101,6 +104,10 @@ engine::RoutePin Manager::MakeRoute(const ModelVersion& m) const {
       route->state = engine::ModelState::kUnloaded;
       route->reason = Message(admitted);
     }
+  } else if (m.state == State::kUnloaded || m.state == State::kFailed) {
+    const Status admitted = catalog_.CheckPolicy(m);
+    if (m.state == State::kUnloaded && !admitted.ok()) route->reason = Message(admitted);
+    route->load_helps = admitted.ok() && m.fault.empty();
   } else if (m.state == State::kReady) {
     route->info = m.info;
     route->settings = m.settings;
@@ -157,9 +164,18 @@ std::string Manager::WhatIsMissing() const {
       missing.Add(*plugin, plugin->state, plugin->reason);
     }
   }
+  for (const std::string& name : absent_) {
+    if (catalog_.models().find(name) != catalog_.models().end()) continue;
+    return fmt::format("there is no model {} in a model repository", Quoted(name));
+  }
   for (const auto& [name, versions] : catalog_.models()) {
+    const bool serves = std::any_of(versions.begin(), versions.end(), [](const auto& version) {
+      return version.second->state == State::kReady;
+    });
     for (const auto& [version, model] : versions) {
       if (model->desired != Desired::kLoaded || model->state == State::kReady) continue;
+      // A bad version that was put into a repository takes no machine out of service.
+      if (serves && model->state == State::kFailed && !model->repository.empty()) continue;
       if (promised_.count(model->id) != 0) continue;  // its load is news, not what should be there
       if (catalog_.CheckPolicy(*model).ok()) missing.Add(*model, model->state, model->reason);
     }

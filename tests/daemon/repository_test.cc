@@ -167,6 +167,7 @@ TEST(RepositoryPollTest, AVersionThatIsGoneServesUntilAnotherDoes) {
   repository.Remove("m/1");
   ASSERT_TRUE(Becomes(daemon, "failed", "m", 2));
   EXPECT_EQ(2, ScaleOf(daemon, "m", "/versions/1"));
+  EXPECT_STATUS(200, daemon.Get("/v2/health/ready"));
   repository.Write("m/2/model.affine", Repository::Content(3));
   EXPECT_TRUE(WaitUntil([&] { return ScaleOf(daemon, "m") == 3; }));
   EXPECT_TRUE(WaitUntil([&] { return daemon.Get("/api/v1/models/m/versions/1").status == 404; }));
@@ -301,6 +302,45 @@ TEST(RepositoryModesTest, InExplicitWhatIsAskedForIsLoaded) {
   EXPECT_REFUSED(503, "unloaded", daemon.Post("/v2/models/b/infer", kOnX));
   EXPECT_STATUS(200, daemon.ModelAction("a", "unload"));
   EXPECT_TRUE(Ready(daemon));
+}
+
+TEST(RepositoryModesTest, InExplicitAModelThatIsNotThereKeepsTheDaemonFromBeingReady) {
+  const Repository repository;
+  repository.Affine("a", 1, 2);
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit", "--load-model", "a",
+                                  "--load-model", "nosuch"}));
+  ASSERT_TRUE(Becomes(daemon, "ready", "a"));
+  EXPECT_REFUSED(400, "no model 'nosuch'", daemon.Get("/v2/health/ready"));
+  EXPECT_THAT(daemon.process().log(), HasSubstr("no model 'nosuch'"));
+  repository.Affine("nosuch", 1, 3);
+  EXPECT_STATUS(200, daemon.ModelAction("nosuch", "load"));
+  EXPECT_TRUE(Ready(daemon));
+}
+
+TEST(RepositoryModesTest, InExplicitOneVersionIsLoadedAndNoOther) {
+  const Repository repository;
+  for (const int version : {1, 2, 3}) repository.Affine("m", version, version);
+  repository.Write("m/config.pbtxt", "version_policy { specific { versions: [1, 2] } }");
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit"}));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_STATUS(200, daemon.ModelAction("m", "load", "1"));
+  EXPECT_EQ("unloaded", StateOf(daemon, "m", 2));
+  EXPECT_REFUSED(409, "policy", daemon.ModelAction("m", "load", "3"));
+  EXPECT_EQ("unloaded", StateOf(daemon, "m", 2));
+  const Reply reply = daemon.Post("/v2/models/m/versions/3/infer", kOnX);
+  EXPECT_REFUSED(503, "policy", reply);
+  EXPECT_THAT(ErrorText(reply), testing::Not(HasSubstr("load it")));
+}
+
+TEST(RepositoryModesTest, InExplicitALoadThatFailsIsNoChangeOfWhatIsWanted) {
+  const Repository repository;
+  repository.Affine("a", 1, 2);
+  repository.Write("bad/1/model.affine", "nonsense");
+  Daemon daemon(Args(repository, {"--model-control-mode", "explicit", "--load-model", "a"}));
+  ASSERT_TRUE(Ready(daemon));
+  EXPECT_REFUSED(503, "model bad version 1: ", daemon.ModelAction("bad", "load"));
+  EXPECT_EQ("failed", StateOf(daemon, "bad"));
+  EXPECT_STATUS(200, daemon.Get("/v2/health/ready"));
 }
 
 TEST(RepositoryModesTest, InExplicitAStarIsAll) {

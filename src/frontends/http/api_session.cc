@@ -90,11 +90,12 @@ class ApiSession final : public Session {
   void RefuseBody(Response& response) override {
     if (refused_) return ShuttingDown(response);
     if (const uint64_t limit = BodyLimit(); limit != 0) {
-      return Fail(
-          response, 413,
-          InvalidArgument("the body is larger than the " + std::to_string(limit) +
-                          " bytes, or in more pieces than the " +
-                          std::to_string(context_.options.max_chunks) + ", that are allowed"));
+      const bool infer = TopicOf(route_.target) == Topic::kInfer;
+      return Fail(response, 413,
+                  InvalidArgument("the body is larger than the " + std::to_string(limit) +
+                                  " bytes of --http-max-" + (infer ? "body" : "management-body") +
+                                  ", or in more pieces than the " +
+                                  std::to_string(context_.options.max_chunks) + " allowed"));
     }
     if (!FailedRoute(response))
       Fail(response, 413, InvalidArgument("the body is too large for this"));

@@ -257,7 +257,9 @@ Status InferDecoder::Parser::Iterate(const InferRequest& request) {
 Status InferDecoder::Parser::ParseDocument(const InferLimits& limits, InferRequest* request) {
   od::object root;
   if (document.get_object().get(root) != simdjson::SUCCESS) {
-    return InvalidArgument("the request is not one complete JSON object");
+    return InvalidArgument(
+        "the request is not one complete JSON object; where binary data follow it, the header "
+        "Inference-Header-Content-Length says how long it is");
   }
   Once seen;
   for (auto member : root) {
