@@ -18,9 +18,10 @@ class Checks {
 
   void Run() {
     if (Good(Id::kAuth) && settings_.Text(Id::kAuth) != "off") {
-      Fail(Id::kAuth,
-           "this release has no access control yet: start it with --auth off, which listens on "
-           "loopback addresses and Unix sockets only; put a proxy that knows its clients before it");
+      Fail(
+          Id::kAuth,
+          "this release has no access control yet: start it with --auth off, which listens on "
+          "loopback addresses and Unix sockets only; put a proxy that knows its clients before it");
     }
     for (const Row& row : options::Table()) {
       if (row.type == options::Type::kAddresses && Good(row.id)) CheckAddresses(row.id);
