@@ -59,7 +59,7 @@ json::object ModelObject(const catalog::Catalog& catalog, const catalog::ModelVe
       {"plugin", m.plugin},
       {"plugin_version", m.plugin_version},
       {"desired", Text(DesiredName(m.desired))},
-      {"path", m.path},
+      {"path", TextOrNull(m.path)},
       {"format", m.artefact.format},
       {"owner", m.owner},
       {"labels", std::move(labels)},

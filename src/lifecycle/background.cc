@@ -58,6 +58,21 @@ bool Background::Queue(Urgency urgency, Job* job) {
   return true;
 }
 
+void Background::LetGo(std::shared_ptr<const void> what) {
+  try {
+    Job job{[what = std::move(what)](const std::atomic<bool>&) mutable -> Result {
+              what.reset();
+              return [] {};
+            },
+            nullptr};
+    const MutexLock lock(mutex_);
+    now_.push_back(std::move(job));
+  } catch (const std::bad_alloc&) {
+    return;  // with which it has gone
+  }
+  wake_.NotifyOne();
+}
+
 void Background::Checksum(std::vector<OwnedFd> files, Urgency urgency,
                           const std::function<void(Sums)>& done) {
   const auto kept = std::make_shared<std::vector<OwnedFd>>(std::move(files));

@@ -3,13 +3,14 @@
 // Work that would hold up the control loop, on a thread of its own and below
 // everything that answers requests: checksums and copies of files.
 //
-// Threads: the control loop only; results come there.  Ends its thread, and
-// drops what was not begun, with its life.
+// Threads: the control loop only, but for LetGo; results come there.  Ends its
+// thread, and drops what was not begun, with its life.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,6 +43,10 @@ class Background {
   // memory for it, say) or, of what somebody waits for, too much waits already.
   using Failed = std::function<void(const Status&)>;
   void Do(Urgency urgency, Work work, Failed failed = nullptr);
+
+  // Drops it on the thread, in its turn among what somebody waits for; where
+  // there is no memory for that, here.  Any thread.  Bounded by who calls it.
+  void LetGo(std::shared_ptr<const void> what);
 
   // The checksums of the files, in their order.
   using Sums = StatusOr<std::vector<std::string>>;

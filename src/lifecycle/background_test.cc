@@ -8,11 +8,8 @@
 #include <memory>
 #include <new>
 #include <stdexcept>
-#include <string>
 #include <thread>
 #include <vector>
-
-#include "lifecycle/gather.h"
 
 namespace mlos::lifecycle {
 namespace {
@@ -94,31 +91,26 @@ TEST(BackgroundTest, WhatIsWaitedForIsDoneInItsOrderAndBounded) {
   for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(i, done[i]);
 }
 
-TEST(GatherTest, TellsAFailureAtOnceOrAtTheEnd) {
-  std::vector<std::string> told;
-  const auto tell = [&told](const Status& status) { told.emplace_back(Message(status)); };
-  auto each = Gather(3, Tell::kFailureAtOnce, tell);
-  each(OkStatus());
-  EXPECT_TRUE(told.empty());
-  each(Unavailable("first"));
-  EXPECT_EQ(std::vector<std::string>{"first"}, told);
-  each(Unavailable("second"));
-  EXPECT_EQ(1u, told.size());
-  told.clear();
-  each = Gather(3, Tell::kAtTheEnd, tell);
-  each(Unavailable("first"));
-  each(Unavailable("second"));
-  EXPECT_TRUE(told.empty());
-  each(OkStatus());
-  EXPECT_EQ(std::vector<std::string>{"first"}, told);
-  for (const Tell when : {Tell::kAtTheEnd, Tell::kFailureAtOnce}) {
-    told.clear();
-    each = Gather(2, when, tell);
-    each(OkStatus());
-    EXPECT_TRUE(told.empty());
-    each(OkStatus());
-    EXPECT_EQ(std::vector<std::string>{""}, told);
+TEST(BackgroundTest, WhatIsLetGoOfGoesOnTheThreadInItsTurn) {
+  EventLoop control;
+  std::thread::id where;
+  bool early = true;
+  std::shared_ptr<void> held(nullptr, [&](void*) { where = std::this_thread::get_id(); });
+  std::shared_ptr<void> last(nullptr, [](void*) {});
+  const std::weak_ptr<void> alive = last;
+  {
+    Background background(control);
+    background.LetGo(std::move(held));
+    background.Do(Urgency::kNow, [&](const std::atomic<bool>&) -> Background::Result {
+      early = where == std::thread::id();
+      return [&] { control.Stop(); };
+    });
+    control.Run();
+    background.LetGo(std::move(last));
   }
+  EXPECT_FALSE(early);
+  EXPECT_NE(std::this_thread::get_id(), where);
+  EXPECT_TRUE(alive.expired());
 }
 
 }  // namespace

@@ -37,5 +37,17 @@ TEST(GatherTest, TheFirstFailureIsToldAtTheEnd) {
   EXPECT_EQ(StatusCode::kUnavailable, told[0].code());
 }
 
+TEST(GatherTest, SuccessIsToldWhenAllHaveIt) {
+  for (const Tell when : {Tell::kAtTheEnd, Tell::kFailureAtOnce}) {
+    std::vector<Status> told;
+    const auto each = Gather(2, when, [&told](const Status& s) { told.push_back(s); });
+    each(OkStatus());
+    EXPECT_TRUE(told.empty());
+    each(OkStatus());
+    ASSERT_EQ(1u, told.size());
+    EXPECT_TRUE(told[0].ok());
+  }
+}
+
 }  // namespace
 }  // namespace mlos::lifecycle

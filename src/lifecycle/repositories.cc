@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/name.h"
 #include "lifecycle/repository_change.h"
 
@@ -20,6 +21,16 @@ constexpr size_t kModelsPerTurn = 32;
 
 }  // namespace
 
+// The catalog holds files beyond the life of what removes them elsewhere.
+struct Repositories::Remover {
+  void LetGo(std::shared_ptr<const void> files) {
+    const MutexLock lock(mutex);
+    if (thread != nullptr) thread->LetGo(std::move(files));
+  }
+  Mutex mutex;
+  Background* thread MLOS_GUARDED_BY(mutex) = nullptr;
+};
+
 std::string_view RepositoryModeName(Mode mode) {
   constexpr std::string_view kNames[] = {"none", "poll", "explicit"};
   return kNames[static_cast<size_t>(mode)];
@@ -31,9 +42,21 @@ Repositories::Repositories(EventLoop& control, catalog::Catalog& catalog, Manage
       catalog_(catalog),
       manager_(manager),
       options_(std::move(options)),
-      given_(options_.given_dir),
+      remover_(std::make_shared<Remover>()),
+      given_(options_.given_dir,
+             [remover = remover_](std::shared_ptr<const void> files) {
+               remover->LetGo(std::move(files));
+             }),
       timer_(control.io()),
-      background_(control) {}
+      background_(control) {
+  const MutexLock lock(remover_->mutex);
+  remover_->thread = &background_;
+}
+
+Repositories::~Repositories() {
+  const MutexLock lock(remover_->mutex);
+  remover_->thread = nullptr;
+}
 
 Status Repositories::Start() {
   given_.Sweep();

@@ -51,6 +51,7 @@ class Repositories {
 
   Repositories(EventLoop& control, catalog::Catalog& catalog, Manager& manager,
                RepositoryOptions options);
+  ~Repositories();
 
   // Begins to read; the daemon is not ready before all has been read and what
   // is wanted is loaded.  FAILED_PRECONDITION where a directory cannot be opened.
@@ -152,6 +153,8 @@ class Repositories {
   bool first_ = true;
   bool stopped_ = false;
   bool failed_ = false;  // the scan that is being applied is not whole
+  struct Remover;        // of files that came with loads
+  const std::shared_ptr<Remover> remover_;
   const repository::GivenStore given_;
   boost::asio::steady_timer timer_;
   Background background_;

@@ -29,7 +29,9 @@ ModelVersion RecordOf(const FoundModel& found, const FoundVersion& version) {
   ModelVersion record;
   record.name = found.name;
   record.version = version.number;
-  record.path = fmt::format("{}/{}", found.repository, found.name);
+  // Files that came with a load are where nobody but the daemon looks.
+  const bool given = version.artefact.keeps != nullptr;
+  if (!given) record.path = fmt::format("{}/{}", found.repository, found.name);
   record.artefact = version.artefact;
   record.plugin = version.plugin;
   record.config = found.config;

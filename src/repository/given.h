@@ -17,6 +17,7 @@ constexpr size_t kMaxGivenFiles = 1'000;
 struct GivenFile {
   std::string path;  // beneath the model's directory: "1/model.onnx"
   std::string content;
+  bool base64 = false;  // `content` is in it still: large ones are not decoded on an event loop
 };
 
 struct Given {

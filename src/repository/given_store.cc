@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/base64.h"
 #include "base/name.h"
 #include "modelconfig/json.h"
 
@@ -24,7 +25,8 @@ uint64_t CostOf(const Given& given) {
   for (const GivenFile& file : given.files) {
     // Each directory above it may be its own.
     const auto above = std::count(file.path.begin(), file.path.end(), '/');
-    bytes += file.content.size() + (static_cast<uint64_t>(above) + 1) * kPerEntry;
+    const uint64_t content = file.base64 ? file.content.size() / 4 * 3 : file.content.size();
+    bytes += content + (static_cast<uint64_t>(above) + 1) * kPerEntry;
   }
   return bytes;
 }
@@ -45,19 +47,38 @@ Status WriteFile(const std::string& path, std::string_view content) {
   return OkStatus();
 }
 
-// Gone with the last who holds it.
-struct Kept {
-  Kept(std::string path, GivenStore::Room its_room)
-      : directory(std::move(path)), room(std::move(its_room)) {}
-  Kept(const Kept&) = delete;
-  Kept& operator=(const Kept&) = delete;
-  ~Kept() {
+// On the disk for as long as it lives.
+struct Files {
+  explicit Files(std::string path) : directory(std::move(path)) {}
+  Files(const Files&) = delete;
+  Files& operator=(const Files&) = delete;
+  ~Files() {
     std::error_code ignored;
     fs::remove_all(directory, ignored);
   }
   const std::string directory;
-  const GivenStore::Room room;
 };
+
+// Held by those who use the files.
+struct Kept {
+  Kept(std::shared_ptr<const Files> its_files, GivenStore::Room its_room, GivenStore::LetGo how)
+      : files(std::move(its_files)), room(std::move(its_room)), let_go(std::move(how)) {}
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  ~Kept() {
+    if (let_go) let_go(std::move(files));
+  }
+  std::shared_ptr<const Files> files;
+  const GivenStore::Room room;
+  const GivenStore::LetGo let_go;
+};
+
+StatusOr<std::string> ContentOf(const GivenFile& file) {
+  StatusOr<std::string> content = DecodeBase64(file.content);
+  if (content.ok()) return content;
+  return Annotate(content.status(),
+                  fmt::format("the given file {} is not base64", Quoted(file.path, 200)));
+}
 
 // The versions that are to serve can be seen to be fine.
 Status CheckFound(const FoundModel& found) {
@@ -105,7 +126,8 @@ StatusOr<std::shared_ptr<const std::string>> GivenStore::Write(const std::string
   std::string directory = root_ + "/XXXXXX";
   if (error) return CannotKeep(error.value());
   if (mkdtemp(directory.data()) == nullptr) return CannotKeep(errno);
-  const auto kept = std::make_shared<const Kept>(directory, std::move(room));
+  const auto kept = std::make_shared<const Kept>(std::make_shared<const Files>(directory),
+                                                 std::move(room), let_go_);
   for (const GivenFile& file : files) {
     const std::string path = fmt::format("{}/{}/{}", directory, model, file.path);
     fs::create_directories(fs::path(path).parent_path(), error);
@@ -116,9 +138,14 @@ StatusOr<std::shared_ptr<const std::string>> GivenStore::Write(const std::string
           Quoted(file.path, 200)));
     }
     if (error) return CannotKeep(error.value());
-    MLOS_RETURN_IF_ERROR(WriteFile(path, file.content));
+    if (!file.base64) {
+      MLOS_RETURN_IF_ERROR(WriteFile(path, file.content));
+      continue;
+    }
+    MLOS_ASSIGN_OR_RETURN(const std::string content, ContentOf(file));
+    MLOS_RETURN_IF_ERROR(WriteFile(path, content));
   }
-  return std::shared_ptr<const std::string>(kept, &kept->directory);
+  return std::shared_ptr<const std::string>(kept, &kept->files->directory);
 }
 
 StatusOr<FoundModel> FindGiven(const std::string& name, const Given& given,

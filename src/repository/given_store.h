@@ -4,11 +4,12 @@
 // each model's in one of its own that looks like a repository with that model
 // alone, for as long as somebody holds it; nothing of them outlives the daemon.
 //
-// Threads: any.  What is held may go after the store.
+// Threads: any.  What is held may go after the store, and after what removes.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,9 +26,14 @@ constexpr uint64_t kMaxGivenBytes = uint64_t{1} << 30;
 
 class GivenStore {
  public:
+  // Where files that nobody holds any more are to be removed: by letting go of
+  // them, before what is written after this call.  Null: at once, by whoever
+  // held them last.  Called by that thread, and throws nothing.
+  using LetGo = std::function<void(std::shared_ptr<const void> files)>;
+
   // Below `root`, which is made when it is needed.
-  explicit GivenStore(std::string root, uint64_t limit = kMaxGivenBytes)
-      : root_(std::move(root)), limit_(limit) {}
+  explicit GivenStore(std::string root, LetGo let_go = nullptr, uint64_t limit = kMaxGivenBytes)
+      : root_(std::move(root)), let_go_(std::move(let_go)), limit_(limit) {}
   GivenStore(const GivenStore&) = delete;
   GivenStore& operator=(const GivenStore&) = delete;
 
@@ -46,6 +52,7 @@ class GivenStore {
 
  private:
   const std::string root_;
+  const LetGo let_go_;
   const uint64_t limit_;
   const std::shared_ptr<std::atomic<uint64_t>> used_ = std::make_shared<std::atomic<uint64_t>>(0);
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace mlos::repository {
 namespace {
@@ -48,7 +49,7 @@ class GivenTest : public testing::Test {
   std::string store_root() const { return base_ + "/data/given"; }
 
   const std::string base_ = MakeDirectory();
-  GivenStore store_{base_ + "/data/given", 100'000};
+  GivenStore store_{base_ + "/data/given", nullptr, 100'000};
   std::vector<Claim> claims_ = {{"onnxruntime", {"onnx"}}, {"template", {"affine"}}};
 };
 
@@ -152,6 +153,37 @@ TEST_F(GivenTest, DirectoriesCountToo) {
   EXPECT_EQ(StatusCode::kUnavailable, Find(deep).status().code());
   deep.files.pop_back();
   EXPECT_TRUE(Find(deep).ok());
+}
+
+TEST_F(GivenTest, ContentMayBeInBase64) {
+  const auto found = Find({"{}", {{"1/model.affine", "c2NhbGU=", true}, {"1/empty", "", true}}});
+  ASSERT_TRUE(found.ok()) << found.status();
+  std::ifstream file(found->versions[0].artefact.directory + "/model.affine");
+  EXPECT_EQ("scale", std::string(std::istreambuf_iterator<char>(file), {}));
+  for (const char* bad : {"c2NhbGU", "c2N*bGU="}) {
+    EXPECT_THAT(Refused({"{}", {{"1/model.affine", bad, true}}}),
+                testing::AllOf(HasSubstr("1/model.affine"), HasSubstr("base64")));
+  }
+  // What counts is what will be there.
+  EXPECT_TRUE(Find({"{}", {{"1/model.onnx", std::string(100'000, 'A'), true}}}).ok());
+}
+
+TEST_F(GivenTest, WhoLetsGoOfThemRemovesNothing) {
+  std::shared_ptr<const void> left;
+  const GivenStore store(
+      store_root(), [&](std::shared_ptr<const void> files) { left = std::move(files); }, 100'000);
+  const Given given{"{}", {{"1/model.affine", std::string(60'000, 'x')}}};
+  auto room = store.Reserve(given);
+  auto kept = store.Write("m", given.files, *std::move(room));
+  room = NotFound("let go");
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_FALSE(store.Reserve(given).ok());
+  kept = NotFound("let go");
+  EXPECT_EQ(1u, Kept());
+  // What is written next is written when they are gone.
+  EXPECT_TRUE(store.Reserve(given).ok());
+  left.reset();
+  EXPECT_EQ(0u, Kept());
 }
 
 TEST_F(GivenTest, WhatAnEarlierRunLeftGoes) {

@@ -109,7 +109,8 @@ TEST_F(RepositoryGivenTest, FilesStandForTheRepositorys) {
   // The same version with other content, and both at once.
   EXPECT_STATUS(200, Load(R"("config":"{}",)" + GivenFile(1, 8)));
   EXPECT_EQ(8, ScaleOf(*daemon_, "m"));
-  EXPECT_EQ(1u, KeptFor(*daemon_));
+  EXPECT_TRUE(WaitUntil([&] { return KeptFor(*daemon_) == 1; }));
+  EXPECT_EQ("null", At(daemon_->Get("/api/v1/models/m/versions/1"), "/path"));
   EXPECT_STATUS(200, Load(R"("config":"{\"version_policy\":{\"all\":{}}}",)" + GivenFile(1, 5) +
                           "," + GivenFile(2, 6)));
   EXPECT_EQ(5, ScaleOf(*daemon_, "m", "/versions/1"));
@@ -168,6 +169,7 @@ TEST_F(RepositoryGivenTest, WhatFailsLeavesWhatServes) {
       {400, R"("config":"{\"backend\":\"none\"}")"},
       {400, R"("config":"{\"ensemble_scheduling\":{}}")"},
       {400, R"("config":"{}","file:x/model.affine":"AAAA")"},
+      {400, R"("config":"{}","file:5/model.affine":"A*AA")"},
       {400, R"("config":"{}","file:1/../../../model.affine":"AAAA")"},
       {503, R"("config":"{\"input\":[{\"name\":\"Z\"}]}")"},
       {503, R"("config":"{}",)" + nonsense},

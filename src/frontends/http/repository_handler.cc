@@ -5,7 +5,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/base64.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
@@ -51,12 +50,8 @@ Status AddFile(std::string_view path, const json::value& value, repository::Give
   if (!value.is_string()) {
     return InvalidArgument("parameter " + Quote(path) + " is not a string of base64");
   }
-  StatusOr<std::string> content =
-      DecodeBase64({value.get_string().data(), value.get_string().size()});
-  if (!content.ok()) {
-    return Annotate(content.status(), "parameter " + Quote(path) + " is not base64");
-  }
-  given->files.push_back({std::string(path.substr(kFile.size())), *std::move(content)});
+  given->files.push_back({std::string(path.substr(kFile.size())), std::string(value.get_string()),
+                          /*base64=*/true});
   return OkStatus();
 }
 
