@@ -148,6 +148,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                        .engine = *engine_,
                                                        .http = http_->counters(),
                                                        .grpc = grpc_->counters(),
+                                                       .grpc_calls = grpc_->calls(),
                                                        .operations = control_meter_.counters(),
                                                        .loads = host_watch_.loads,
                                                        .tracer = tracer_});

@@ -35,7 +35,8 @@ Observatory::Observatory(const Parts& parts)
                .request_lines_dropped = &parts.http.lines_dropped,
                .log_lines_dropped = LogLinesDropped,
                .trace_records_dropped = [&tracer = parts.tracer] { return tracer.dropped(); },
-               .grpc = &parts.grpc}),
+               .grpc = &parts.grpc,
+               .grpc_calls = &parts.grpc_calls}),
       server_(std::make_unique<http::HttpServer>(loop_, http::NewMetricsService(loop_, *this),
                                                  ListenerOptions())) {}
 

@@ -37,6 +37,7 @@ class Observatory final : public http::MetricsSource {
     engine::ChannelEngine& engine;
     const metrics::HttpCounters& http;
     const metrics::H2Counters& grpc;
+    const metrics::GrpcCounters& grpc_calls;
     const metrics::ControlCounters& operations;
     const metrics::LoadCounters& loads;
     const trace::Tracer& tracer;

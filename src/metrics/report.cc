@@ -220,6 +220,12 @@ void Report::WriteGrpc(Exposition& out) const {
   out.Value({}, grpc.received_bytes.value());
   out.Begin(Id::kGrpcSent);
   out.Value({}, grpc.sent_bytes.value());
+  if (sources_.grpc_calls == nullptr) return;
+  out.Begin(Id::kGrpcCalls);
+  for (size_t code = 0; code < GrpcCounters::kCodes; ++code) {
+    const uint64_t calls = sources_.grpc_calls->answers[code].value();
+    if (calls != 0 || code == 0) out.Value({CodeName(static_cast<StatusCode>(code))}, calls);
+  }
 }
 
 void Report::WriteStates(const State& state, Exposition& out) const {
@@ -299,7 +305,9 @@ void Report::WriteControl(Exposition& out) const {
   out.Begin(Id::kLogDropped);
   if (sources_.loads != nullptr) out.Value({"plugin"}, sources_.loads->log_lines_dropped.value());
   if (sources_.request_lines_dropped != nullptr) {
-    out.Value({"request"}, sources_.request_lines_dropped->value());
+    const uint64_t calls =
+        sources_.grpc_calls == nullptr ? 0 : sources_.grpc_calls->lines_dropped.value();
+    out.Value({"request"}, sources_.request_lines_dropped->value() + calls);
   }
   if (sources_.log_lines_dropped) out.Value({"log"}, sources_.log_lines_dropped());
   out.Begin(Id::kTraceDropped);

@@ -19,6 +19,7 @@
 
 #include "metrics/control_counters.h"
 #include "metrics/exposition.h"
+#include "metrics/grpc_counters.h"
 #include "metrics/h2_counters.h"
 #include "metrics/http_counters.h"
 #include "metrics/model_counters.h"
@@ -76,6 +77,7 @@ class Report {
     std::function<uint64_t()> log_lines_dropped;  // its reader being too slow
     std::function<uint64_t()> trace_records_dropped;
     const H2Counters* grpc = nullptr;
+    const GrpcCounters* grpc_calls = nullptr;
   };
   explicit Report(Sources sources) : sources_(std::move(sources)) {}
 

@@ -52,7 +52,8 @@ class ReportTest : public testing::Test {
                    .request_lines_dropped = &dropped_,
                    .log_lines_dropped = nullptr,
                    .trace_records_dropped = [] { return uint64_t{5}; },
-                   .grpc = &grpc_});
+                   .grpc = &grpc_,
+                   .grpc_calls = &calls_});
   }
   ParsedExposition Write(Report& report, Format format = Format::kPrometheus) {
     text_ = report.Write(state_, format);
@@ -74,6 +75,7 @@ class ReportTest : public testing::Test {
   ModelBook second_;
   HttpCounters http_;
   H2Counters grpc_;
+  GrpcCounters calls_;
   ControlCounters control_{{"plugin.load", "status.get"}};
   LoadCounters loads_;
   Counter dropped_;
@@ -93,6 +95,7 @@ TEST_F(ReportTest, SumsTheLoops) {
   http_.received_bytes.Add(10);
   grpc_.received_bytes.Add(11);
   grpc_.ended[5].Add(2);
+  calls_.answers[14].Add(3);
   control_.Count("plugin.load", StatusCode::kOk, 5);
   control_.Count("no such operation", StatusCode::kOk, 5);
   loads_.model_failed.Record(1);
@@ -119,6 +122,7 @@ TEST_F(ReportTest, SumsTheLoops) {
     EXPECT_EQ(10, value("mlos_http_received_bytes_total", {}));
     EXPECT_EQ(11, value("mlos_grpc_received_bytes_total", {}));
     EXPECT_EQ(2, value("mlos_grpc_connections_ended_total", {{"reason", "resets"}}));
+    EXPECT_EQ(3, value("mlos_grpc_calls_total", {{"code", "UNAVAILABLE"}}));
     EXPECT_EQ(1, value("mlos_control_operations_total", {{"operation", "plugin.load"}}));
     EXPECT_EQ(
         1, value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "failed"}}));

@@ -66,6 +66,10 @@ constexpr Row kTable[] = {
      "Bytes read from gRPC clients", "gRPC front end"},
     {Id::kGrpcSent, "mlos_grpc_sent_bytes_total", kC, kByte, kNoLabels,
      "Bytes written to gRPC clients", "gRPC front end"},
+    {Id::kGrpcCalls, "mlos_grpc_calls_total", kC, kNo, "code",
+     "Calls that were answered, by gRPC's status; a request that fails in a stream that goes on is "
+     "not one of them",
+     "gRPC front end"},
     {Id::kPluginState, "mlos_plugin_state", kG, kNo, "plugin,version,state",
      "1 for the present state of each registered plugin version", "catalog, at each scrape"},
     {Id::kModelState, "mlos_model_state", kG, kNo, "model,version,plugin,state",

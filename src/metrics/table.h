@@ -38,6 +38,7 @@ enum class Id : uint8_t {
   kGrpcConnectionsEnded,
   kGrpcReceived,
   kGrpcSent,
+  kGrpcCalls,
   kPluginState,
   kModelState,
   kLoadDuration,

@@ -364,6 +364,7 @@ void Call::EndPacking(bool use) {
 void Call::Finish(const Status& status) {
   if (cancelled_ || std::exchange(finished_, true)) return;
   reader_.Stop();
+  if (context_.watcher != nullptr) context_.watcher->OnAnswered(*this, status);
   const int code = static_cast<int>(status.code());
   const std::array<char, 2> digits = {static_cast<char>('0' + code / 10),
                                       static_cast<char>('0' + code % 10)};

@@ -63,6 +63,13 @@ class Method {
   virtual bool while_draining() const { return false; }
 };
 
+// Is told how each call is answered, before it is; may add a trailer.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  virtual void OnAnswered(Call& call, const Status& status) = 0;
+};
+
 // What all calls of a server share.
 struct CallContext;
 

@@ -23,6 +23,7 @@ namespace mlos::rpc {
 // What all calls of a server share.
 struct CallContext {
   const Options& options;
+  Watcher* watcher = nullptr;
   std::vector<std::unique_ptr<Call>> calls = {};  // under way
   std::vector<std::unique_ptr<Call>> spare = {};
 };
@@ -35,6 +36,8 @@ class Dispatcher final : public h2::Acceptor {
 
   // "/package.Service/Method"
   void Add(std::string path, Method& method);
+  // Outlives the dispatcher.
+  void set_watcher(Watcher* watcher) { context_.watcher = watcher; }
   // From now on new calls are answered UNAVAILABLE, but for some.
   void set_draining() { draining_ = true; }
 

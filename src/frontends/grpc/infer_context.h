@@ -17,11 +17,14 @@
 
 namespace mlos::grpc {
 
+class CallLog;
+
 struct InferContext {
   engine::Engine& engine;
   const GrpcOptions& options;
   frontend::RegionTable& regions;
-  trace::Tracer* tracer;  // may be null
+  trace::Tracer* tracer;   // may be null
+  CallLog* log = nullptr;  // the same
 
   frontend::CallPlanner planner = frontend::CallPlanner(&regions, options.calls.max_message_bytes);
   frontend::Classifier classifier = {};

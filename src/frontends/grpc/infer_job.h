@@ -77,6 +77,7 @@ class InferJob final : private frontend::CallSteps {
   bool answered() const { return stage_ == Stage::kAnswered; }
   const Status& error() const { return error_; }
   std::string_view id() const { return request_.id; }
+  uint64_t began_ns() const { return arrival_.began_ns; }
 
   // ---- the answer, where error() is OK, until LetGo
   std::string_view model_name() const { return request_.model; }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "frontends/common/request_context.h"
+#include "frontends/grpc/call_log.h"
 #include "frontends/grpc/infer_encode.h"
 #include "frontends/grpc/infer_job.h"
 
@@ -195,6 +196,9 @@ class ModelStreamInferMethod::Handler final : public rpc::Handler, public JobOwn
     if (strict_ && !first.error().ok()) {
       const Status error = first.error();
       return End(error);
+    }
+    if (!first.error().ok() && context_.log != nullptr) {
+      context_.log->OnRequestAnswered(call_, first.began_ns(), first.error());
     }
     sending_ = true;
     const std::span<const iovec> answer = encoder_.StreamResponse(first);

@@ -25,6 +25,7 @@ class GrpcServer::Impl {
         server_(parts.loop, services_.dispatcher(), options_.limits) {}
 
   h2::Server& server() { return server_; }
+  const metrics::GrpcCounters& calls() const { return services_.counters(); }
 
   void Leave() {
     services_.set_leaving();
@@ -57,5 +58,7 @@ void GrpcServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done
 size_t GrpcServer::connections() const { return impl_->server().connections(); }
 
 const metrics::H2Counters& GrpcServer::counters() const { return impl_->server().counters(); }
+
+const metrics::GrpcCounters& GrpcServer::calls() const { return impl_->calls(); }
 
 }  // namespace mlos::grpc

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "frontends/grpc/options.h"
 #include "frontends/grpc/services.h"
+#include "metrics/grpc_counters.h"
 #include "metrics/h2_counters.h"
 
 namespace mlos::grpc {
@@ -37,6 +38,7 @@ class GrpcServer {
 
   size_t connections() const;
   const metrics::H2Counters& counters() const;  // any thread
+  const metrics::GrpcCounters& calls() const;   // any thread
 
  private:
   class Impl;

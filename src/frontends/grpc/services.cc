@@ -27,12 +27,14 @@ Services::Services(const Parts& parts, const GrpcOptions& options)
                .infer = {.engine = parts.engine,
                          .options = options,
                          .regions = parts.regions,
-                         .tracer = parts.tracer}},
+                         .tracer = parts.tracer,
+                         .log = &log_}},
       health_([this] { return Ready(); }),
       infer_(context_.infer),
       stream_infer_(context_.infer),
       management_(context_),
       dispatcher_(options.calls, parts.plain) {
+  dispatcher_.set_watcher(&log_);
   AddHealth();
   AddServer();
   AddModels();

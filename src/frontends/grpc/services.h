@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "frontends/grpc/call_log.h"
 #include "frontends/grpc/health_method.h"
 #include "frontends/grpc/infer_methods.h"
 #include "frontends/grpc/management_methods.h"
@@ -35,6 +36,7 @@ class Services {
   Services(const Parts& parts, const GrpcOptions& options);
 
   rpc::Dispatcher& dispatcher() { return dispatcher_; }
+  const metrics::GrpcCounters& counters() const { return log_.counters(); }
   InferContext& context() { return context_.infer; }
   // Not ready any more.
   void set_leaving() { context_.leaving = true; }
@@ -53,6 +55,7 @@ class Services {
   template <typename Request, typename Answer, typename F>
   void Add(std::string_view name, F function, bool while_draining = false);
 
+  CallLog log_;
   ServiceContext context_;
   Health health_;
   ModelInferMethod infer_;
