@@ -71,10 +71,9 @@ struct Connection::TurnHandler {
   }
 };
 
-Connection::Connection(Socket socket, ConnectionOwner& owner, bool late)
+Connection::Connection(Socket socket, ConnectionOwner& owner)
     : socket_(std::move(socket)),
       owner_(&owner),
-      late_(late),
       in_(new std::byte[kInBytes]),
       session_(*this, owner.acceptor(), owner.limits()) {}
 

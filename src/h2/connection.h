@@ -10,19 +10,15 @@
 // the operations under way; after Close nothing of the server is touched.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <memory>
 
 #include "h2/session.h"
+#include "net/connection_set.h"
 #include "net/io_memory.h"
-#include "net/peer_counts.h"
 
 namespace mlos::h2 {
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
-                                                boost::asio::io_context::executor_type>;
+using net::Socket;
 
 class Connection;
 
@@ -40,27 +36,26 @@ class ConnectionOwner {
   virtual void OnClosed(Connection& connection, End why) = 0;
 };
 
-class Connection final : public SessionOwner, public std::enable_shared_from_this<Connection> {
+class Connection final : public SessionOwner,
+                         public net::Member,
+                         public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Socket socket, ConnectionOwner& owner, bool late);
+  Connection(Socket socket, ConnectionOwner& owner);
   ~Connection() override;
 
-  void Start();
-  void Sweep(uint64_t now_ns);
   void Leave();
-  void Drain();
-  void Close();
-  // It was accepted when the server drained already.
-  bool late() const { return late_; }
+
+  // Member
+  void Start() override;
+  void Sweep(uint64_t now_ns) override;
+  void Drain() override;
+  void Close() override;
 
   // SessionOwner
   void WantWrite() override;
   void WantTurn() override;
   bool Reserve(uint64_t bytes) override;
   void Release(uint64_t bytes) override;
-
-  size_t owner_index = 0;  // the owner's
-  net::Peer peer;          // the owner's, too
 
  private:
   struct ReadHandler;
@@ -79,7 +74,6 @@ class Connection final : public SessionOwner, public std::enable_shared_from_thi
 
   Socket socket_;
   ConnectionOwner* owner_;
-  const bool late_;
   bool closed_ = false;
   bool flush_posted_ = false;
   bool turn_posted_ = false;

@@ -46,7 +46,6 @@ Connection::Connection(Socket socket, ConnectionOwner& owner)
     : socket_(std::move(socket)),
       owner_(&owner),
       parser_(owner.options().max_header_bytes, owner.options().max_chunks),
-      late_(owner.draining()),
       in_(new char[kInBytes + kBodyPadding]) {}
 
 Connection::~Connection() = default;
@@ -111,7 +110,7 @@ bool Connection::StepHead() {
     }
     // The parser has taken note of positions that are about to move.
     if (begin_ > 0) parser_.Reset();
-  } else if (owner_->draining() && !late_) {
+  } else if (owner_->draining() && !late()) {
     Close();
     return false;
   }

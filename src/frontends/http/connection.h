@@ -15,9 +15,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -26,13 +23,12 @@
 #include "frontends/http/exchange.h"
 #include "frontends/http/options.h"
 #include "frontends/http/request_parser.h"
+#include "net/connection_set.h"
 #include "net/io_memory.h"
-#include "net/peer_counts.h"
 
 namespace mlos::http {
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
-                                                boost::asio::io_context::executor_type>;
+using net::Socket;
 
 class Connection;
 
@@ -59,30 +55,28 @@ class ConnectionOwner {
   virtual void OnClosed(Connection& connection) = 0;
 };
 
-class Connection final : public Exchange, public std::enable_shared_from_this<Connection> {
+class Connection final : public Exchange,
+                         public net::Member,
+                         public std::enable_shared_from_this<Connection> {
  public:
   Connection(Socket socket, ConnectionOwner& owner);
   ~Connection() override;
   void set_session(std::unique_ptr<Session> session) { session_ = std::move(session); }
 
-  void Start();
-  void Sweep(uint64_t now_ns);
-  // The server drains: an idle connection closes, a busy one after its answer.
-  void Drain();
+  // Member.  Where the server drains an idle one closes, a busy one after its
+  // answer; a late one gets one answer.
+  void Start() override;
+  void Sweep(uint64_t now_ns) override;
+  void Drain() override;
+  void Close() override;
+
   // Gives back what is kept of the last request, if none is in hand.
   void TrimIdle();
-  void Close();
   // Goes on with work that is done in slices.
   void Resume() { Drive(); }
-  // It was accepted when the server drained already: it gets one answer.
-  bool late() const { return late_; }
 
   Response& response() override { return response_; }
   void Send() override;
-
-  // The owner's.
-  size_t owner_index = 0;
-  net::Peer peer;
 
  private:
   enum class Phase : uint8_t {
@@ -152,7 +146,6 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   ConnectionOwner* owner_;
   std::unique_ptr<Session> session_;
   RequestParser parser_;
-  const bool late_;
 
   Phase phase_ = Phase::kHead;
   bool driving_ = false;

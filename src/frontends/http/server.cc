@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/server.h"
 
-#include <malloc.h>
-
-#include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 #include <ctime>
 #include <deque>
 #include <limits>
 #include <vector>
 
-#include "base/clock.h"
 #include "frontends/http/api_session.h"
 #include "frontends/http/connection.h"
 #include "frontends/http/over_h2.h"
-#include "net/listener.h"
+#include "net/connection_set.h"
 
 namespace mlos::http {
 namespace {
@@ -26,14 +21,12 @@ constexpr std::string_view kFull =
 constexpr std::string_view kPeerFull =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
     "Content-Length: 81\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-    "{\"error\":\"too many connections from your address: close some, or try again soon\"}";
+    "{\"error\":\"too many connections from your address: close some, or try "
+    "again soon\"}";
 
 // Answers that may wait in the models' memory for clients that take their time;
 // a model has several hundred places.
 constexpr size_t kMostHeldAnswers = 64;
-
-// So many connections that went leave memory behind that is worth looking for.
-constexpr size_t kCrowd = 256;
 
 void TurnAway(const OwnedFd& client, std::string_view answer) {
   // What has come already is thrown away: closed with it unread, the system
@@ -49,13 +42,17 @@ void TurnAway(const OwnedFd& client, std::string_view answer) {
 
 }  // namespace
 
-class HttpServer::Impl final : public ConnectionOwner, private Poller {
+class HttpServer::Impl final : public ConnectionOwner,
+                               private net::ConnectionSetOwner,
+                               private Poller {
  public:
   Impl(EventLoop& loop, HttpOptions options)
       : options_(std::move(options)),
         loop_(loop),
-        peers_(options_.max_connections_per_address),
-        sweep_(std::make_shared<boost::asio::steady_timer>(loop.io())) {
+        connections_(loop, *this,
+                     {.connections = options_.max_connections,
+                      .connections_per_peer = options_.max_connections_per_address,
+                      .sweep_ns = options_.sweep_ns}) {
     loop_.AddPoller(this);
   }
 
@@ -64,23 +61,10 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   ~Impl() override {
     loop_.RemovePoller(this);
-    sweep_->cancel();
-    alive_.reset();
-    drained_ = nullptr;
-    listeners_.clear();
-    while (!connections_.empty()) connections_.back()->Close();
+    connections_.End();
   }
 
-  StatusOr<std::string> Listen(std::string_view text) {
-    MLOS_ASSIGN_OR_RETURN(const net::Address address, net::Address::Parse(text));
-    MLOS_ASSIGN_OR_RETURN(auto listener,
-                          net::Listener::Open(loop_.io(), address, [this](net::Accepted client) {
-                            Accept(std::move(client));
-                          }));
-    std::string chosen = listener->address();
-    listeners_.push_back(std::move(listener));
-    return chosen;
-  }
+  net::ConnectionSet& connections() { return connections_; }
 
   void Leave() {
     leaving_ = true;
@@ -89,13 +73,8 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   void Drain(std::function<void()> done) {
     Leave();
-    draining_ = true;
     service_->set_draining();
-    drained_ = std::move(done);
-    // Close changes the list.
-    const std::vector<std::shared_ptr<Connection>> present = connections_;
-    for (const auto& connection : present) connection->Drain();
-    CheckDrained();
+    connections_.Drain(std::move(done));
   }
 
   h2::Acceptor& over_h2() {
@@ -103,14 +82,13 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
     return *over_h2_;
   }
 
-  size_t connections() const { return connections_.size(); }
   frontend::RegionTable& no_regions() { return no_regions_; }
 
   // ConnectionOwner
   metrics::HttpCounters& counters() override { return counters_; }
   const HttpOptions& options() const override { return options_; }
   bool leaving() const override { return leaving_; }
-  bool draining() const override { return draining_; }
+  bool draining() const override { return connections_.draining(); }
 
   std::string_view date_field() override {
     const time_t now = ::time(nullptr);
@@ -126,7 +104,9 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
 
   bool ReserveBuffer(uint64_t bytes) override {
     if (bytes > options_.max_buffered_bytes - buffered_) {
-      for (const auto& connection : connections_) connection->TrimIdle();
+      for (const auto& member : connections_.members()) {
+        static_cast<Connection&>(*member).TrimIdle();
+      }
       if (bytes > options_.max_buffered_bytes - buffered_) return false;
     }
     buffered_ += bytes;
@@ -143,24 +123,13 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   void ReleaseAnswer() override { --held_answers_; }
 
   void OnClosed(Connection& connection) override {
-    const size_t index = connection.owner_index;
-    std::shared_ptr<Connection> gone = std::move(connections_[index]);
-    if (index + 1 != connections_.size()) {
-      connections_[index] = std::move(connections_.back());
-      connections_[index]->owner_index = index;
-    }
-    connections_.pop_back();
-    peers_.Leave(connection.peer);
-    if (!connection.late()) --early_connections_;
+    connections_.Remove(connection);
     counters_.open.Set(connections_.size());
-    // Somebody further up the stack may still be inside it.
-    loop_.Post([gone = std::move(gone)] {});
-    CheckDrained();
   }
 
  private:
-  // Poller.  One slice of one connection's work in each turn of the loop: however
-  // many there are, the others wait for no more than that.
+  // Poller.  One slice of one connection's work in each turn of the loop:
+  // however many there are, the others wait for no more than that.
   size_t Work() override {
     if (later_.empty()) return 0;
     const std::shared_ptr<Connection> next = std::move(later_.front());
@@ -173,88 +142,27 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   bool PrepareSleep() override { return later_.empty(); }
   void FinishSleep() override {}
 
-  void Accept(net::Accepted client) {
-    if (connections_.size() >= options_.max_connections) {
-      counters_.refused.Add();
-      return TurnAway(client.fd, kFull);
-    }
-    if (!peers_.Enter(client.peer)) {
-      counters_.refused.Add();
-      return TurnAway(client.fd, kPeerFull);
-    }
-    Socket socket(loop_.io().get_executor());
-    boost::system::error_code error;
-    socket.assign(boost::asio::generic::stream_protocol(client.family, 0), client.fd.get(), error);
-    if (error) return peers_.Leave(client.peer);
-    client.fd.Release();
+  // ConnectionSetOwner
+  std::shared_ptr<net::Member> NewMember(Socket socket) override {
     auto connection = std::make_shared<Connection>(std::move(socket), *this);
     connection->set_session(service_->NewSession(*connection));
-    connection->owner_index = connections_.size();
-    connection->peer = client.peer;
-    connections_.push_back(connection);
-    if (!connection->late()) ++early_connections_;
+    return connection;
+  }
+  void OnAccepted() override {
     counters_.accepted.Add();
     counters_.open.Set(connections_.size());
-    most_open_ = std::max(most_open_, connections_.size());
-    if (connections_.size() == 1) StartSweeping();
-    connection->Start();
   }
-
-  // While there are connections; an idle server does not wake up.
-  void StartSweeping() {
-    if (sweeping_) return;
-    sweeping_ = true;
-    sweep_->expires_after(std::chrono::nanoseconds(options_.sweep_ns));
-    sweep_->async_wait([this, alive = std::weak_ptr<int>(alive_),
-                        timer = sweep_](const boost::system::error_code&) {
-      if (alive.expired()) return;
-      sweeping_ = false;
-      Sweep();
-      if (!connections_.empty()) return StartSweeping();
-      service_->Rest(std::numeric_limits<uint64_t>::max());
-    });
+  void OnRefused(const OwnedFd& client, Refusal why) override {
+    counters_.refused.Add();
+    if (client) TurnAway(client, why == Refusal::kFull ? kFull : kPeerFull);
   }
-
-  void Sweep() {
-    const uint64_t now = NowNanos();
-    // From the back: closing one moves the last into its place.
-    for (size_t i = connections_.size(); i-- > 0;) {
-      if (i < connections_.size()) connections_[i]->Sweep(now);
-    }
-    service_->Rest(now);
-    GiveBackHeap();
-  }
-
-  // What a crowd had lies between what stays, and the allocator by itself gives back only what
-  // lies at the end of its memory.  Takes milliseconds, and a crowd that has gone: before it has
-  // stopped going, the last of it would be missed.
-  void GiveBackHeap() {
-    const size_t open = connections_.size();
-    const bool fewer = open < std::exchange(swept_open_, open);
-    if (most_open_ < open + kCrowd || (fewer && open > 0)) return;
-    most_open_ = open;
-    loop_.Post([] { ::malloc_trim(0); });  // after those that this sweep has closed are freed
-  }
-
-  void CheckDrained() {
-    if (!draining_ || early_connections_ > 0 || !drained_) return;
-    loop_.Post([done = std::exchange(drained_, nullptr), alive = std::weak_ptr<int>(alive_)] {
-      if (!alive.expired()) done();
-    });
+  void OnSwept(uint64_t now_ns, bool last) override {
+    service_->Rest(last ? std::numeric_limits<uint64_t>::max() : now_ns);
   }
 
   const HttpOptions options_;
   EventLoop& loop_;
-  net::PeerCounts peers_;
-  std::shared_ptr<boost::asio::steady_timer> sweep_;
-  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
-  bool sweeping_ = false;
   bool leaving_ = false;
-  bool draining_ = false;
-  size_t most_open_ = 0;          // connections at once, since memory was last given back
-  size_t swept_open_ = 0;         // connections at the sweep before
-  size_t early_connections_ = 0;  // accepted before the server drained
-  std::function<void()> drained_;
   uint64_t buffered_ = 0;
   size_t held_answers_ = 0;
   time_t date_of_ = 0;
@@ -264,8 +172,7 @@ class HttpServer::Impl final : public ConnectionOwner, private Poller {
   frontend::RegionTable no_regions_{{}};
   std::unique_ptr<Service> service_;
   std::unique_ptr<OverH2> over_h2_;
-  std::vector<std::unique_ptr<net::Listener>> listeners_;
-  std::vector<std::shared_ptr<Connection>> connections_;
+  net::ConnectionSet connections_;
   std::deque<std::shared_ptr<Connection>> later_;  // work under way, the next one first
 };
 
@@ -284,7 +191,7 @@ HttpServer::HttpServer(EventLoop& loop, std::unique_ptr<Service> service, HttpOp
 HttpServer::~HttpServer() = default;
 
 StatusOr<std::string> HttpServer::Listen(std::string_view address) {
-  return impl_->Listen(address);
+  return impl_->connections().Listen(address);
 }
 
 void HttpServer::Leave() { impl_->Leave(); }
@@ -293,7 +200,7 @@ void HttpServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done
 
 h2::Acceptor& HttpServer::over_h2() { return impl_->over_h2(); }
 
-size_t HttpServer::connections() const { return impl_->connections(); }
+size_t HttpServer::connections() const { return impl_->connections().size(); }
 
 const metrics::HttpCounters& HttpServer::counters() const { return impl_->counters(); }
 
