@@ -184,6 +184,14 @@ void Session::SubmitHead(Stream& stream, std::string_view status, std::span<cons
   }
 }
 
+void Session::SubmitContinue(Stream& stream) {
+  const auto head = FieldsOf("100", {});
+  if (nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, head.data(),
+                             head.size(), nullptr) != 0) {
+    stream.Reset(NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
 void Session::SubmitTrailers(Stream& stream) {
   const auto trailers = FieldsOf({}, stream.trailers_);
   if (nghttp2_submit_trailer(session_, stream.id_, trailers.data(), trailers.size()) != 0) {

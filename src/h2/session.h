@@ -131,6 +131,7 @@ class Session {
   void CountReset();
   void Changed();  // outside of Feed: somebody has to write
   void SubmitHead(Stream& stream, std::string_view status, std::span<const Field> fields, bool end);
+  void SubmitContinue(Stream& stream);
   void SubmitTrailers(Stream& stream);
   void Resume(Stream& stream);
   void SayGoodbye();

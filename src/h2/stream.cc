@@ -79,6 +79,12 @@ void Stream::MakeHead() {
   has_head_ = true;
 }
 
+void Stream::Continue() {
+  if (closed_ || answered_) return;
+  session_.SubmitContinue(*this);
+  session_.Changed();
+}
+
 void Stream::Respond(int status, std::span<const Field> fields, bool end) {
   if (closed_ || answered_) return;
   answered_ = true;

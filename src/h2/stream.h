@@ -76,10 +76,14 @@ class Stream {
 
   const Head& head() const { return head_; }
   bool closed() const { return closed_; }
+  // The client has sent everything.
+  bool ended() const { return ended_by_peer_; }
   // Its head has been given.
   bool answered() const { return answered_; }
   Session& session() { return session_; }
 
+  // 100 Continue: the client waits for it with its body.  Before Respond.
+  void Continue();
   // The answer's head, once.  With `end` it is the whole answer, and `fields`
   // may be what would otherwise be trailers.  Copied.
   void Respond(int status, std::span<const Field> fields, bool end = false);

@@ -404,9 +404,9 @@ bool Connection::FinishRequest() {
 // back (TrimIdle).
 uint64_t Connection::KeptBytes() const {
   return Counted(body_.capacity()) + Counted(response_.body.capacity()) +
-         Counted(rest_.capacity()) + Counted(plain_.capacity()) + Counted(packed_.capacity()) +
-         (inflater_ != nullptr ? compress::Inflater::kMemory : 0) +
-         (deflater_ != nullptr ? compress::Deflater::kMemory : 0);
+         Counted(rest_.capacity()) + Counted(plain_.capacity()) +
+         Counted(packer_.packed().capacity()) + packer_.memory() +
+         (inflater_ != nullptr ? compress::Inflater::kMemory : 0);
 }
 
 bool Connection::Account(uint64_t bytes) {
@@ -424,7 +424,7 @@ void Connection::TrimIdle() {
   body_.Trim(0);
   response_.body.Trim(0);
   plain_.Trim(0);
-  packed_.Trim(0);
+  packer_.Trim(0);
   Account(0);
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "frontends/http/answer_packer.h"
 #include "frontends/http/exchange.h"
 #include "frontends/http/options.h"
 #include "frontends/http/request_parser.h"
@@ -126,9 +127,6 @@ class Connection final : public Exchange,
   bool BeginUnpacking(std::string_view packed);
   bool ReservePlain(uint64_t room);
   bool BeginPacking();
-  bool PackingPays() const;
-  bool ReservePacked();
-  bool PackSlice();
   void EndPacking(bool use);
   void WriteResponse();
   void CountAnswer(int status);
@@ -184,12 +182,7 @@ class Connection final : public Exchange,
 
   // Output: gather_ from gather_at_ on is not sent yet.
   Response response_;
-  // While it is compressed: what of it is next, how much is left.
-  std::unique_ptr<compress::Deflater> deflater_;
-  size_t pack_piece_ = 0;
-  std::string_view pack_rest_;
-  uint64_t pack_left_ = 0;
-  Buffer packed_;
+  AnswerPacker packer_;
   Buffer head_out_;
   std::vector<iovec> gather_;
   size_t gather_at_ = 0;

@@ -13,17 +13,13 @@ namespace mlos::http {
 namespace {
 
 using compress::Coding;
-using compress::Deflater;
 using compress::Inflater;
 
 // Work between two looks at the others: a third of a millisecond or so.
 constexpr uint64_t kPlainSlice = 64 << 10;
-constexpr uint64_t kPackSlice = 16 << 10;
 // A body that comes to no more than this may have any ratio: it is no attack,
 // and an empty image is small.
 constexpr uint64_t kFreeBytes = 1 << 20;
-// So much of an answer tells whether the rest is worth it.
-constexpr uint64_t kJudgedBytes = 128 << 10;
 constexpr uint64_t kFirstPlainBytes = 16 << 10;
 
 }  // namespace
@@ -104,79 +100,33 @@ bool Connection::BeginPacking() {
     response_.coding = Coding::kIdentity;
     return false;
   }
-  deflater_ = std::make_unique<Deflater>(response_.coding);
-  if (!deflater_->ready() || !Account(KeptBytes())) {
+  if (!packer_.Begin(response_) || !Account(KeptBytes())) {
     EndPacking(false);
     return false;
   }
   EnterPhase(Phase::kPacking, 0);
-  packed_.Clear();
-  pack_piece_ = 0;
-  pack_rest_ = response_.body.view();
-  pack_left_ = length;
   return true;
 }
 
 bool Connection::StepPack() {
-  for (uint64_t begun_with = pack_left_; begun_with - pack_left_ < kPackSlice;) {
-    while (pack_rest_.empty() && pack_left_ > 0) {
-      const auto& blob = response_.blobs[pack_piece_++];
-      pack_rest_ = {reinterpret_cast<const char*>(blob.data()), blob.size()};
-    }
-    const bool goes_on = PackingPays() && ReservePacked();
-    const bool done = goes_on && PackSlice();
-    if (done || !goes_on) {
-      EndPacking(done);
-      WriteResponse();
-      return true;
-    }
+  const auto result = packer_.Step([this](uint64_t more) { return Account(KeptBytes() + more); });
+  if (result == AnswerPacker::Result::kMore) {
+    owner_->Later(*this);
+    return false;
   }
-  owner_->Later(*this);
-  return false;
-}
-
-// Compressed it has to be smaller.  Numbers at random are not, which shows soon.
-bool Connection::PackingPays() const {
-  const uint64_t length = response_.content_length();
-  const uint64_t taken = length - pack_left_;
-  if (taken >= kJudgedBytes && packed_.size() > taken / 20 * 19) return false;
-  return packed_.size() < length;
-}
-
-bool Connection::ReservePacked() {
-  if (packed_.capacity() - packed_.size() < kPackSlice / 4) {
-    const uint64_t capacity = std::min(response_.content_length(),
-                                       std::max<uint64_t>(kPackSlice, 2 * packed_.capacity()));
-    const uint64_t more = capacity - std::min<uint64_t>(capacity, packed_.capacity());
-    if (Account(KeptBytes() + more)) packed_.Reserve(capacity);
-  }
-  return packed_.size() < packed_.capacity();
-}
-
-// True when the last byte is written.
-bool Connection::PackSlice() {
-  const uint64_t room = packed_.capacity() - packed_.size();
-  std::string_view input = pack_rest_.substr(0, kPackSlice);
-  const uint64_t given = input.size();
-  size_t written = 0;
-  const bool done =
-      deflater_->Step(&input, given == pack_left_, packed_.Tail(room), room, &written);
-  packed_.Advance(written);
-  pack_rest_.remove_prefix(given - input.size());
-  pack_left_ -= given - input.size();
-  return done;
+  EndPacking(result == AnswerPacker::Result::kDone);
+  WriteResponse();
+  return true;
 }
 
 void Connection::EndPacking(bool use) {
-  deflater_.reset();
   if (use) {
-    response_.body.Swap(packed_);
-    response_.blobs.clear();
+    packer_.Take(&response_);
     if (std::exchange(held_, false)) owner_->ReleaseAnswer();
   } else {
     response_.coding = Coding::kIdentity;
   }
-  packed_.Clear();
+  packer_.End();
   Account(KeptBytes());
 }
 

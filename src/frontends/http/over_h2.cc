@@ -2,12 +2,15 @@
 #include "frontends/http/over_h2.h"
 
 #include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <charconv>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
 #include "base/clock.h"
 #include "compress/content_coding.h"
+#include "frontends/http/answer_packer.h"
 #include "frontends/http/request_parser.h"
 #include "h2/session.h"
 
@@ -17,7 +20,8 @@ namespace {
 using compress::Coding;
 using compress::Inflater;
 
-// What a request keeps for the next one; not accounted for.
+// What a request keeps for the next one; not accounted for.  Whether there is
+// any use in a larger body is asked before it is taken.
 constexpr size_t kKept = 64 << 10;
 constexpr size_t kSpareRequests = 64;
 // As over HTTP/1.1: decompressed in one turn, and what may have any ratio.
@@ -68,6 +72,9 @@ RequestHead HeadOf(const h2::Head& from) {
       head.accept = value;
     } else if (name == "accept-encoding") {
       head.accept_encoding = value;
+    } else if (name == "expect") {
+      head.expects_continue = boost::beast::iequals(value, "100-continue");
+      head.bad_expectation = !head.expects_continue && !value.empty();
     } else if (name == "inference-header-content-length") {
       TakeJsonLength(value, &head);
     } else if (name == "x-request-id") {
@@ -106,14 +113,21 @@ class OverH2::Request final : public Exchange, public h2::StreamHandler {
   size_t index = 0;  // the owner's
 
  private:
-  enum class Stage : uint8_t { kBody, kUnpacking, kHandling, kAnswered };
+  enum class Stage : uint8_t { kBody, kUnpacking, kHandling, kPacking, kAnswered };
 
   bool Grow(Buffer& buffer, uint64_t room, uint64_t most);
   bool Account();
+  bool Account(uint64_t more);
+  void Unpack();
   void Dispatch(const Buffer& body);
+  bool TurnedAway();
   void Refuse(int status, std::string_view text);
   void RefuseBody();
   void Answer();
+  bool BeginPacking();
+  void Pack();
+  void EndPacking(bool use);
+  void WriteAnswer();
   void WriteHead(bool end);
   void AddField(std::string_view name, std::string_view value);
   void AddNumber(std::string_view name, uint64_t value);
@@ -126,6 +140,8 @@ class OverH2::Request final : public Exchange, public h2::StreamHandler {
   Stage stage_ = Stage::kBody;
   bool head_done_ = false;     // the session knows the request's head
   bool with_session_ = false;  // OnBody was called, neither Sent nor Abandon yet
+  bool asked_ = false;         // whether there is any use in a large body
+  bool held_ = false;          // the answer counts among those that are held
   uint64_t began_ns_ = 0;
   uint64_t handling_since_ns_ = 0;
   uint64_t limit_ = 0;
@@ -135,6 +151,7 @@ class OverH2::Request final : public Exchange, public h2::StreamHandler {
   std::unique_ptr<Inflater> inflater_;
   uint64_t reserved_ = 0;
   Response response_;
+  AnswerPacker packer_;
   std::vector<h2::Field> fields_;
   Buffer texts_;  // of fields whose value is made here
   std::vector<iovec> pieces_;
@@ -145,23 +162,38 @@ class OverH2::Request final : public Exchange, public h2::StreamHandler {
 void OverH2::Request::Start(h2::Stream& stream) {
   stream_ = &stream;
   stage_ = Stage::kBody;
-  head_done_ = with_session_ = false;
+  head_done_ = with_session_ = asked_ = held_ = false;
   began_ns_ = NowNanos();
   if (session_ == nullptr) session_ = owner_.service_.NewSession(*this);
   response_.Clear();
   if (stream.head().too_large) return Refuse(431, "the request's header is larger than allowed");
   const RequestHead head = HeadOf(stream.head());
   if (head.host_count != 1) return Refuse(400, "a request names exactly one host");
+  if (head.bad_expectation) return Refuse(417, "the only Expect that is met is 100-continue");
   limit_ = session_->OnHead(head);
   head_done_ = true;
   coding_ = session_->takes_compressed() ? head.coding : Coding::kIdentity;
-  if (head.content_length > limit_) RefuseBody();
+  if (head.content_length > limit_) return RefuseBody();
+  if (stream.ended()) return;  // it has no body
+  if ((head.expects_continue || head.content_length > kKept) && TurnedAway()) return;
+  if (head.expects_continue) stream.Continue();
+}
+
+// There is no room for what the body is sent for: that is said before memory
+// and the client's time are spent on it.
+bool OverH2::Request::TurnedAway() {
+  if (std::exchange(asked_, true)) return false;
+  response_.Clear();
+  if (!session_->TurnAway(response_)) return false;
+  Answer();
+  return true;
 }
 
 void OverH2::Request::OnData(std::span<const std::byte> data) {
   // Of what is refused no more is taken than the window lets in.
   if (stage_ != Stage::kBody) return;
   if (data.size() > limit_ - body_.size()) return RefuseBody();
+  if (body_.size() + data.size() > kKept && TurnedAway()) return;
   if (!Grow(body_, data.size(), limit_)) {
     return Refuse(503, "too many large requests at once: try again");
   }
@@ -175,11 +207,15 @@ void OverH2::Request::OnEnd() {
   if (coding_ == Coding::kIdentity) return Dispatch(body_);
   stage_ = Stage::kUnpacking;
   inflater_ = std::make_unique<Inflater>(coding_, body_.view());
-  OnTurn();
+  Unpack();
 }
 
 void OverH2::Request::OnTurn() {
-  if (stage_ != Stage::kUnpacking) return;
+  if (stage_ == Stage::kUnpacking) return Unpack();
+  if (stage_ == Stage::kPacking) return Pack();
+}
+
+void OverH2::Request::Unpack() {
   // A byte more than is allowed tells that there is more.
   const uint64_t room = std::min(kPlainSlice, limit_ + 1 - plain_.size());
   if (!Grow(plain_, room, limit_ + 1)) {
@@ -217,9 +253,14 @@ bool OverH2::Request::Grow(Buffer& buffer, uint64_t room, uint64_t most) {
   return Account();
 }
 
-bool OverH2::Request::Account() {
-  uint64_t bytes = inflater_ != nullptr ? Inflater::kMemory : 0;
-  for (const Buffer* buffer : {&body_, &plain_, &response_.body}) {
+bool OverH2::Request::Account() { return Account(0); }
+
+// What there is, and so much more.
+bool OverH2::Request::Account(uint64_t more) {
+  uint64_t bytes = more + packer_.memory() + (inflater_ != nullptr ? Inflater::kMemory : 0);
+  const std::initializer_list<const Buffer*> kept = {&body_, &plain_, &response_.body,
+                                                     &packer_.packed()};
+  for (const Buffer* buffer : kept) {
     if (buffer->capacity() > kKept) bytes += buffer->capacity();
   }
   h2::SessionOwner& connection = stream_->session().owner();
@@ -298,6 +339,9 @@ void OverH2::Request::WriteHead(bool end) {
   } else if (length > 0) {
     AddField("content-type", "application/json");
   }
+  if (response_.coding != Coding::kIdentity) {
+    AddField("content-encoding", compress::CodingName(response_.coding));
+  }
   AddNumber("content-length", length);
   if (response_.json_length >= 0) {
     AddNumber("inference-header-content-length", static_cast<uint64_t>(response_.json_length));
@@ -314,14 +358,56 @@ void OverH2::Request::WriteHead(bool end) {
 }
 
 void OverH2::Request::Answer() {
-  stage_ = Stage::kAnswered;
   inflater_.reset();
   if (!Account()) {
     response_.body.Trim(0);
     response_.Error(503, "too many large answers at once: try again");
     response_.retry_after = true;
   }
-  response_.coding = Coding::kIdentity;
+  if (BeginPacking()) return stream_->Later();
+  WriteAnswer();
+}
+
+// False: the answer goes as it is.
+bool OverH2::Request::BeginPacking() {
+  if (response_.coding == Coding::kIdentity) return false;
+  const uint64_t from = owner_.options_.compress_from_bytes;
+  const bool wanted =
+      from != 0 && response_.content_length() >= from && !(head_done_ && session_->head_only());
+  // Meanwhile the outputs stay in the model's memory: there are only so many places.
+  if (wanted && !response_.blobs.empty() && owner_.held_answers_ < kMostHeldAnswers) {
+    held_ = true;
+    ++owner_.held_answers_;
+  }
+  if (!wanted || (!response_.blobs.empty() && !held_) || !packer_.Begin(response_) || !Account()) {
+    EndPacking(false);
+    return false;
+  }
+  stage_ = Stage::kPacking;
+  return true;
+}
+
+void OverH2::Request::Pack() {
+  const auto result = packer_.Step([this](uint64_t more) { return Account(more); });
+  if (result == AnswerPacker::Result::kMore) return stream_->Later();
+  EndPacking(result == AnswerPacker::Result::kDone);
+  WriteAnswer();
+  if (response_.blobs.empty()) EndSession();  // all of it is ours
+}
+
+void OverH2::Request::EndPacking(bool use) {
+  if (use) {
+    packer_.Take(&response_);
+  } else {
+    response_.coding = Coding::kIdentity;
+  }
+  packer_.End();
+  if (std::exchange(held_, false)) --owner_.held_answers_;
+  Account();
+}
+
+void OverH2::Request::WriteAnswer() {
+  stage_ = Stage::kAnswered;
   owner_.counters_.CountAnswer(head_done_ ? session_->route_class() : metrics::RouteClass::kNone,
                                response_.status);
   if (head_done_) session_->Answering(response_, with_session_ ? handling_since_ns_ : 0);
@@ -347,6 +433,7 @@ void OverH2::Request::EndSession() {
 void OverH2::Request::OnAborted() {
   // Of an answer the memory may be on its way yet: OnDone.
   if (stage_ == Stage::kAnswered) return;
+  if (stage_ == Stage::kPacking) EndPacking(false);
   stage_ = Stage::kAnswered;
   inflater_.reset();
   if (!std::exchange(with_session_, false)) return;
@@ -370,6 +457,7 @@ void OverH2::Request::OnDone() {
     buffer->Clear();
     buffer->Trim(kKept);
   }
+  packer_.Trim(kKept);
   Account();
   owner_.Done(*this);
 }

@@ -4,8 +4,7 @@
 // being a call of gRPC.  Bodies are put together here, answers are sent from
 // where they lie.
 //
-// Limits of a request are HttpOptions', those of a connection HTTP/2's.  An
-// answer is not compressed: who wants that has HTTP/1.1.
+// Limits of a request are HttpOptions', those of a connection HTTP/2's.
 //
 // Threads: the event loop's.  Lifetime: service, options and counters outlive
 // it, it outlives the HTTP/2 server.
@@ -41,6 +40,7 @@ class OverH2 final : public h2::Acceptor {
   metrics::HttpCounters& counters_;
   std::vector<std::unique_ptr<Request>> running_;
   std::vector<std::unique_ptr<Request>> spare_;
+  size_t held_answers_ = 0;  // that are compressed while they are in a model's memory
   time_t date_of_ = 0;
   char date_[40] = "";
   size_t date_size_ = 0;

@@ -168,6 +168,107 @@ TEST_F(OverH2Test, StopsWhatNobodyWaitsForAnyMore) {
   EXPECT_EQ(0, server_.engine().running);
 }
 
+TEST_F(OverH2Test, CompressesAnswersWhereTheClientAsksAndItPays) {
+  std::string numbers = "1";
+  for (int i = 0; i < 20'000; ++i) numbers += ",1";
+  const std::string body =
+      R"({"inputs":[{"name":"in","datatype":"FP32","shape":[20001],"data":[)" + numbers + "]}]}";
+  const std::string binary =
+      R"({"inputs":[{"name":"in","datatype":"FP32","shape":[300000],)"
+      R"("parameters":{"binary_data_size":1200000}}],"parameters":{"binary_data_output":true}})";
+  const std::string blob = binary + std::string(1'200'000, 'b');
+  const std::string infer = "/v2/models/id_FP32/infer";
+  for (const std::string& sent : {body, blob}) {
+    Fields more;
+    if (sent != body) {
+      more = {{"inference-header-content-length", std::to_string(binary.size())}};
+    }
+    const Answer plain = Ask("POST", infer, sent, more);
+    EXPECT_EQ("", plain.header("content-encoding"));
+    for (const auto& [name, coding] :
+         {std::pair{"gzip", rpc::Coding::kGzip}, {"deflate", rpc::Coding::kDeflate}}) {
+      Fields asks = more;
+      asks.emplace_back("accept-encoding", name);
+      const Answer packed = Ask("POST", infer, sent, asks);
+      EXPECT_EQ("200", packed.header(":status"));
+      EXPECT_EQ(name, packed.header("content-encoding"));
+      EXPECT_EQ(std::to_string(packed.data.size()), packed.header("content-length"));
+      EXPECT_LT(packed.data.size(), plain.data.size() / 5);
+      EXPECT_TRUE(rpc::Unzip(packed.data, coding) == plain.data);
+    }
+  }
+  const Answer small = Ask("POST", infer, Sum("1,2"), {{"accept-encoding", "gzip"}});
+  EXPECT_EQ("", small.header("content-encoding"));
+  EXPECT_THAT(small.data, HasSubstr("[1.0,2.0]"));
+  EXPECT_EQ(0, server_.engine().running);
+  EXPECT_EQ(0u, Reserved());
+}
+
+// Each is given up at another slice of the work.
+TEST_F(OverH2Test, CompressesForNobodyWhoIsGone) {
+  const std::string json =
+      R"({"inputs":[{"name":"in","datatype":"FP32","shape":[300000],)"
+      R"("parameters":{"binary_data_size":1200000}}],"parameters":{"binary_data_output":true}})";
+  const std::string blob = json + std::string(1'200'000, 'b');
+  for (int slices = 0; slices < 5; ++slices) {
+    server_.OnLoop([&] {
+      const int32_t id =
+          wire_->Open("/v2/models/id_FP32/infer",
+                      {{":method", "POST"},
+                       {"accept-encoding", "gzip"},
+                       {"inference-header-content-length", std::to_string(json.size())}});
+      wire_->Send(id, blob, true);
+      wire_->Pump(/*turns=*/false);
+      for (int i = 0; i < slices; ++i) wire_->session().Turn();
+      EXPECT_TRUE(wire_->answer(id).heads.empty());
+      EXPECT_EQ(1, server_.engine().running);
+      wire_->Reset(id);
+      wire_->Pump();
+      EXPECT_EQ(0, server_.engine().running);
+      EXPECT_EQ(0u, wire_->owner().reserved);
+    });
+  }
+}
+
+TEST_F(OverH2Test, SaysThatAModelIsFullBeforeALargeBodyIsRead) {
+  server_.engine().full = true;
+  const std::string infer = "/v2/models/id_FP32/infer";
+  const std::string large(100'000, ' ');
+  const int32_t told[] = {
+      Begin("POST", infer, "{", {{"content-length", "20000000"}}, /*end=*/false),
+      Begin("POST", infer, large, {}, /*end=*/false),  // it does not say how much there is
+      Begin("POST", infer, "", {{"expect", "100-continue"}}, /*end=*/false)};
+  for (const int32_t id : told) {
+    const Answer answer = Await(id);
+    EXPECT_EQ("503", answer.header(":status"));
+    EXPECT_EQ("1", answer.header("retry-after"));
+    EXPECT_THAT(answer.data, HasSubstr("too many requests"));
+  }
+  EXPECT_EQ(0, server_.engine().resolved);
+  // Whether there is room for what is here is seen when it is wanted.
+  EXPECT_EQ("200", Ask("POST", infer, Sum("1,2")).header(":status"));
+  EXPECT_NE("503", Ask("POST", "/v2/logging", R"({"log_info":null})" + large).header(":status"));
+  EXPECT_EQ(0u, Reserved());
+}
+
+TEST_F(OverH2Test, SaysThatItWaitsForABody) {
+  const int32_t id =
+      Begin("POST", "/v2/models/id_FP32/infer", "", {{"expect", "100-Continue"}}, /*end=*/false);
+  EXPECT_TRUE(Eventually([&] { return !Look(id).heads.empty(); }));
+  EXPECT_EQ("100", Look(id).heads.at(0)[":status"]);
+  server_.OnLoop([&] {
+    wire_->Send(id, Sum("1,2"), true);
+    wire_->Pump();
+  });
+  Answer answer = Await(id);
+  ASSERT_EQ(2u, answer.heads.size());
+  EXPECT_EQ("200", answer.heads[1][":status"]);
+  EXPECT_THAT(answer.data, HasSubstr("[1.0,2.0]"));
+  EXPECT_EQ("417", Ask("GET", "/v2", "", {{"expect", "wonders"}}).header(":status"));
+  // Who has no body waits for nothing.
+  EXPECT_EQ(1u, Ask("GET", "/v2", "", {{"expect", "100-continue"}}).heads.size());
+}
+
 // Nobody may keep a model's memory by not reading.
 TEST_F(OverH2Test, LetsGoOfTheModelWhenTheClientDoesNotRead) {
   Connect({}, /*auto_window=*/false);

@@ -24,10 +24,6 @@ constexpr std::string_view kPeerFull =
     "{\"error\":\"too many connections from your address: close some, or try "
     "again soon\"}";
 
-// Answers that may wait in the models' memory for clients that take their time;
-// a model has several hundred places.
-constexpr size_t kMostHeldAnswers = 64;
-
 void TurnAway(const OwnedFd& client, std::string_view answer) {
   // What has come already is thrown away: closed with it unread, the system
   // would take back the answer.
