@@ -73,6 +73,20 @@ Status CheckRepositoryName(std::string_view name) {
                         " to be named: leave the name out, all models are in one repository");
 }
 
+StatusOr<std::optional<std::string_view>> LoadParameter(std::string_view name) {
+  constexpr std::string_view kFile = "file:";
+  if (name == "config") return std::nullopt;
+  if (name.substr(0, kFile.size()) == kFile) return name.substr(kFile.size());
+  return InvalidArgument("unknown parameter " + Quote(name) +
+                         " (known: config, file:VERSION/NAME)");
+}
+
+Status CheckUnloadParameter(std::string_view name) {
+  // No model depends on another one: either value is met.
+  if (name == "unload_dependents") return OkStatus();
+  return InvalidArgument("unknown parameter " + Quote(name) + " (known: unload_dependents)");
+}
+
 void RepositoryCall::Load(std::string_view model, std::shared_ptr<const repository::Given> given,
                           Done done) {
   done_ = std::move(done);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,14 @@ std::vector<IndexEntry> RepositoryIndex(const engine::RoutingTable& table, bool 
 
 // OK where no repository is named: all models are in one, which has no name.
 Status CheckRepositoryName(std::string_view name);
+
+// What the parameters of a load and of an unload may be called.
+// The file that a load's parameter brings along (1/model.onnx of
+// "file:1/model.onnx"); nullopt: it is the configuration.  INVALID_ARGUMENT: it
+// is neither.
+StatusOr<std::optional<std::string_view>> LoadParameter(std::string_view name);
+// Whose value is a boolean.
+Status CheckUnloadParameter(std::string_view name);
 
 class RepositoryCall {
  public:

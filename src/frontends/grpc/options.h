@@ -19,6 +19,8 @@ struct GrpcOptions {
   std::string server_version = "0.1.0";
   h2::Limits limits = {};
   rpc::Options calls = {};
+  // Of a load, which may bring files along.
+  uint64_t max_management_bytes = options::DefaultNumber(options::Id::kHttpMaxManagementBody);
   uint64_t default_deadline_ns = options::DefaultNanos(options::Id::kDefaultDeadline);
   uint64_t max_deadline_ns = options::DefaultNanos(options::Id::kMaxDeadline);
 };

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/repository_methods.h"
 
+#include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "frontends/common/infer_plan.h"
 #include "frontends/common/repository.h"
+#include "frontends/grpc/protobuf_reader.h"
 #include "frontends/grpc/unary.h"
+#include "repository/given.h"
 
 namespace mlos::grpc {
 namespace {
@@ -27,38 +34,61 @@ StatusOr<std::string> ModelOf(const Request& request) {
 
 Status CheckUnloadParameters(const Parameters& parameters) {
   for (const auto& [name, value] : parameters) {
-    if (name != "unload_dependents") {
-      return InvalidArgument("unknown parameter " + Quote(name) + " (known: unload_dependents)");
-    }
-    // No model depends on another one: either value is met.
+    MLOS_RETURN_IF_ERROR(frontend::CheckUnloadParameter(name));
     if (!value.has_bool_param()) {
-      return InvalidArgument("parameter 'unload_dependents' is not a bool_param");
+      return InvalidArgument("parameter " + Quote(name) + " is not a bool_param");
     }
   }
   return OkStatus();
 }
 
-Status CheckLoadParameters(const Parameters& parameters) {
-  for (const auto& [name, value] : parameters) {
-    if (name == "config" || name.rfind("file:", 0) == 0) {
-      return Unimplemented("parameter " + Quote(name) +
-                           ": a load takes no configuration and no files here; register them as "
-                           "another version of the model");
+// Null: the load brings nothing along.  Files come as they are, not as base64.
+StatusOr<std::shared_ptr<const repository::Given>> ReadGiven(Parameters* parameters) {
+  if (parameters->empty()) return nullptr;
+  auto given = std::make_shared<repository::Given>();
+  for (auto& [name, value] : *parameters) {
+    MLOS_ASSIGN_OR_RETURN(const auto path, frontend::LoadParameter(name));
+    if (path && value.has_bytes_param()) {
+      given->files.push_back({std::string(*path), std::move(*value.mutable_bytes_param())});
+    } else if (!path && value.has_string_param()) {
+      given->config = std::move(*value.mutable_string_param());
+    } else {
+      return InvalidArgument("parameter " + Quote(name) + " is not a " +
+                             (path ? "bytes_param" : "string_param"));
     }
-    return InvalidArgument("unknown parameter " + Quote(name));
   }
-  return OkStatus();
+  MLOS_RETURN_IF_ERROR(repository::CheckGiven(*given));
+  return given;
+}
+
+// Each takes memory once it is parsed, however small it is.
+constexpr size_t kMostFields = 8 << 10;
+
+// Whether the message has no more; `inner` are the numbers of messages in it, from
+// the outermost on, whose fields count.
+bool FewFields(std::string_view message, std::span<const uint32_t> inner, size_t* left) {
+  FieldReader reader(message);
+  WireField field;
+  while (reader.Next(&field)) {
+    if ((*left)-- == 0) return false;
+    if (!inner.empty() && field.number == inner.front() &&
+        !FewFields(field.bytes, inner.subspan(1), left)) {
+      return false;
+    }
+  }
+  return !reader.bad();
 }
 
 template <typename Request, typename Answer>
 class RepositoryHandler : public SmallHandler {
  public:
-  RepositoryHandler(ServiceContext& context, rpc::Call& call)
-      : SmallHandler(call), repository_(context.loop, context.control) {}
+  RepositoryHandler(ServiceContext& context, rpc::Call& call, size_t most = kSmall,
+                    size_t growth = kGrowth)
+      : SmallHandler(call, most, growth), repository_(context.loop, context.control) {}
   void OnCancel() override { repository_.Forget(); }
 
  protected:
-  virtual Status Begin(const Request& request, const std::string& model) = 0;
+  virtual Status Begin(Request* request, const std::string& model) = 0;
 
   void Finish(const Status& status) {
     if (status.ok()) {
@@ -71,11 +101,18 @@ class RepositoryHandler : public SmallHandler {
   frontend::RepositoryCall repository_;
 
  private:
-  void Handle(const std::string&) final {
+  void Handle(const std::string& message) final {
+    constexpr uint32_t kParameters[] = {3, 2};  // the entries of the map, and their values
+    size_t left = kMostFields;
+    if (!FewFields(message, kParameters, &left)) {
+      return Fail(
+          InvalidArgument("the request is not the message that this method takes, or has too many "
+                          "parameters"));
+    }
     Request request;
     if (!Parse(&request)) return;
     const StatusOr<std::string> model = ModelOf(request);
-    const Status begun = model.ok() ? Begin(request, *model) : model.status();
+    const Status begun = model.ok() ? Begin(&request, *model) : model.status();
     if (!begun.ok()) Fail(begun);
   }
 };
@@ -83,13 +120,16 @@ class RepositoryHandler : public SmallHandler {
 class LoadHandler final : public RepositoryHandler<inference::RepositoryModelLoadRequest,
                                                    inference::RepositoryModelLoadResponse> {
  public:
-  using RepositoryHandler::RepositoryHandler;
+  // Few fields, as they are: twice while it is received, and once what it brings.
+  static constexpr size_t kLoadGrowth = 3;
+
+  LoadHandler(ServiceContext& context, rpc::Call& call)
+      : RepositoryHandler(context, call, context.options.max_management_bytes, kLoadGrowth) {}
 
  private:
-  Status Begin(const inference::RepositoryModelLoadRequest& request,
-               const std::string& model) override {
-    MLOS_RETURN_IF_ERROR(CheckLoadParameters(request.parameters()));
-    repository_.Load(model, [this](const Status& status) { Finish(status); });
+  Status Begin(inference::RepositoryModelLoadRequest* request, const std::string& model) override {
+    MLOS_ASSIGN_OR_RETURN(auto given, ReadGiven(request->mutable_parameters()));
+    repository_.Load(model, std::move(given), [this](const Status& status) { Finish(status); });
     return OkStatus();
   }
 };
@@ -100,9 +140,9 @@ class UnloadHandler final : public RepositoryHandler<inference::RepositoryModelU
   using RepositoryHandler::RepositoryHandler;
 
  private:
-  Status Begin(const inference::RepositoryModelUnloadRequest& request,
+  Status Begin(inference::RepositoryModelUnloadRequest* request,
                const std::string& model) override {
-    MLOS_RETURN_IF_ERROR(CheckUnloadParameters(request.parameters()));
+    MLOS_RETURN_IF_ERROR(CheckUnloadParameters(request->parameters()));
     repository_.Unload(model, [this](const Status& status) { Finish(status); });
     return OkStatus();
   }

@@ -12,6 +12,7 @@ GrpcOptions OptionsFrom(const options::Settings& settings) {
   GrpcOptions o;
   o.limits = h2::LimitsFrom(settings);
   o.calls = rpc::OptionsFrom(settings);
+  o.max_management_bytes = settings.Number(options::Id::kHttpMaxManagementBody);
   o.default_deadline_ns = settings.Nanos(options::Id::kDefaultDeadline);
   o.max_deadline_ns = settings.Nanos(options::Id::kMaxDeadline);
   return o;

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "frontends/grpc/grpc_fixture.h"
+#include "repository/given.h"
 
 namespace mlos::grpc {
 namespace {
@@ -144,6 +145,48 @@ TEST_F(ServicesGrpcTest, ListsLoadsAndUnloads) {
     return outcome;
   };
   EXPECT_EQ("5", StatusOf("RepositoryModelUnload", unload));
+  ExpectNothingLeft();
+}
+
+TEST_F(ServicesGrpcTest, LoadsWithWhatTheCallBringsAlong) {
+  inference::RepositoryModelLoadRequest load;
+  load.set_model_name("m");
+  auto& parameters = *load.mutable_parameters();
+  const std::string content("\0\xff", 2);
+  parameters["config"].set_string_param("{}");
+  parameters["file:2/model.onnx"].set_bytes_param(content);
+  Call<inference::RepositoryModelLoadResponse>("RepositoryModelLoad", load);
+  ASSERT_EQ(1u, control_.operations.size());
+  const auto given = control_.operations[0].given;
+  ASSERT_NE(nullptr, given);
+  EXPECT_EQ("{}", given->config);
+  ASSERT_EQ(1u, given->files.size());
+  EXPECT_EQ("2/model.onnx", given->files[0].path);
+  EXPECT_EQ(content, given->files[0].content);
+  EXPECT_FALSE(given->files[0].base64);
+  // As large as a request of management may be, which is not what it is counted
+  // as once it is parsed.
+  parameters["file:2/model.onnx"].set_bytes_param(std::string(900'000, 'x'));
+  wire_.owner().limit = 4 << 20;
+  Call<inference::RepositoryModelLoadResponse>("RepositoryModelLoad", load);
+  EXPECT_EQ(900'000u, control_.operations.back().given->files[0].content.size());
+  parameters["file:2/model.onnx"].set_bytes_param(std::string(2'000'000, 'x'));
+  EXPECT_EQ("8", StatusOf("RepositoryModelLoad", load));
+  parameters["file:2/model.onnx"].set_string_param("x");
+  EXPECT_EQ("3", StatusOf("RepositoryModelLoad", load));
+  EXPECT_THAT(text_, HasSubstr("file:2/model.onnx"));
+  parameters["file:2/model.onnx"].set_bytes_param("x");
+  parameters["config"].set_bytes_param("{}");
+  EXPECT_EQ("3", StatusOf("RepositoryModelLoad", load));
+  parameters.erase("config");  // files need one
+  EXPECT_EQ("3", StatusOf("RepositoryModelLoad", load));
+  parameters["config"].set_string_param("{}");
+  parameters["file:../model.onnx"].set_bytes_param("x");
+  EXPECT_EQ("3", StatusOf("RepositoryModelLoad", load));
+  for (int i = 0; i < 5000; ++i) parameters["file:" + std::to_string(i)];
+  EXPECT_EQ("3", StatusOf("RepositoryModelLoad", load));
+  EXPECT_THAT(text_, HasSubstr("too many"));
+  EXPECT_EQ(2u, control_.operations.size());
   ExpectNothingLeft();
 }
 

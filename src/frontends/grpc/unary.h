@@ -26,7 +26,11 @@ class SmallHandler : public rpc::Handler {
   // What requests of most methods are never larger than.
   static constexpr size_t kSmall = 1 << 20;
 
-  explicit SmallHandler(rpc::Call& call, size_t most = kSmall) : call_(call), most_(most) {}
+  // A message of many small parts takes a multiple of its bytes once parsed.
+  static constexpr size_t kGrowth = 32;
+
+  explicit SmallHandler(rpc::Call& call, size_t most = kSmall, size_t growth = kGrowth)
+      : call_(call), most_(most), growth_(growth) {}
 
   void OnMessage(std::optional<uint64_t>) override {}
   size_t OnData(std::span<const std::byte> data) override {
@@ -73,19 +77,18 @@ class SmallHandler : public rpc::Handler {
   bool cancelled_ = false;
 
  private:
-  // A message of many small parts takes a multiple of its bytes once parsed.
-  static constexpr size_t kGrowth = 32;
   static constexpr size_t kFree = 16 << 10;
 
   // Given back by the call.
   bool Account(size_t bytes) {
-    if (bytes <= kFree || bytes * kGrowth <= reserved_) return true;
-    if (!call_.Reserve(bytes * kGrowth - reserved_)) return false;
-    reserved_ = bytes * kGrowth;
+    if (bytes <= kFree || bytes * growth_ <= reserved_) return true;
+    if (!call_.Reserve(bytes * growth_ - reserved_)) return false;
+    reserved_ = bytes * growth_;
     return true;
   }
 
   const size_t most_;
+  const size_t growth_;
   size_t reserved_ = 0;
   std::string request_;
   std::string answer_;

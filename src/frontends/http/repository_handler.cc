@@ -16,8 +16,6 @@ namespace {
 namespace json = boost::json;
 using frontend::Quote;
 
-constexpr std::string_view kFile = "file:";
-
 // The object below "parameters"; null: none is given.
 StatusOr<const json::object*> Parameters(const json::object& body) {
   const json::value* parameters = body.if_contains("parameters");
@@ -34,11 +32,7 @@ Status CheckUnloadParameters(const json::object& body) {
   MLOS_ASSIGN_OR_RETURN(const json::object* parameters, Parameters(body));
   if (parameters == nullptr) return OkStatus();
   for (const auto& member : *parameters) {
-    if (KeyOf(member) != "unload_dependents") {
-      return InvalidArgument("unknown parameter " + Quote(KeyOf(member)) +
-                             " (known: unload_dependents)");
-    }
-    // No model depends on another one: either value is met.
+    MLOS_RETURN_IF_ERROR(frontend::CheckUnloadParameter(KeyOf(member)));
     if (!member.value().is_bool()) {
       return InvalidArgument("\"unload_dependents\" is not a boolean");
     }
@@ -46,12 +40,12 @@ Status CheckUnloadParameters(const json::object& body) {
   return OkStatus();
 }
 
-Status AddFile(std::string_view path, const json::value& value, repository::Given* given) {
+Status AddFile(std::string_view name, std::string_view path, const json::value& value,
+               repository::Given* given) {
   if (!value.is_string()) {
-    return InvalidArgument("parameter " + Quote(path) + " is not a string of base64");
+    return InvalidArgument("parameter " + Quote(name) + " is not a string of base64");
   }
-  given->files.push_back({std::string(path.substr(kFile.size())), std::string(value.get_string()),
-                          /*base64=*/true});
+  given->files.push_back({std::string(path), std::string(value.get_string()), /*base64=*/true});
   return OkStatus();
 }
 
@@ -62,16 +56,14 @@ StatusOr<std::shared_ptr<const repository::Given>> ReadGiven(const json::object&
   auto given = std::make_shared<repository::Given>();
   for (const auto& member : *parameters) {
     const std::string_view key = KeyOf(member);
-    if (key == "config") {
+    MLOS_ASSIGN_OR_RETURN(const auto path, frontend::LoadParameter(key));
+    if (path) {
+      MLOS_RETURN_IF_ERROR(AddFile(key, *path, member.value(), given.get()));
+    } else {
       if (!member.value().is_string()) {
         return InvalidArgument("\"config\" is not a string that holds a configuration's JSON");
       }
       given->config = std::string(member.value().get_string());
-    } else if (key.substr(0, kFile.size()) == kFile) {
-      MLOS_RETURN_IF_ERROR(AddFile(key, member.value(), given.get()));
-    } else {
-      return InvalidArgument("unknown parameter " + Quote(key) +
-                             " (known: config, file:VERSION/NAME)");
     }
   }
   MLOS_RETURN_IF_ERROR(repository::CheckGiven(*given));
