@@ -199,4 +199,14 @@ std::vector<RegionPin> RegionTable::List(uint32_t principal) const {
   return list;
 }
 
+Status NoSuchRegion(std::string_view name) {
+  return NotFound("there is no shared memory region " + Quote(name));
+}
+
+Status NoCudaRegions() {
+  return InvalidArgument(
+      "CUDA shared memory cannot be registered: this server uses no GPU; register system shared "
+      "memory");
+}
+
 }  // namespace mlos::frontend

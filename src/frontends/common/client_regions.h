@@ -106,4 +106,9 @@ class RegionTable {
   size_t count_ = 0;
 };
 
+// NOT_FOUND: for those who ask how one is.
+Status NoSuchRegion(std::string_view name);
+// CUDA's shared memory cannot be registered.
+Status NoCudaRegions();
+
 }  // namespace mlos::frontend

@@ -103,4 +103,24 @@ StatusOr<std::vector<ModelStatistics>> CollectStatistics(const engine::RoutingTa
   return out;
 }
 
+std::optional<ResponseStatistics> ResponsesOf(const metrics::InferStatistics& counted) {
+  const auto& c = counted;
+  if (c.success.count + c.failed_runs.count + c.cancelled.count == 0) return std::nullopt;
+  return ResponseStatistics{
+      .compute_infer = c.compute_infer,
+      .compute_output = c.compute_output,
+      .success = {c.compute_infer.count, c.compute_infer.ns + c.compute_output.ns},
+      .fail = c.failed_runs,
+      .empty_response = {},
+      .cancel = c.cancelled};
+}
+
+BatchStatistics RowOf(const metrics::InferStatistics::Batch& counted) {
+  const uint64_t count = counted.compute_infer.count;
+  return {.size = counted.size,
+          .compute_input = {count, 0},
+          .compute_infer = counted.compute_infer,
+          .compute_output = {count, 0}};
+}
+
 }  // namespace mlos::frontend

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,5 +32,20 @@ using Books = std::span<const metrics::ModelBook* const>;
 StatusOr<std::vector<ModelStatistics>> CollectStatistics(const engine::RoutingTable& table,
                                                          Books books, std::string_view model,
                                                          std::string_view version);
+
+// What the protocol shows beside the counts.  Every request has one response,
+// which is number 0; none before the first.
+struct ResponseStatistics {
+  using Duration = metrics::InferStatistics::Duration;
+  Duration compute_infer, compute_output, success, fail, empty_response, cancel;
+};
+std::optional<ResponseStatistics> ResponsesOf(const metrics::InferStatistics& counted);
+
+// Inputs and outputs are where they are used, and cost nothing.
+struct BatchStatistics {
+  uint64_t size = 0;
+  metrics::InferStatistics::Duration compute_input, compute_infer, compute_output;
+};
+BatchStatistics RowOf(const metrics::InferStatistics::Batch& counted);
 
 }  // namespace mlos::frontend

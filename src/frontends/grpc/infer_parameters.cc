@@ -19,7 +19,6 @@ namespace mlos::grpc {
 namespace {
 
 using frontend::Quote;
-using frontend::RegionPlace;
 
 // Which member of InferParameter is set.
 enum class Kind : uint8_t { kUnset, kBool = 1, kInt = 2, kText = 3, kDouble = 4, kUint = 5 };
@@ -32,10 +31,6 @@ struct Parameter {
 };
 
 Status Damaged() { return InvalidArgument("the message is damaged in its parameters"); }
-
-Status Twice(std::string_view name) {
-  return InvalidArgument("parameter " + Quote(name) + " is given twice");
-}
 
 Status ReadValue(std::string_view message, Parameter* to) {
   FieldReader reader(message);
@@ -74,35 +69,49 @@ Status ReadEntry(const WireField& entry, Parameter* to) {
   return ReadValue(value, to);
 }
 
-Status ReadNumber(const Parameter& parameter, uint64_t* out) {
-  const bool negative = parameter.kind == Kind::kInt && static_cast<int64_t>(parameter.number) < 0;
-  if ((parameter.kind != Kind::kInt && parameter.kind != Kind::kUint) || negative) {
-    return InvalidArgument("parameter " + Quote(parameter.name) +
-                           " is not an integer from 0 on (int64_param or uint64_param)");
-  }
-  *out = parameter.number;
-  return OkStatus();
-}
+// For the rules that all protocols share.
+class ParameterValue {
+ public:
+  explicit ParameterValue(const Parameter& parameter) : parameter_(parameter) {}
 
-Status ReadBool(const Parameter& parameter, bool* out) {
-  if (parameter.kind != Kind::kBool) {
-    return InvalidArgument("parameter " + Quote(parameter.name) + " is not a bool_param");
-  }
-  *out = parameter.number != 0;
-  return OkStatus();
-}
-
-// 0 and "" are no sequence.
-Status ReadSequenceId(const Parameter& parameter, bool* in_sequence) {
-  if (parameter.kind == Kind::kText) {
-    *in_sequence = !parameter.text.empty();
+  Status Uint(uint64_t* out) const {
+    const bool negative =
+        parameter_.kind == Kind::kInt && static_cast<int64_t>(parameter_.number) < 0;
+    if ((parameter_.kind != Kind::kInt && parameter_.kind != Kind::kUint) || negative) {
+      return Wrong("an integer from 0 on (int64_param or uint64_param)");
+    }
+    *out = parameter_.number;
     return OkStatus();
   }
-  uint64_t number = 0;
-  MLOS_RETURN_IF_ERROR(ReadNumber(parameter, &number));
-  *in_sequence = number != 0;
-  return OkStatus();
-}
+  Status Bool(bool* out) const {
+    if (parameter_.kind != Kind::kBool) return Wrong("a bool_param");
+    *out = parameter_.number != 0;
+    return OkStatus();
+  }
+  Status Text(std::string_view* out) const {
+    if (parameter_.kind != Kind::kText) return Wrong("a string_param");
+    *out = parameter_.text;
+    return OkStatus();
+  }
+  Status SequenceId(bool* in_sequence) const {
+    if (parameter_.kind == Kind::kText) {
+      *in_sequence = !parameter_.text.empty();
+      return OkStatus();
+    }
+    uint64_t number = 0;
+    MLOS_RETURN_IF_ERROR(Uint(&number));
+    *in_sequence = number != 0;
+    return OkStatus();
+  }
+
+ private:
+  Status Wrong(std::string_view wanted) const {
+    return InvalidArgument("parameter " + Quote(parameter_.name) + " is not " +
+                           std::string(wanted));
+  }
+
+  const Parameter& parameter_;
+};
 
 std::string Quoted(std::string_view text) {
   return boost::json::serialize(boost::json::string(text.data(), text.size()));
@@ -134,89 +143,40 @@ StatusOr<std::string> JsonOf(const Parameter& parameter) {
                          "number");
 }
 
-Status AddCustom(const Parameter& parameter, std::string* out) {
-  MLOS_ASSIGN_OR_RETURN(const std::string value, JsonOf(parameter));
-  *out += out->empty() ? '{' : ',';
-  *out += Quoted(parameter.name);
-  *out += ':';
-  *out += value;
-  if (out->size() >= tensor::kMaxParameterBytes) {
-    return InvalidArgument("the parameters are longer than " +
-                           std::to_string(tensor::kMaxParameterBytes) + " bytes");
-  }
-  return OkStatus();
-}
-
-// A name that comes twice would mean one thing here and another elsewhere.
-Status MarkKey(std::string_view name, std::vector<size_t>* seen) {
-  const size_t hash = std::hash<std::string_view>()(name);
-  if (std::find(seen->begin(), seen->end(), hash) != seen->end()) return Twice(name);
-  seen->push_back(hash);
-  return OkStatus();
-}
-
-// The three that name a place in a client's shared memory; others are ignored.
-Status ReadPlace(const Parameter& parameter, RegionPlace* place) {
-  if (parameter.name == "shared_memory_region") {
-    if (place->name) return Twice(parameter.name);
-    if (parameter.kind != Kind::kText) {
-      return InvalidArgument("parameter 'shared_memory_region' is not a string_param");
-    }
-    place->name = parameter.text;
-  } else if (parameter.name == "shared_memory_byte_size") {
-    if (place->bytes) return Twice(parameter.name);
-    return ReadNumber(parameter, &place->bytes.emplace());
-  } else if (parameter.name == "shared_memory_offset") {
-    if (place->offset) return Twice(parameter.name);
-    return ReadNumber(parameter, &place->offset.emplace());
-  }
-  return OkStatus();
-}
-
 }  // namespace
-
-Status CheckPlace(const RegionPlace& place) {
-  if (!place.given() || (place.name && place.bytes)) return OkStatus();
-  return InvalidArgument(
-      "shared memory needs the parameters shared_memory_region and shared_memory_byte_size");
-}
 
 Status ReadRequestParameter(const WireField& entry, InferRequest* request) {
   Parameter parameter;
   MLOS_RETURN_IF_ERROR(ReadEntry(entry, &parameter));
-  MLOS_RETURN_IF_ERROR(MarkKey(parameter.name, &request->parameter_keys));
-  const std::string_view name = parameter.name;
-  uint64_t number = 0;
+  MLOS_RETURN_IF_ERROR(frontend::MarkParameter(parameter.name, request));
+  const ParameterValue value(parameter);
   bool flag = false;
-  if (name == "timeout") return ReadNumber(parameter, &request->timeout_us);
-  if (name == "priority") return ReadNumber(parameter, &number);  // one class for all, so far
-  if (name == "sequence_id") return ReadSequenceId(parameter, &request->in_sequence);
-  if (name == "sequence_start" || name == "sequence_end" ||
-      name == "triton_enable_empty_final_response") {
-    return ReadBool(parameter, &flag);
-  }
-  if (name == "headers" || name == "binary_data_output") return OkStatus();
-  if (name.substr(0, 7) == "triton_") {
-    return InvalidArgument("parameter " + Quote(name) +
-                           ": names that begin with 'triton_' are reserved");
-  }
-  return AddCustom(parameter, &request->parameters);
+  if (parameter.name == "triton_enable_empty_final_response") return value.Bool(&flag);
+  if (parameter.name == "binary_data_output") return OkStatus();  // HTTP's
+  MLOS_ASSIGN_OR_RETURN(const bool reserved,
+                        frontend::ReadReserved(parameter.name, value, request));
+  if (reserved) return OkStatus();
+  MLOS_ASSIGN_OR_RETURN(const std::string text, JsonOf(parameter));
+  return frontend::AddCustom(Quoted(parameter.name), text, request);
 }
 
-Status ReadInputParameter(const WireField& entry, RegionPlace* place) {
+Status ReadInputParameter(const WireField& entry, frontend::RegionPlace* place) {
   Parameter parameter;
   MLOS_RETURN_IF_ERROR(ReadEntry(entry, &parameter));
-  return ReadPlace(parameter, place);
+  return frontend::ReadPlace(parameter.name, ParameterValue(parameter), place);
 }
 
 Status ReadOutputParameter(const WireField& entry, frontend::AskedOutput* output,
                            bool* classified) {
   Parameter parameter;
   MLOS_RETURN_IF_ERROR(ReadEntry(entry, &parameter));
-  if (parameter.name != "classification") return ReadPlace(parameter, &output->place);
+  const ParameterValue value(parameter);
+  if (parameter.name != "classification") {
+    return frontend::ReadPlace(parameter.name, value, &output->place);
+  }
   // 0 asks for nothing: some clients always send it.
-  if (std::exchange(*classified, true)) return Twice(parameter.name);
-  return ReadNumber(parameter, &output->classes);
+  if (std::exchange(*classified, true)) return frontend::GivenTwice(parameter.name);
+  return value.Uint(&output->classes);
 }
 
 }  // namespace mlos::grpc

@@ -20,7 +20,4 @@ Status ReadInputParameter(const WireField& entry, frontend::RegionPlace* place);
 // `*classified`: whether the first has been read.
 Status ReadOutputParameter(const WireField& entry, frontend::AskedOutput* output, bool* classified);
 
-// When all parameters of a tensor are read.
-Status CheckPlace(const frontend::RegionPlace& place);
-
 }  // namespace mlos::grpc

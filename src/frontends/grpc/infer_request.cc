@@ -183,12 +183,10 @@ Status ReadField(const WireField& from, InferRequest* request) {
 
 void InferRequest::Clear() {
   model = version = id = {};
-  timeout_us = head_bytes = 0;
-  in_sequence = false;
+  head_bytes = 0;
   inputs.clear();
   outputs.clear();
-  parameters.clear();
-  parameter_keys.clear();
+  ClearParameters();
 }
 
 Status DecodeInferRequest(std::string_view message, InferRequest* request) {
@@ -197,7 +195,7 @@ Status DecodeInferRequest(std::string_view message, InferRequest* request) {
   WireField f;
   while (reader.Next(&f)) MLOS_RETURN_IF_ERROR(ReadField(f, request));
   if (reader.bad()) return Damaged();
-  if (!request->parameters.empty()) request->parameters += '}';
+  frontend::EndCustom(request);
   return OkStatus();
 }
 

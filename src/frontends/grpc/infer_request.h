@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "frontends/common/call_parameters.h"
 #include "frontends/common/call_tensors.h"
 
 namespace mlos::grpc {
@@ -27,17 +28,13 @@ struct InferInput : frontend::GivenInput {
   uint64_t raw_offset = 0;    // for the job: where its raw contents are kept
 };
 
-struct InferRequest {
+struct InferRequest : frontend::CallParameters {
   std::string_view model;
   std::string_view version;
   std::string_view id;
-  uint64_t timeout_us = 0;   // 0: none given
-  uint64_t head_bytes = 0;   // beside the tensors' elements
-  bool in_sequence = false;  // a sequence_id other than none
+  uint64_t head_bytes = 0;  // beside the tensors' elements
   std::vector<InferInput> inputs;
   std::vector<frontend::AskedOutput> outputs;  // empty: all
-  std::string parameters;                      // custom ones, as a JSON object; or empty
-  std::vector<size_t> parameter_keys;          // hashes of the names so far: none comes twice
 
   void Clear();
 };

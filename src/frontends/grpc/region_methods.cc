@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/region_methods.h"
 
-#include "frontends/common/infer_plan.h"
+#include "frontends/common/client_regions.h"
 
 namespace mlos::grpc {
 namespace {
 
 using frontend::kAnonymous;
-
-Status NotThere(const std::string& name) {
-  return NotFound("there is no shared memory region " + frontend::Quote(name));
-}
 
 }  // namespace
 
@@ -25,7 +21,8 @@ Status RegionStatus(const frontend::RegionTable& regions,
     row.set_offset(region->offset());
     row.set_byte_size(region->bytes());
   }
-  if (answer->regions().empty() && !request.name().empty()) return NotThere(request.name());
+  if (answer->regions().empty() && !request.name().empty())
+    return frontend::NoSuchRegion(request.name());
   return OkStatus();
 }
 
@@ -40,13 +37,9 @@ Status UnregisterRegion(frontend::RegionTable& regions, const std::string& name)
 }
 
 Status CudaStatus(const inference::CudaSharedMemoryStatusRequest& request) {
-  return request.name().empty() ? OkStatus() : NotThere(request.name());
+  return request.name().empty() ? OkStatus() : frontend::NoSuchRegion(request.name());
 }
 
-Status RegisterCuda() {
-  return InvalidArgument(
-      "CUDA shared memory cannot be registered: this server uses no GPU; register system shared "
-      "memory");
-}
+Status RegisterCuda() { return frontend::NoCudaRegions(); }
 
 }  // namespace mlos::grpc

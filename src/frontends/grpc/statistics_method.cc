@@ -24,16 +24,16 @@ void FillInference(const metrics::InferStatistics& s, inference::InferStatistics
   Set({}, out->mutable_cache_miss());
 }
 
-// Every request has one response, which is number 0.
 void FillResponses(const metrics::InferStatistics& s, inference::ModelStatistics* out) {
-  if (s.success.count + s.failed_runs.count + s.cancelled.count == 0) return;
+  const auto response = frontend::ResponsesOf(s);
+  if (!response) return;
   inference::InferResponseStatistics& first = (*out->mutable_response_stats())["0"];
-  Set(s.compute_infer, first.mutable_compute_infer());
-  Set(s.compute_output, first.mutable_compute_output());
-  Set({s.compute_infer.count, s.compute_infer.ns + s.compute_output.ns}, first.mutable_success());
-  Set(s.failed_runs, first.mutable_fail());
-  Set({}, first.mutable_empty_response());
-  Set(s.cancelled, first.mutable_cancel());
+  Set(response->compute_infer, first.mutable_compute_infer());
+  Set(response->compute_output, first.mutable_compute_output());
+  Set(response->success, first.mutable_success());
+  Set(response->fail, first.mutable_fail());
+  Set(response->empty_response, first.mutable_empty_response());
+  Set(response->cancel, first.mutable_cancel());
 }
 
 void FillModel(const frontend::ModelStatistics& model, inference::ModelStatistics* out) {
@@ -45,11 +45,12 @@ void FillModel(const frontend::ModelStatistics& model, inference::ModelStatistic
   FillInference(model.counted, out->mutable_inference_stats());
   FillResponses(model.counted, out);
   for (const auto& batch : model.counted.batches) {
-    auto* row = out->add_batch_stats();
-    row->set_batch_size(batch.size);
-    Set({batch.compute_infer.count, 0}, row->mutable_compute_input());
-    Set(batch.compute_infer, row->mutable_compute_infer());
-    Set({batch.compute_infer.count, 0}, row->mutable_compute_output());
+    const frontend::BatchStatistics row = frontend::RowOf(batch);
+    auto* to = out->add_batch_stats();
+    to->set_batch_size(row.size);
+    Set(row.compute_input, to->mutable_compute_input());
+    Set(row.compute_infer, to->mutable_compute_infer());
+    Set(row.compute_output, to->mutable_compute_output());
   }
   if (model.memory_bytes == 0) return;
   auto* memory = out->add_memory_usage();

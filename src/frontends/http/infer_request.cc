@@ -175,13 +175,10 @@ void InferRequest::Clear() {
   body = {};
   json_bytes = 0;
   id = {};
-  timeout_us = 0;
   binary_default = false;
-  in_sequence = false;
   inputs.clear();
   outputs.clear();
-  parameters.clear();
-  parameter_keys.clear();
+  ClearParameters();
   kept_.clear();
 }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "frontends/common/call_parameters.h"
 #include "frontends/common/call_planner.h"
 #include "frontends/common/call_tensors.h"
 #include "frontends/http/options.h"
@@ -44,18 +45,14 @@ struct InferLimits {
   uint32_t max_json_depth = DefaultNumber(Id::kHttpMaxJsonDepth);
 };
 
-struct InferRequest {
+struct InferRequest : frontend::CallParameters {
   Body body;
   uint64_t json_bytes = 0;  // 0: the body is one raw tensor
   std::string_view id;
-  uint64_t timeout_us = 0;  // 0: none given
   bool binary_default = false;
-  bool in_sequence = false;  // a sequence_id other than none
   uint32_t max_json_depth = 0;
   std::vector<InferInput> inputs;
   std::vector<frontend::AskedOutput> outputs;  // empty: all
-  std::string parameters;                      // custom ones, as a JSON object; or empty
-  std::vector<size_t> parameter_keys;          // hashes of the names so far: none comes twice
 
   void Clear();
   // Lets go of the regions that Plan has found.

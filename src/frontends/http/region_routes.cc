@@ -4,7 +4,7 @@
 #include <boost/json/object.hpp>
 #include <string>
 
-#include "frontends/common/infer_plan.h"
+#include "frontends/common/client_regions.h"
 #include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
 
@@ -14,10 +14,6 @@ namespace {
 namespace json = boost::json;
 using frontend::kAnonymous;
 using frontend::RegionPin;
-
-Status NotThere(std::string_view name) {
-  return NotFound("there is no shared memory region " + frontend::Quote(name));
-}
 
 Status ReadSize(const json::object& object, std::string_view member, uint64_t* to) {
   const json::value* value = object.if_contains({member.data(), member.size()});
@@ -76,7 +72,7 @@ void AnswerStatus(std::string_view name, const frontend::RegionTable& regions, R
     found = true;
   }
   response->body.Append(']');
-  if (!found && !name.empty()) response->Error(NotThere(name));
+  if (!found && !name.empty()) response->Error(frontend::NoSuchRegion(name));
 }
 
 }  // namespace
@@ -96,12 +92,10 @@ void AnswerRegions(Target target, std::string_view name, frontend::RegionTable& 
       break;
     case Target::kCudaStatus:
       if (name.empty()) return response->body.Append("[]");
-      status = NotThere(name);
+      status = frontend::NoSuchRegion(name);
       break;
     case Target::kCudaRegister:
-      status = InvalidArgument(
-          "CUDA shared memory cannot be registered: this server uses no GPU; register system "
-          "shared memory");
+      status = frontend::NoCudaRegions();
       break;
     default:  // unregistering what cannot be there
       break;

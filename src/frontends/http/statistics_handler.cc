@@ -47,18 +47,16 @@ void AppendInferenceStats(const metrics::InferStatistics& s, Buffer* out) {
   out->Append('}');
 }
 
-// Every request has one response, which is number 0.
 void AppendResponseStats(const metrics::InferStatistics& s, Buffer* out) {
   out->Append(",\"response_stats\":{");
-  if (s.success.count + s.failed_runs.count + s.cancelled.count > 0) {
+  if (const auto response = frontend::ResponsesOf(s)) {
     out->Append("\"0\":{");
-    AppendDuration("compute_infer", s.compute_infer, out, true);
-    AppendDuration("compute_output", s.compute_output, out);
-    AppendDuration("success", {s.compute_infer.count, s.compute_infer.ns + s.compute_output.ns},
-                   out);
-    AppendDuration("fail", s.failed_runs, out);
-    AppendDuration("empty_response", {}, out);
-    AppendDuration("cancel", s.cancelled, out);
+    AppendDuration("compute_infer", response->compute_infer, out, true);
+    AppendDuration("compute_output", response->compute_output, out);
+    AppendDuration("success", response->success, out);
+    AppendDuration("fail", response->fail, out);
+    AppendDuration("empty_response", response->empty_response, out);
+    AppendDuration("cancel", response->cancel, out);
     out->Append('}');
   }
   out->Append('}');
@@ -68,11 +66,12 @@ void AppendBatchStats(const metrics::InferStatistics& s, Buffer* out) {
   out->Append(",\"batch_stats\":[");
   bool first = true;
   for (const auto& batch : s.batches) {
+    const frontend::BatchStatistics row = frontend::RowOf(batch);
     out->Append(std::exchange(first, false) ? "{\"batch_size\":" : ",{\"batch_size\":");
-    AppendCount(batch.size, out);
-    AppendDuration("compute_input", {batch.compute_infer.count, 0}, out);
-    AppendDuration("compute_infer", batch.compute_infer, out);
-    AppendDuration("compute_output", {batch.compute_infer.count, 0}, out);
+    AppendCount(row.size, out);
+    AppendDuration("compute_input", row.compute_input, out);
+    AppendDuration("compute_infer", row.compute_infer, out);
+    AppendDuration("compute_output", row.compute_output, out);
     out->Append('}');
   }
   out->Append(']');
