@@ -18,18 +18,28 @@ class Analyzer(fixture.ClientTest):
     options = ("--allow-client-shm",)
     protocol = "http"
 
-    def analyze(self, model, *arguments):
-        """Runs the program with a fixed number of requests; the one row of its table."""
-        table = self.daemon.directory / "table.csv"
+    def run_analyzer(self, model, *arguments):
         address = {"http": self.daemon.address, "grpc": self.daemon.grpc_address}[self.protocol]
         command = [PLACE / "perf_analyzer", "-m", model, "-u", address, "-i", self.protocol,
-                   "--request-count", str(REQUESTS), "--verbose-csv", "-f", table, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False,
+                   "--request-count", str(REQUESTS), "--verbose-csv", "-f", self.table(),
+                   *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False,
                               env={**os.environ, "LD_LIBRARY_PATH": str(PLACE)})
-        self.assertEqual(0, done.returncode, f"{command}\n{done.stdout}\n{done.stderr}")
-        with open(table, newline="") as file:
+
+    def table(self):
+        return self.daemon.directory / "table.csv"
+
+    def row(self):
+        """The one of its table."""
+        with open(self.table(), newline="") as file:
             (row,) = csv.DictReader(file)
         return row
+
+    def analyze(self, model, *arguments):
+        """Runs the program with a fixed number of requests; the one row of its table."""
+        done = self.run_analyzer(model, *arguments)
+        self.assertEqual(0, done.returncode, f"{done.args}\n{done.stdout}\n{done.stderr}")
+        return self.row()
 
     def check(self, row):
         self.assertGreater(float(row["Inferences/Second"]), 0)
@@ -39,6 +49,17 @@ class Analyzer(fixture.ClientTest):
             self.assertIn(column, row)
         self.assertGreater(float(row["Server Compute Infer"]), 0)
 
+    def check_metrics(self):
+        """It reads the metrics, too, as often as it is told to, and gives up where it cannot."""
+        def collect(address):
+            return self.run_analyzer(
+                "digits", "--shape", "image:1,64", "--request-rate-range", "200",
+                "--collect-metrics", "--metrics-url", f"{address}/metrics",
+                "--metrics-interval", "100")
+        done = collect(self.daemon.metrics_address)
+        self.assertEqual(0, done.returncode, f"{done.stdout}\n{done.stderr}")
+        self.check(self.row())
+        self.assertNotEqual(0, collect(self.daemon.address).returncode)
 
 
 class HttpTest(Analyzer):
@@ -63,6 +84,9 @@ class HttpTest(Analyzer):
         # It unregisters what it registered.
         status, _, body = self.daemon.call("GET", "/v2/systemsharedmemory/status")
         self.assertEqual((200, b"[]"), (status, body))
+
+    def test_metrics(self):
+        self.check_metrics()
 
     def test_request_rate(self):
         self.check(self.analyze("digits", "--shape", "image:1,64", "--request-rate-range", "200"))
@@ -90,6 +114,9 @@ class GrpcTest(Analyzer):
                                 "--output-shared-memory-size", "1024"))
         status, _, body = self.daemon.call("GET", "/v2/systemsharedmemory/status")
         self.assertEqual((200, b"[]"), (status, body))
+
+    def test_metrics(self):
+        self.check_metrics()
 
 
 if __name__ == "__main__":
