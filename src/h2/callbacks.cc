@@ -58,6 +58,13 @@ struct Callbacks {
           return 0;
         }
         break;
+      case NGHTTP2_PRIORITY:
+        // Which the library, that makes nothing of it, lets pass.
+        if (hd->stream_id == 0) {
+          s.EndWith(End::kProtocol, NGHTTP2_PROTOCOL_ERROR, "priority_of_stream_0");
+          return 0;
+        }
+        break;
       case NGHTTP2_PING:
         if ((hd->flags & NGHTTP2_FLAG_ACK) == 0 && !s.guard_.AdmitPing(s.heard_ns_)) {
           s.EndWith(End::kPings, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
@@ -75,8 +82,6 @@ struct Callbacks {
 
   static int OnHeadBegins(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Session& s = Of(user);
-    s.head_since_ns_ = s.heard_ns_;
-    s.head_id_ = frame->hd.stream_id;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
     if (s.over()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return Guarded([&] {
@@ -114,8 +119,10 @@ struct Callbacks {
       if (s.drain_ns_ != 0 && last) s.SayGoodbye();
       return 0;
     }
-    if (frame->hd.type == NGHTTP2_HEADERS) s.head_since_ns_ = 0;
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (FrameTracker::IsHollow(frame->hd.type, frame->hd.flags, frame->hd.length)) {
+      ++s.hollow_told_;
+    }
     if (s.over()) return 0;
     const bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (frame->hd.type == NGHTTP2_DATA) {
@@ -197,7 +204,6 @@ struct Callbacks {
     if (stream == nullptr || stream->closed_) return 0;
     return Guarded([&] {
       nghttp2_session_set_stream_user_data(session, id, nullptr);
-      if (s.head_id_ == id) s.head_since_ns_ = 0;
       if (stream->unconsumed_ > 0) nghttp2_session_consume_connection(session, stream->unconsumed_);
       s.CloseStream(*stream);
       return 0;
@@ -249,7 +255,8 @@ struct Callbacks {
   }
 
   static constexpr size_t kFrameHead = 9;
-  static constexpr int64_t kMostInFrame = 256 << 10;
+  // The library keeps a buffer of this size for as long as it lives.
+  static constexpr int64_t kMostInFrame = 64 << 10;
 };
 
 nghttp2_session_callbacks* NewCallbacks() {

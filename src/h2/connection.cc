@@ -130,11 +130,11 @@ void Connection::Close() {
 }
 
 bool Connection::Reserve(uint64_t bytes) {
-  return owner_ != nullptr && owner_->ReserveBuffer(bytes);
+  return owner_ != nullptr && owner_->ReserveBuffer(*this, bytes);
 }
 
 void Connection::Release(uint64_t bytes) {
-  if (owner_ != nullptr) owner_->ReleaseBuffer(bytes);
+  if (owner_ != nullptr) owner_->ReleaseBuffer(*this, bytes);
 }
 
 // --------------------------------------------------------------------- input

@@ -28,8 +28,8 @@ class ConnectionOwner {
   virtual ~ConnectionOwner() = default;
   virtual const Limits& limits() const = 0;
   virtual Acceptor& acceptor() = 0;
-  virtual bool ReserveBuffer(uint64_t bytes) = 0;
-  virtual void ReleaseBuffer(uint64_t bytes) = 0;
+  virtual bool ReserveBuffer(const Connection& connection, uint64_t bytes) = 0;
+  virtual void ReleaseBuffer(const Connection& connection, uint64_t bytes) = 0;
   virtual void CountReceived(uint64_t bytes) = 0;
   virtual void CountSent(uint64_t bytes) = 0;
   // The connection has closed; called once.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "h2/limits.h"
 
+#include <algorithm>
+
 namespace mlos::h2 {
 
 Limits LimitsFrom(const options::Settings& settings) {
@@ -15,6 +17,8 @@ Limits LimitsFrom(const options::Settings& settings) {
   l.connection_window = number32(Id::kGrpcConnectionWindow);
   l.max_connection_bytes = settings.Number(Id::kGrpcMaxConnectionMemory);
   l.max_buffered_bytes = settings.Number(Id::kGrpcMaxBuffered);
+  l.max_buffered_bytes_per_address =
+      std::max(l.max_buffered_bytes / 2, settings.Number(Id::kGrpcMaxMessage));
   l.reset_rate = number32(Id::kGrpcMaxResets);
   l.reset_burst = Limits::kBurst * l.reset_rate;
   l.idle_frame_rate = number32(Id::kGrpcMaxIdleFrames);

@@ -32,6 +32,8 @@ struct Limits {
   uint64_t max_connection_bytes = DefaultNumber(Id::kGrpcMaxConnectionMemory);
   // Messages received or answered, of all connections together.
   uint64_t max_buffered_bytes = DefaultNumber(Id::kGrpcMaxBuffered);
+  // The same of one address: half of it, but for a message of the size that is allowed.
+  uint64_t max_buffered_bytes_per_address = max_buffered_bytes / 2;
 
   // Streams that a peer ends before they are answered, or makes us end by an
   // error: so many at once, and so many per second in the long run.

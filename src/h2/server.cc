@@ -35,12 +35,17 @@ class Server::Impl final : public ConnectionOwner, private net::ConnectionSetOwn
   // ConnectionOwner
   const Limits& limits() const override { return limits_; }
   Acceptor& acceptor() override { return acceptor_; }
-  bool ReserveBuffer(uint64_t bytes) override {
+  bool ReserveBuffer(const Connection& connection, uint64_t bytes) override {
     if (bytes > limits_.max_buffered_bytes - buffered_) return false;
+    const uint64_t most = limits_.max_buffered_bytes_per_address;
+    if (!connections_.peers().Take(connection.peer(), bytes, most)) return false;
     buffered_ += bytes;
     return true;
   }
-  void ReleaseBuffer(uint64_t bytes) override { buffered_ -= bytes; }
+  void ReleaseBuffer(const Connection& connection, uint64_t bytes) override {
+    connections_.peers().GiveBack(connection.peer(), bytes);
+    buffered_ -= bytes;
+  }
   void CountReceived(uint64_t bytes) override { counters_.received_bytes.Add(bytes); }
   void CountSent(uint64_t bytes) override { counters_.sent_bytes.Add(bytes); }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iterator>
 #include <new>
@@ -24,6 +25,12 @@ constexpr uint32_t kMaxFrame = 64 << 10;
 constexpr uint64_t kTurnNs = kNanosPerMilli;
 constexpr size_t kSpareStreams = 32;
 constexpr size_t kKeptOutput = 64 << 10;
+// What the protocol may take of memory before it counts among that of all
+// connections, and in which steps it does.
+constexpr uint64_t kFreeMemory = 192 << 10;
+constexpr uint64_t kMemoryStep = 64 << 10;
+// So much of slow clients' answers is copied in one turn.
+constexpr size_t kCopyBytes = 1 << 20;
 // How long a client that does not answer our PING may hold up a drain.
 constexpr uint64_t kGoodbyeNs = kNanosPerSecond;
 // Resets are counted by the guard, which knows which of them matter.
@@ -121,6 +128,8 @@ void Session::Feed(std::span<const std::byte> data) {
   asked_ns_ = 0;
   const ssize_t taken = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+  frames_.Take(data);
+  NoteBlock();
   if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
     EndWith(End::kHeaders, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_continuations");
   } else if (taken == NGHTTP2_ERR_FLOODED) {
@@ -130,10 +139,42 @@ void Session::Feed(std::span<const std::byte> data) {
     end_ = End::kProtocol;
     AbortAll();
   }
-  if (memory_ > limits_.max_connection_bytes && !over()) {
+  NoteHollow();
+  if ((memory_ > limits_.max_connection_bytes || !AccountOwn()) && !over()) {
     EndWith(End::kMemory, NGHTTP2_ENHANCE_YOUR_CALM, "too_much_memory");
   }
   Tell();
+}
+
+void Session::NoteBlock() {
+  if (!frames_.in_block()) {
+    block_since_ns_ = 0;
+  } else if (block_since_ns_ == 0 || block_ != frames_.blocks()) {
+    block_since_ns_ = heard_ns_;
+  }
+  block_ = frames_.blocks();
+}
+
+// The library tells of no data that is of a stream which is no more.
+void Session::NoteHollow() {
+  for (; hollow_told_ < frames_.hollow() && !over(); ++hollow_told_) {
+    if (guard_.AdmitIdleFrame(heard_ns_)) continue;
+    EndWith(End::kIdleFrames, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_idle_frames");
+  }
+}
+
+// Most connections need no more than each may have.
+bool Session::AccountOwn() {
+  const uint64_t taken = memory_ + copied_.capacity();
+  const uint64_t bytes =
+      taken <= kFreeMemory ? 0 : (taken + kMemoryStep - 1) / kMemoryStep * kMemoryStep;
+  if (bytes > reserved_) {
+    if (!owner_.Reserve(bytes - reserved_)) return false;
+  } else if (bytes < reserved_) {
+    owner_.Release(reserved_ - bytes);
+  }
+  reserved_ = bytes;
+  return true;
 }
 
 Stream* Session::NewStream(int32_t id) {
@@ -220,6 +261,7 @@ void Session::AppendCopy(const void* data, size_t bytes) {
 void Session::TakeBody(Stream& stream, size_t bytes) {
   stream.queued_ -= bytes;
   stream.written_ += bytes;
+  body_bytes_ += bytes;
   while (bytes > 0) {
     iovec& piece = stream.pieces_[stream.piece_];
     const size_t take = std::min(bytes, piece.iov_len);
@@ -261,7 +303,11 @@ size_t Session::Gather(iovec* out, size_t most) {
     Tell();
     // Who was told may have had more to say.
     if (segments_.empty()) Fill();
-    if (segments_.empty()) CheckEnd();
+    if (segments_.empty()) {
+      CheckEnd();
+    } else if (!AccountOwn()) {
+      EndWith(End::kMemory, NGHTTP2_ENHANCE_YOUR_CALM, "too_much_memory");
+    }
     batch_ns_ = progress_ns_;
     batch_bytes_ = 0;
   }
@@ -300,6 +346,7 @@ void Session::Advance(size_t bytes) {
     segment_ = 0;
     copied_.Clear();
     copied_.Trim(kKeptOutput);
+    AccountOwn();
   }
   Tell();
 }
@@ -331,6 +378,7 @@ void Session::Turn() {
   turn_.swap(later_);
   const Busy busy(busy_);
   turn_ns_ = NowNanos();
+  CopySome();
   size_t i = 0;
   for (; i < turn_.size() && (i == 0 || !turn_is_over()); ++i) {
     Stream* stream = turn_[i];
@@ -390,6 +438,8 @@ void Session::AbortAll() {
 void Session::ReleaseAll() {
   AbortAll();
   nghttp2_session_del(std::exchange(session_, nullptr));
+  copied_.Trim(0);
+  AccountOwn();
   segments_.clear();
   segment_ = out_bytes_ = 0;
   told_.clear();
@@ -471,7 +521,7 @@ void Session::SweepConnection(uint64_t now_ns) {
     return ReleaseAll();
   }
   if (since(greeted_ ? 0 : began_ns_, limits_.header_timeout_ns) ||
-      since(head_since_ns_, limits_.header_timeout_ns)) {
+      since(block_since_ns_, limits_.header_timeout_ns)) {
     return EndWith(End::kSlow, NGHTTP2_NO_ERROR, "header_timeout");
   }
   if (since(drain_ns_, kGoodbyeNs)) SayGoodbye();
@@ -513,11 +563,13 @@ uint64_t Session::Allowed(uint64_t bytes) const {
 
 bool Session::IsSlow(const Stream& stream, uint64_t now_ns) const {
   if (now_ns > stream.progress_ns_ + limits_.transfer_timeout_ns) return true;
-  // It shares the connection with the others.
-  return now_ns > stream.write_ns_ + Allowed(stream.written_ * std::max<size_t>(open_streams_, 1));
+  // It shares the connection with the others, of which there are so many at most.
+  const uint64_t all = body_bytes_ - stream.sent_before_;
+  return now_ns > stream.write_ns_ + Allowed(std::min(all, stream.written_ * limits_.max_streams));
 }
 
-// Copies what is not sent, so that whoever answered gets his memory back.
+// What is not sent is copied, so that whoever answered gets his memory back:
+// in turns, from the end to the front, which goes on being sent meanwhile.
 void Session::Detach(Stream& stream) {
   if (stream.copy_bytes_ != 0) return;
   uint64_t bytes = stream.queued_;
@@ -527,21 +579,55 @@ void Session::Detach(Stream& stream) {
   if (bytes == 0) return;
   if (!owner_.Reserve(bytes)) return stream.Reset(NGHTTP2_ENHANCE_YOUR_CALM);
   stream.copy_bytes_ = bytes;
-  stream.copy_.Reserve(bytes);
-  const auto copy = [&](const void* data, size_t size) {
-    const char* at = stream.copy_.data() + stream.copy_.size();
-    stream.copy_.Append({static_cast<const char*>(data), size});
-    return at;
-  };
+  stream.copy_.Resize(bytes);
+  // All that is copied is one piece, the last.
+  if (stream.queued_ > 0) stream.pieces_.push_back({stream.copy_.data() + bytes, 0});
+  stream.copying_ = true;
+  copying_.push_back(&stream);
+  owner_.WantTurn();
+}
+
+void Session::CopySome() {
+  if (copying_.empty()) return;
+  Stream& stream = *copying_.front();
+  if (!stream.closed_ && stream.queued_ > 0 && !CopyPieces(stream)) return owner_.WantTurn();
+  CopySegments(stream);
+  stream.copying_ = false;
+  copying_.erase(copying_.begin());  // the first
+  if (!copying_.empty()) owner_.WantTurn();
+  stream.handler_->OnReleased();
+}
+
+// True: all that is queued is copied.
+bool Session::CopyPieces(Stream& stream) {
+  std::vector<iovec>& pieces = stream.pieces_;
+  for (size_t budget = kCopyBytes; stream.piece_ + 1 < pieces.size();) {
+    if (budget == 0) return false;
+    iovec& from = pieces[pieces.size() - 2];
+    iovec& copy = pieces.back();
+    const size_t some = std::min(budget, from.iov_len);
+    from.iov_len -= some;
+    copy.iov_base = static_cast<char*>(copy.iov_base) - some;
+    std::memcpy(copy.iov_base, static_cast<char*>(from.iov_base) + from.iov_len, some);
+    copy.iov_len += some;
+    budget -= some;
+    if (from.iov_len == 0) pieces.erase(pieces.end() - 2);
+  }
+  return true;
+}
+
+// What is with the connection, which is no more than a batch.
+void Session::CopySegments(Stream& stream) {
+  const char* begin = stream.copy_.data();
+  const char* end = begin + stream.copy_.size();
+  size_t at = 0;
   for (size_t i = segment_; i < segments_.size(); ++i) {
     Segment& s = segments_[i];
-    if (s.stream == &stream) s.data = copy(s.data, s.bytes);
+    if (s.stream != &stream || (s.data >= begin && s.data < end)) continue;
+    std::memcpy(stream.copy_.data() + at, s.data, s.bytes);
+    s.data = begin + at;
+    at += s.bytes;
   }
-  for (size_t i = stream.piece_; i < stream.pieces_.size() && stream.queued_ > 0; ++i) {
-    iovec& piece = stream.pieces_[i];
-    piece.iov_base = const_cast<char*>(copy(piece.iov_base, piece.iov_len));
-  }
-  stream.handler_->OnReleased();
 }
 
 }  // namespace mlos::h2

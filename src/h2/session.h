@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "h2/frame_tracker.h"
 #include "h2/guard.h"
 #include "h2/limits.h"
 #include "h2/stream.h"
@@ -142,20 +143,28 @@ class Session {
   uint64_t Allowed(uint64_t bytes) const;
   bool IsSlow(const Stream& stream, uint64_t now_ns) const;
   void Detach(Stream& stream);
+  void CopySome();
+  bool CopyPieces(Stream& stream);
+  void CopySegments(Stream& stream);
+  bool AccountOwn();
+  void NoteBlock();
+  void NoteHollow();
 
   SessionOwner& owner_;
   Acceptor& acceptor_;
   const Limits& limits_;
   Guard guard_;
   uint64_t memory_ = 0;
+  uint64_t reserved_ = 0;  // of it, and of copied_, with the owner
   nghttp2_mem mem_;
   nghttp2_session* session_ = nullptr;
 
   std::vector<std::unique_ptr<Stream>> streams_;  // open, or not yet done
   std::vector<std::unique_ptr<Stream>> spare_;
-  std::vector<Stream*> told_;   // streams that something is to be told
-  std::vector<Stream*> later_;  // streams that wait for a turn
-  std::vector<Stream*> turn_;   // those that have one now
+  std::vector<Stream*> told_;     // streams that something is to be told
+  std::vector<Stream*> later_;    // streams that wait for a turn
+  std::vector<Stream*> turn_;     // those that have one now
+  std::vector<Stream*> copying_;  // streams whose answer is being copied
   std::vector<nghttp2_nv> names_;
   size_t open_streams_ = 0;
 
@@ -165,6 +174,7 @@ class Session {
   size_t out_bytes_ = 0;
   uint64_t batch_ns_ = 0;     // when segments_ was filled
   uint64_t batch_bytes_ = 0;  // sent of it
+  uint64_t body_bytes_ = 0;   // of all answers
 
   bool busy_ = false;      // inside Feed, Gather or Advance: they write when done
   bool leaving_ = false;   // said that no new streams are wanted
@@ -175,14 +185,16 @@ class Session {
   End end_ = End::kNone;
 
   uint64_t began_ns_;
-  bool greeted_ = false;        // the client has said something that is HTTP/2
-  uint64_t head_since_ns_ = 0;  // a head or trailers have begun, but not ended
-  int32_t head_id_ = 0;         // of this stream
-  uint64_t idle_since_ns_;      // no streams
-  uint64_t heard_ns_;           // the last byte from the client
-  uint64_t asked_ns_ = 0;       // our PING that is not answered yet
-  uint64_t progress_ns_ = 0;    // of sending: the last
-  uint64_t turn_ns_ = 0;        // Feed, Gather, Advance or Turn was called
+  bool greeted_ = false;  // the client has said something that is HTTP/2
+  FrameTracker frames_;
+  uint64_t hollow_told_ = 0;     // how many of its hollow frames the library has told of
+  uint64_t block_ = 0;           // how many heads and trailers have begun
+  uint64_t block_since_ns_ = 0;  // one has begun, but not ended
+  uint64_t idle_since_ns_;       // no streams
+  uint64_t heard_ns_;            // the last byte from the client
+  uint64_t asked_ns_ = 0;        // our PING that is not answered yet
+  uint64_t progress_ns_ = 0;     // of sending: the last
+  uint64_t turn_ns_ = 0;         // Feed, Gather, Advance or Turn was called
 };
 
 }  // namespace mlos::h2

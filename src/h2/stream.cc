@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kKeptText = 4 << 10;
 constexpr size_t kKeptFields = 64;
 constexpr size_t kKeptPieces = 256;
+// Of a head that is too large it is still known what it is the head of.
+constexpr size_t kMostContentType = 64;
 // RFC 9113, 6.5.2: what a field counts beyond its bytes.
 constexpr size_t kFieldOverhead = 32;
 
@@ -37,7 +39,7 @@ void Stream::Clear() {
   piece_ = 0;
   in_flight_ = 0;
   has_head_ = ended_by_peer_ = answered_ = finished_ = end_sent_ = closed_ = deferred_ = false;
-  in_told_list_ = waits_for_turn_ = reset_by_us_ = false;
+  in_told_list_ = waits_for_turn_ = reset_by_us_ = has_late_type_ = false;
   told_written_ = true;
   trailers_ = {};
 }
@@ -46,7 +48,8 @@ void Stream::TakeField(std::string_view name, std::string_view value, uint32_t l
   head_bytes_ += name.size() + value.size() + kFieldOverhead;
   if (head_bytes_ > limit) {
     head_.too_large = true;
-    return;
+    if (name != "content-type" || value.size() > kMostContentType || has_late_type_) return;
+    has_late_type_ = true;
   }
   const auto offset = static_cast<uint32_t>(text_.size());
   const auto name_size = static_cast<uint32_t>(name.size());
@@ -108,6 +111,7 @@ void Stream::Write(std::span<const iovec> pieces) {
   told_written_ = false;
   write_ns_ = progress_ns_ = NowNanos();
   written_ = 0;
+  sent_before_ = session_.body_bytes_;
   if (queued_ == 0) session_.NoteWritten(*this);
   session_.Resume(*this);
 }
@@ -121,6 +125,7 @@ void Stream::Finish(std::span<const Field> trailers) {
 
 void Stream::DropCopy() {
   if (copy_bytes_ == 0) return;
+  if (std::exchange(copying_, false)) std::erase(session_.copying_, this);
   session_.owner_.Release(std::exchange(copy_bytes_, 0));
   copy_.Clear();
   copy_.Trim(0);

@@ -38,7 +38,7 @@ struct Head {
   std::string_view authority;
   std::string_view path;
   std::span<const Field> fields;  // the others, in the client's order
-  // There was more than is allowed; this is the beginning.
+  // There was more than is allowed; this is the beginning, and its content-type.
   bool too_large = false;
 };
 
@@ -127,6 +127,7 @@ class Stream {
   uint64_t head_bytes_ = 0;
 
   bool has_head_ = false;
+  bool has_late_type_ = false;
   bool ended_by_peer_ = false;
   bool answered_ = false;
   bool finished_ = false;  // Finish was called
@@ -147,8 +148,10 @@ class Stream {
   uint64_t write_ns_ = 0;     // when Write was called
   uint64_t progress_ns_ = 0;  // of writing
   uint64_t written_ = 0;      // bytes since Write
+  uint64_t sent_before_ = 0;  // of all answers of the connection, when Write was called
   Buffer copy_;               // of what a slow client has not taken
   uint64_t copy_bytes_ = 0;   // accounted for; 0: there is none
+  bool copying_ = false;
 };
 
 // Who serves the streams of a connection.

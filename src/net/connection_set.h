@@ -96,6 +96,8 @@ class ConnectionSet {
   void End();
 
   size_t size() const { return members_.size(); }
+  // What they take, by whose they are; given back before Remove.
+  PeerCounts& peers() { return peers_; }
   // Who does what may end one takes a copy.
   const std::vector<std::shared_ptr<Member>>& members() const { return members_; }
   // One that has closed; it lives on until the loop's next turn.

@@ -50,7 +50,7 @@ Peer PeerOf(const sockaddr_storage& address, int fd) {
 }
 
 bool PeerCounts::Enter(const Peer& peer) {
-  uint32_t& count = counts_[peer];
+  uint32_t& count = counts_[peer].connections;
   if (count >= most_) return false;  // most_ is 1 or more: this one is known
   ++count;
   return true;
@@ -58,7 +58,21 @@ bool PeerCounts::Enter(const Peer& peer) {
 
 void PeerCounts::Leave(const Peer& peer) {
   const auto it = counts_.find(peer);
-  if (it != counts_.end() && --it->second == 0) counts_.erase(it);
+  if (it != counts_.end() && --it->second.connections == 0) counts_.erase(it);
+}
+
+bool PeerCounts::Take(const Peer& peer, uint64_t bytes, uint64_t most) {
+  const auto it = counts_.find(peer);
+  if (it == counts_.end()) return false;
+  uint64_t& taken = it->second.bytes;
+  if (taken > most || bytes > most - taken) return false;
+  taken += bytes;
+  return true;
+}
+
+void PeerCounts::GiveBack(const Peer& peer, uint64_t bytes) {
+  const auto it = counts_.find(peer);
+  if (it != counts_.end()) it->second.bytes -= bytes;
 }
 
 }  // namespace mlos::net

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many connections each peer has, so that none takes all there are.
+// How many connections each peer has, and how much memory they take, so that
+// none has all there is.
 //
 // A peer is who would have to be asked to stop: an IPv4 address; the first half
 // of an IPv6 address, of which one host has the rest to itself; the machine
@@ -35,11 +36,18 @@ class PeerCounts {
   // False: the peer has as many as one may have.
   bool Enter(const Peer& peer);
   void Leave(const Peer& peer);  // once for each Enter that was true
+  // Memory, of one that has a connection; false: it would have more than `most`.
+  bool Take(const Peer& peer, uint64_t bytes, uint64_t most);
+  void GiveBack(const Peer& peer, uint64_t bytes);
   size_t peers() const { return counts_.size(); }
 
  private:
   const uint32_t most_;
-  std::map<Peer, uint32_t> counts_;
+  struct Share {
+    uint32_t connections = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<Peer, Share> counts_;
 };
 
 }  // namespace mlos::net

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstring>
 
 namespace mlos::net {
@@ -48,6 +49,24 @@ TEST(PeerTest, OnAUnixSocketIsAUser) {
   EXPECT_EQ(PeerOf(unnamed, pair[0]), (Peer{Peer::Kind::kUser, getuid()}));
   close(pair[0]);
   close(pair[1]);
+}
+
+TEST(PeerCountsTest, BoundTheMemoryOfEach) {
+  PeerCounts counts(9);
+  const Peer one{Peer::Kind::kV4, 1};
+  const Peer other{Peer::Kind::kV4, 2};
+  EXPECT_FALSE(counts.Take(one, 1, 100));  // it is not there
+  EXPECT_TRUE(counts.Enter(one));
+  EXPECT_TRUE(counts.Enter(one));
+  EXPECT_TRUE(counts.Enter(other));
+  EXPECT_TRUE(counts.Take(one, 60, 100));
+  EXPECT_FALSE(counts.Take(one, 41, 100));
+  EXPECT_FALSE(counts.Take(one, UINT64_MAX, 100));
+  EXPECT_TRUE(counts.Take(one, 40, 100));
+  EXPECT_TRUE(counts.Take(other, 100, 100));
+  counts.GiveBack(one, 60);
+  counts.Leave(one);
+  EXPECT_TRUE(counts.Take(one, 60, 100));
 }
 
 TEST(PeerCountsTest, StopEachAtTheLimit) {

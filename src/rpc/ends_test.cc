@@ -37,6 +37,24 @@ TEST_F(EndsTest, EndsWhoDoesNotEndItsTrailers) {
   EXPECT_EQ(End::kSlow, wire->session().end());
 }
 
+// The library says nothing of the head of a stream that is there no more.
+TEST_F(EndsTest, EndsWhoDoesNotEndAHeaderThatIsIgnored) {
+  auto wire = Connect();
+  wire->Ask("/t.T/Unary", "x");
+  const auto id = static_cast<uint32_t>(wire->Open("/t.T/Stream"));
+  wire->Pump();
+  wire->Raw(Wire::Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, {"\x82", 1}));
+  wire->session().Sweep(NowNanos() + 11 * kNanosPerSecond);
+  EXPECT_FALSE(wire->session().over());
+  wire->Raw(Wire::Frame(NGHTTP2_RST_STREAM, 0, id, {"\0\0\0\x08", 4}));
+  const std::string head =
+      Wire::Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, {"\x82\x84", 2});
+  wire->Raw(head.substr(0, head.size() - 1));
+  EXPECT_FALSE(wire->session().over());
+  wire->session().Sweep(NowNanos() + 11 * kNanosPerSecond);
+  EXPECT_EQ(End::kSlow, wire->session().end());
+}
+
 TEST_F(EndsTest, EndsWhoIsIdle) {
   auto wire = Connect();
   wire->Ask("/t.T/Unary", "x");

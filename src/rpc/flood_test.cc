@@ -105,6 +105,36 @@ TEST_F(FloodTest, EndsFramesThatMoveNothing) {
   ExpectNothingLeft();
 }
 
+// Nobody reads it: it may be empty, or what a client had sent before it knew.
+TEST_F(FloodTest, EndsEmptyDataOfAStreamThatIsNoMore) {
+  for (const bool padded : {false, true}) {
+    auto wire = Connect();
+    const auto id = static_cast<uint32_t>(wire->Open("/t.T/Stream"));
+    wire->Pump();
+    wire->Reset(static_cast<int32_t>(id));
+    wire->Pump();
+    const std::string frame =
+        padded ? Wire::Frame(NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, id, {"\x03\0\0\0", 4})
+               : Wire::Frame(NGHTTP2_DATA, 0, id, "");
+    const int n = UntilOver(*wire, [&](int) {
+      wire->Raw(frame);
+      wire->PumpDown();
+    });
+    EXPECT_LT(n, 2000);
+    ExpectCalmed(*wire, End::kIdleFrames, "too_many_idle_frames");
+  }
+  auto wire = Connect();
+  const int32_t id = wire->Open("/t.T/Stream");
+  wire->Pump();
+  wire->Reset(id);
+  wire->Pump();
+  for (int i = 0; i < 1500; ++i) {
+    wire->Raw(Wire::Frame(NGHTTP2_DATA, 0, static_cast<uint32_t>(id), std::string(300, 'x')));
+    wire->PumpDown();
+  }
+  EXPECT_FALSE(wire->session().over());
+}
+
 TEST_F(FloodTest, EndsAnEndlessHeader) {
   auto wire = Connect();
   const std::string block = {'\x40', '\x01', 'a', '\x01', 'b'};
@@ -162,6 +192,27 @@ TEST_F(FloodTest, BoundsWhatIsRememberedOfAConnection) {
   EXPECT_LT(n, 2000);
   ExpectCalmed(wire, End::kMemory, "too_much_memory");
   wire.CloseServer();
+  ExpectNothingLeft();
+}
+
+// And all together count as what all connections have.
+TEST_F(FloodTest, CountsWhatIsRememberedOfAConnection) {
+  h2::Limits limits;
+  limits.max_streams = 100'000;
+  auto wire = Connect(limits);
+  EXPECT_EQ(0u, wire->owner().reserved);
+  for (int i = 0; i < 1500; ++i) wire->Open("/t.T/Stream");
+  wire->PumpUp();
+  EXPECT_GE(wire->owner().reserved, wire->session().memory());
+  wire->owner().limit = wire->owner().reserved + (256 << 10);
+  const int n = UntilOver(*wire, [&](int) {
+    wire->Open("/t.T/Stream");
+    wire->PumpUp();
+  });
+  EXPECT_LT(n, 2000);
+  ExpectCalmed(*wire, End::kMemory, "too_much_memory");
+  wire->CloseServer();
+  EXPECT_EQ(0u, wire->owner().reserved);
   ExpectNothingLeft();
 }
 

@@ -381,6 +381,22 @@ TEST_F(RpcTest, RefusesTooMuchMetadata) {
   many.reserve(20);
   for (int i = 0; i < 20; ++i) many.emplace_back("x" + std::to_string(i), std::string(1000, 'v'));
   EXPECT_EQ("8", wire.Ask("/t.T/Unary", "x", many).status());
+  // Also where what says that it is a call comes behind all that.
+  const Fields first = {
+      {":method", "POST"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/t.T/Unary"}};
+  many.insert(many.begin(), first.begin(), first.end());
+  many.emplace_back("content-type", "application/grpc");
+  std::vector<nghttp2_nv> head;
+  head.reserve(many.size());
+  for (auto& [name, value] : many) {
+    head.push_back({reinterpret_cast<uint8_t*>(name.data()),
+                    reinterpret_cast<uint8_t*>(value.data()), name.size(), value.size(),
+                    NGHTTP2_NV_FLAG_NONE});
+  }
+  const int32_t late =
+      nghttp2_submit_request(wire.client(), nullptr, head.data(), head.size(), nullptr, nullptr);
+  wire.Pump();
+  EXPECT_EQ("8", wire.answer(late).status());
   EXPECT_EQ(0, unary_.seen.begun);
   EXPECT_EQ("0", wire.Ask("/t.T/Unary", "x").status());
 }
@@ -554,6 +570,7 @@ TEST_F(RpcTest, CopiesWhatASlowReaderHasNotTaken) {
   wire.session().Sweep(NowNanos() + kNanosPerSecond / 2);
   EXPECT_EQ(0, stream_.seen.released);
   for (int i = 0; i < 3; ++i) wire.session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+  wire.Pump();
   EXPECT_EQ(1, stream_.seen.released);  // and its memory is written over
   EXPECT_EQ(large.size() + 5 - 65535, wire.owner().reserved);
   wire.Send(slow, "", true);
@@ -565,6 +582,53 @@ TEST_F(RpcTest, CopiesWhatASlowReaderHasNotTaken) {
   }
   EXPECT_EQ("0", wire.answer(slow).status());
   EXPECT_TRUE(wire.answer(slow).messages().at(0) == large);
+  EXPECT_EQ(0u, wire.owner().reserved);
+}
+
+// A large answer is copied in turns, while its client takes of it what it likes.
+TEST_F(RpcTest, CopiesInTurnsWhatIsTakenMeanwhile) {
+  std::string large(8 << 20, '\0');
+  for (size_t i = 0; i < large.size(); i += 7) large[i] = static_cast<char>(i * 31);
+  // Of turns before it is taken, and of bytes in between.
+  for (const auto& [turns, bytes] : {std::pair<int, int>{0, 0}, {1, 0}, {3, 1000}, {1, 1 << 20}}) {
+    Wire wire(dispatcher_, {}, 65535, /*auto_window=*/false);
+    const int32_t slow = wire.Open("/t.T/Unary");
+    wire.Send(slow, Framed(large), true);
+    wire.Pump();
+    nghttp2_session_consume_connection(wire.client(), 65535);
+    nghttp2_session_set_local_window_size(wire.client(), NGHTTP2_FLAG_NONE, 0, 64 << 20);
+    wire.Pump();
+    const int released = unary_.seen.released;
+    wire.session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+    EXPECT_EQ(large.size() + 5 - 65535, wire.owner().reserved);
+    int window = 65535;
+    for (int i = 0; i < 20 && unary_.seen.released == released; ++i) {
+      for (int k = 0; k < turns; ++k) wire.session().Turn();
+      EXPECT_TRUE(i > 0 || unary_.seen.released == released);  // not all of it at once
+      window += bytes;
+      nghttp2_session_set_local_window_size(wire.client(), NGHTTP2_FLAG_NONE, slow, window);
+      wire.Pump(/*turns=*/turns == 0);
+    }
+    EXPECT_EQ(released + 1, unary_.seen.released);
+    nghttp2_session_set_local_window_size(wire.client(), NGHTTP2_FLAG_NONE, slow, 16 << 20);
+    wire.Pump();
+    EXPECT_EQ("0", wire.answer(slow).status());
+    EXPECT_TRUE(wire.answer(slow).messages().at(0) == large) << turns << " " << bytes;
+    EXPECT_EQ(0u, wire.owner().reserved);
+  }
+}
+
+TEST_F(RpcTest, CopiesForNobodyWhoIsGone) {
+  Wire wire(dispatcher_, {}, 65535, /*auto_window=*/false);
+  const int32_t slow = wire.Open("/t.T/Unary");
+  wire.Send(slow, Framed(std::string(4 << 20, 's')), true);
+  wire.Pump();
+  wire.session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+  wire.session().Turn();
+  EXPECT_EQ(0, unary_.seen.released);
+  wire.Reset(slow);
+  wire.Pump();
+  EXPECT_EQ(1, unary_.seen.done);
   EXPECT_EQ(0u, wire.owner().reserved);
 }
 
@@ -598,6 +662,34 @@ TEST_F(RpcTest, GivesUpAReaderThatReadsByteByByte) {
   }
   EXPECT_EQ(NGHTTP2_CANCEL, static_cast<int>(wire.answer(slow).error_code));
   EXPECT_FALSE(wire.session().over());
+}
+
+// Its rate is what it takes of all answers, those included that are taken already.
+TEST_F(RpcTest, LeavesAReaderItsTimeWhenTheOthersAreDone) {
+  constexpr uint64_t kPatience = kNanosPerSecond;
+  h2::Limits limits;
+  limits.transfer_timeout_ns = kPatience;
+  limits.min_bytes_per_second = 1 << 20;
+  limits.idle_frame_burst = 1'000'000;
+  Wire wire(dispatcher_, limits, 65535, /*auto_window=*/false);
+  nghttp2_session_set_local_window_size(wire.client(), NGHTTP2_FLAG_NONE, 0, 64 << 20);
+  const int32_t last = wire.Open("/t.T/Unary");
+  wire.Send(last, Framed(std::string(1 << 20, 's')), true);
+  wire.Pump();
+  const uint64_t begun_ns = NowNanos();
+  const int32_t other = wire.Open("/t.T/Unary");
+  wire.Send(other, Framed(std::string(8 << 20, 'o')), true);
+  wire.Pump();
+  nghttp2_session_set_local_window_size(wire.client(), NGHTTP2_FLAG_NONE, other, 16 << 20);
+  wire.Pump();
+  ASSERT_TRUE(wire.answer(other).closed);
+  for (uint64_t now = NowNanos(); now < begun_ns + kPatience * 5 / 4; now = NowNanos()) {
+    wire.Raw(Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, static_cast<uint32_t>(last), {"\0\0\0\1", 4}));
+    wire.PumpDown();
+    if (NowNanos() > now + kPatience / 2) GTEST_SKIP() << "this machine stands still";
+    wire.session().Sweep(NowNanos());
+  }
+  EXPECT_FALSE(wire.answer(last).closed);
 }
 
 TEST_F(RpcTest, GivesUpAConnectionThatReadsByteByByte) {

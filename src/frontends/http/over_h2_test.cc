@@ -279,7 +279,10 @@ TEST_F(OverH2Test, LetsGoOfTheModelWhenTheClientDoesNotRead) {
                            {{"inference-header-content-length", std::to_string(json.size())}});
   EXPECT_TRUE(Eventually([&] { return !Look(id).heads.empty(); }));
   EXPECT_EQ(1, server_.engine().running);
-  server_.OnLoop([&] { wire_->session().Sweep(NowNanos() + 2 * kNanosPerSecond); });
+  server_.OnLoop([&] {
+    wire_->session().Sweep(NowNanos() + 2 * kNanosPerSecond);
+    wire_->Pump();
+  });
   EXPECT_EQ(0, server_.engine().running);
   EXPECT_FALSE(Look(id).closed);
   server_.OnLoop([&] { wire_->session().Sweep(NowNanos() + 31 * kNanosPerSecond); });
