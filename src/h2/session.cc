@@ -5,34 +5,27 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <iterator>
 #include <new>
 #include <utility>
 
 #include "base/clock.h"
+#include "h2/busy.h"
 #include "h2/callbacks.h"
 
 namespace mlos::h2 {
 namespace {
 
-// Pieces below this are copied: an entry in a list of pieces costs as much.
-constexpr size_t kCopyBelow = 2 << 10;
 // Larger than the default of 16 KiB, so that large bodies come in fewer frames.
 constexpr uint32_t kMaxFrame = 64 << 10;
 // How long the streams of a connection may work before other connections do.
 constexpr uint64_t kTurnNs = kNanosPerMilli;
 constexpr size_t kSpareStreams = 32;
-constexpr size_t kKeptOutput = 64 << 10;
 // What the protocol may take of memory before it counts among that of all
 // connections, and in which steps it does.
 constexpr uint64_t kFreeMemory = 192 << 10;
 constexpr uint64_t kMemoryStep = 64 << 10;
-// So much of slow clients' answers is copied in one turn.
-constexpr size_t kCopyBytes = 1 << 20;
-// How long a client that does not answer our PING may hold up a drain.
-constexpr uint64_t kGoodbyeNs = kNanosPerSecond;
 // Resets are counted by the guard, which knows which of them matter.
 constexpr uint64_t kNoLimit = uint64_t{1} << 40;
 
@@ -55,26 +48,6 @@ void* ChangeMemory(void* p, size_t bytes, void* user) {
   void* changed = std::realloc(p, bytes);
   if (changed != nullptr) *static_cast<uint64_t*>(user) += ::malloc_usable_size(changed) - before;
   return changed;
-}
-
-// Sets a flag for as long as it lives, unless it is set already.
-class Busy {
- public:
-  explicit Busy(bool& flag) : flag_(flag), was_(flag) { flag_ = true; }
-  ~Busy() { flag_ = was_; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  bool& flag_;
-  const bool was_;
-};
-
-nghttp2_nv Pair(std::string_view name, std::string_view value) {
-  const auto bytes = [](std::string_view text) {
-    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
-  };
-  return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
 }  // namespace
@@ -198,157 +171,6 @@ void Session::CloseStream(Stream& stream) {
   if (--open_streams_ == 0) idle_since_ns_ = NowNanos();
   if (stream.handler_ != nullptr && !stream.end_sent_) stream.handler_->OnAborted();
   NoteWritten(stream);
-}
-
-// -------------------------------------------------------------------- output
-
-void Session::Changed() {
-  if (!busy_) owner_.WantWrite();
-}
-
-std::span<const nghttp2_nv> Session::FieldsOf(std::string_view status,
-                                              std::span<const Field> fields) {
-  names_.clear();
-  names_.reserve(fields.size() + 1);
-  if (!status.empty()) names_.push_back(Pair(":status", status));
-  for (const Field& field : fields) names_.push_back(Pair(field.name, field.value));
-  return names_;
-}
-
-void Session::SubmitHead(Stream& stream, std::string_view status, std::span<const Field> fields,
-                         bool end) {
-  const auto head = FieldsOf(status, fields);
-  const nghttp2_data_provider body = BodyOf(stream);
-  if (nghttp2_submit_response(session_, stream.id_, head.data(), head.size(),
-                              end ? nullptr : &body) != 0) {
-    stream.Reset(NGHTTP2_INTERNAL_ERROR);
-  }
-}
-
-void Session::SubmitContinue(Stream& stream) {
-  const auto head = FieldsOf("100", {});
-  if (nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, head.data(),
-                             head.size(), nullptr) != 0) {
-    stream.Reset(NGHTTP2_INTERNAL_ERROR);
-  }
-}
-
-void Session::SubmitTrailers(Stream& stream) {
-  const auto trailers = FieldsOf({}, stream.trailers_);
-  if (nghttp2_submit_trailer(session_, stream.id_, trailers.data(), trailers.size()) != 0) {
-    stream.Reset(NGHTTP2_INTERNAL_ERROR);
-  }
-}
-
-void Session::Resume(Stream& stream) {
-  if (std::exchange(stream.deferred_, false)) nghttp2_session_resume_data(session_, stream.id_);
-  Changed();
-}
-
-void Session::AppendCopy(const void* data, size_t bytes) {
-  const size_t offset = copied_.size();
-  copied_.Append({static_cast<const char*>(data), bytes});
-  out_bytes_ += bytes;
-  if (!segments_.empty() && segments_.back().data == nullptr &&
-      segments_.back().offset + segments_.back().bytes == offset) {
-    segments_.back().bytes += bytes;
-  } else {
-    segments_.push_back({nullptr, offset, bytes, nullptr});
-  }
-}
-
-// The next `bytes` of a stream's body.
-void Session::TakeBody(Stream& stream, size_t bytes) {
-  stream.queued_ -= bytes;
-  stream.written_ += bytes;
-  body_bytes_ += bytes;
-  while (bytes > 0) {
-    iovec& piece = stream.pieces_[stream.piece_];
-    const size_t take = std::min(bytes, piece.iov_len);
-    if (take < kCopyBelow) {
-      AppendCopy(piece.iov_base, take);
-    } else {
-      segments_.push_back({static_cast<const char*>(piece.iov_base), 0, take, &stream});
-      out_bytes_ += take;
-      ++stream.in_flight_;
-    }
-    piece.iov_base = static_cast<char*>(piece.iov_base) + take;
-    piece.iov_len -= take;
-    bytes -= take;
-    if (piece.iov_len == 0) ++stream.piece_;
-  }
-  stream.progress_ns_ = progress_ns_;
-  if (!stream.writing()) NoteWritten(stream);
-}
-
-void Session::Fill() {
-  while (out_bytes_ < kBatch) {
-    const uint8_t* data = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) {
-      failed_ = true;
-      if (!over()) end_ = End::kProtocol;
-      AbortAll();
-    }
-    if (size <= 0) return;
-    AppendCopy(data, static_cast<size_t>(size));
-  }
-}
-
-size_t Session::Gather(iovec* out, size_t most) {
-  const Busy busy(busy_);
-  if (segments_.empty() && session_ != nullptr) {
-    progress_ns_ = turn_ns_ = NowNanos();
-    Fill();
-    Tell();
-    // Who was told may have had more to say.
-    if (segments_.empty()) Fill();
-    if (segments_.empty()) {
-      CheckEnd();
-    } else if (!AccountOwn()) {
-      EndWith(End::kMemory, NGHTTP2_ENHANCE_YOUR_CALM, "too_much_memory");
-    }
-    batch_ns_ = progress_ns_;
-    batch_bytes_ = 0;
-  }
-  size_t count = 0;
-  for (size_t i = segment_; i < segments_.size() && count < most; ++i, ++count) {
-    const Segment& s = segments_[i];
-    const char* data = s.data != nullptr ? s.data : copied_.data() + s.offset;
-    out[count] = {const_cast<char*>(data), s.bytes};
-  }
-  return count;
-}
-
-void Session::Advance(size_t bytes) {
-  const Busy busy(busy_);
-  out_bytes_ -= bytes;
-  batch_bytes_ += bytes;
-  progress_ns_ = turn_ns_ = NowNanos();
-  while (bytes > 0) {
-    Segment& s = segments_[segment_];
-    const size_t take = std::min(bytes, s.bytes);
-    bytes -= take;
-    s.bytes -= take;
-    if (s.bytes > 0) {
-      if (s.data != nullptr) s.data += take;
-      s.offset += take;
-      break;
-    }
-    ++segment_;
-    if (s.stream == nullptr) continue;
-    --s.stream->in_flight_;
-    s.stream->progress_ns_ = progress_ns_;
-    if (!s.stream->writing()) NoteWritten(*s.stream);
-  }
-  if (segment_ == segments_.size()) {
-    segments_.clear();
-    segment_ = 0;
-    copied_.Clear();
-    copied_.Trim(kKeptOutput);
-    AccountOwn();
-  }
-  Tell();
 }
 
 // --------------------------------------------------------------- what is told
@@ -503,131 +325,6 @@ void Session::SayGoodbye() {
 void Session::Close() {
   if (!over()) end_ = End::kPeer;
   ReleaseAll();
-}
-
-void Session::Sweep(uint64_t now_ns) {
-  if (over()) return;
-  SweepConnection(now_ns);
-  SweepStreams(now_ns);
-}
-
-void Session::SweepConnection(uint64_t now_ns) {
-  const auto since = [&](uint64_t from_ns, uint64_t allowed_ns) {
-    return from_ns != 0 && now_ns > from_ns + allowed_ns;
-  };
-  if (!segments_.empty() && now_ns > batch_ns_ + Allowed(batch_bytes_)) {
-    // It does not read: there is no way to tell it anything.
-    end_ = End::kSlow;
-    return ReleaseAll();
-  }
-  if (since(greeted_ ? 0 : began_ns_, limits_.header_timeout_ns) ||
-      since(block_since_ns_, limits_.header_timeout_ns)) {
-    return EndWith(End::kSlow, NGHTTP2_NO_ERROR, "header_timeout");
-  }
-  if (since(drain_ns_, kGoodbyeNs)) SayGoodbye();
-  if (open_streams_ == 0) {
-    if (since(idle_since_ns_, limits_.idle_timeout_ns)) {
-      EndWith(End::kIdle, NGHTTP2_NO_ERROR, "idle");
-    }
-  } else if (asked_ns_ != 0) {
-    if (since(asked_ns_, limits_.keepalive_timeout_ns)) {
-      EndWith(End::kSlow, NGHTTP2_NO_ERROR, "keepalive_timeout");
-    }
-  } else if (since(heard_ns_, limits_.keepalive_time_ns)) {
-    asked_ns_ = now_ns;
-    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kAskText);
-    Changed();
-  }
-}
-
-void Session::SweepStreams(uint64_t now_ns) {
-  for (size_t i = 0; i < streams_.size(); ++i) {
-    Stream& stream = *streams_[i];
-    if (stream.handler_ == nullptr) continue;
-    if (stream.writing() && now_ns > stream.write_ns_ + limits_.hold_ns) Detach(stream);
-    if (stream.closed_) continue;
-    if (stream.writing() && IsSlow(stream, now_ns)) {
-      stream.Reset(NGHTTP2_CANCEL);
-    } else {
-      stream.handler_->OnSweep(now_ns);
-    }
-  }
-}
-
-// For sending so many bytes.
-uint64_t Session::Allowed(uint64_t bytes) const {
-  const double seconds =
-      static_cast<double>(bytes) / static_cast<double>(limits_.min_bytes_per_second);
-  return limits_.transfer_timeout_ns + static_cast<uint64_t>(seconds * kNanosPerSecond);
-}
-
-bool Session::IsSlow(const Stream& stream, uint64_t now_ns) const {
-  if (now_ns > stream.progress_ns_ + limits_.transfer_timeout_ns) return true;
-  // It shares the connection with the others, of which there are so many at most.
-  const uint64_t all = body_bytes_ - stream.sent_before_;
-  return now_ns > stream.write_ns_ + Allowed(std::min(all, stream.written_ * limits_.max_streams));
-}
-
-// What is not sent is copied, so that whoever answered gets his memory back:
-// in turns, from the end to the front, which goes on being sent meanwhile.
-void Session::Detach(Stream& stream) {
-  if (stream.copy_bytes_ != 0) return;
-  uint64_t bytes = stream.queued_;
-  for (size_t i = segment_; i < segments_.size(); ++i) {
-    if (segments_[i].stream == &stream) bytes += segments_[i].bytes;
-  }
-  if (bytes == 0) return;
-  if (!owner_.Reserve(bytes)) return stream.Reset(NGHTTP2_ENHANCE_YOUR_CALM);
-  stream.copy_bytes_ = bytes;
-  stream.copy_.Resize(bytes);
-  // All that is copied is one piece, the last.
-  if (stream.queued_ > 0) stream.pieces_.push_back({stream.copy_.data() + bytes, 0});
-  stream.copying_ = true;
-  copying_.push_back(&stream);
-  owner_.WantTurn();
-}
-
-void Session::CopySome() {
-  if (copying_.empty()) return;
-  Stream& stream = *copying_.front();
-  if (!stream.closed_ && stream.queued_ > 0 && !CopyPieces(stream)) return owner_.WantTurn();
-  CopySegments(stream);
-  stream.copying_ = false;
-  copying_.erase(copying_.begin());  // the first
-  if (!copying_.empty()) owner_.WantTurn();
-  stream.handler_->OnReleased();
-}
-
-// True: all that is queued is copied.
-bool Session::CopyPieces(Stream& stream) {
-  std::vector<iovec>& pieces = stream.pieces_;
-  for (size_t budget = kCopyBytes; stream.piece_ + 1 < pieces.size();) {
-    if (budget == 0) return false;
-    iovec& from = pieces[pieces.size() - 2];
-    iovec& copy = pieces.back();
-    const size_t some = std::min(budget, from.iov_len);
-    from.iov_len -= some;
-    copy.iov_base = static_cast<char*>(copy.iov_base) - some;
-    std::memcpy(copy.iov_base, static_cast<char*>(from.iov_base) + from.iov_len, some);
-    copy.iov_len += some;
-    budget -= some;
-    if (from.iov_len == 0) pieces.erase(pieces.end() - 2);
-  }
-  return true;
-}
-
-// What is with the connection, which is no more than a batch.
-void Session::CopySegments(Stream& stream) {
-  const char* begin = stream.copy_.data();
-  const char* end = begin + stream.copy_.size();
-  size_t at = 0;
-  for (size_t i = segment_; i < segments_.size(); ++i) {
-    Segment& s = segments_[i];
-    if (s.stream != &stream || (s.data >= begin && s.data < end)) continue;
-    std::memcpy(stream.copy_.data() + at, s.data, s.bytes);
-    s.data = begin + at;
-    at += s.bytes;
-  }
 }
 
 }  // namespace mlos::h2
