@@ -36,7 +36,7 @@ ElementChecker::ElementChecker(const tensor::TensorDesc& desc)
 Status ElementChecker::Take(std::span<const std::byte> piece) {
   if (datatype_ == Datatype::kBytes) return strings_.Take(piece);
   if (datatype_ != Datatype::kBool) return OkStatus();
-  const Status status = CheckBools(piece, at_);
+  Status status = CheckBools(piece, at_);
   at_ += piece.size();
   return status;
 }

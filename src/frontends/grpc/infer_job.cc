@@ -224,7 +224,7 @@ Status InferJob::TakeRaw(std::span<const std::byte> piece) {
 }
 
 Status InferJob::EndRaw() {
-  const Status whole = checker_.End();
+  Status whole = checker_.End();
   if (whole.ok()) return whole;
   return Annotate(whole, About(request_.inputs[raw_inputs_[raw_count_ - 1]]));
 }

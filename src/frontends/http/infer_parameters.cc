@@ -129,7 +129,7 @@ Status ParseOutputParameters(od::value value, InferRequest* request,
     if (key == "binary_data") {
       if (output->form != Form::kUnset) return frontend::GivenTwice(key);
       bool binary = false;
-      const Status read = ReadBool(v, key, &binary);
+      Status read = ReadBool(v, key, &binary);
       output->form = binary ? Form::kBinary : Form::kElements;
       return read;
     }
