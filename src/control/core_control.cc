@@ -290,8 +290,8 @@ bool CoreControl::Admit(const Operation& op, lifecycle::Manager::Done* done) {
 }
 
 // Starts a change that takes its time.  `describe` is the answer when it is
-// done, or at once where nobody waits.  What is wrong at once is said at once
-// in both cases.
+// done, or at once where nobody waits; and what is told of its beginning.  What
+// is wrong at once is said at once, and then it has not begun.
 void CoreControl::GoOn(const Operation& op, const Done& done,
                        const std::function<void(const lifecycle::Manager::Done&)>& start,
                        const std::function<Outcome()>& describe) {
@@ -302,9 +302,11 @@ void CoreControl::GoOn(const Operation& op, const Done& done,
   };
   if (!Admit(op, &ended)) return done(TooMany(op));
   start(ended);
-  if (op.wait || std::exchange(*answered, true)) return;
+  if (*answered || (op.wait && !op.begun)) return;
   Outcome now = describe();
   now.accepted = true;
+  if (op.wait) return op.begun(now);
+  *answered = true;
   done(std::move(now));
 }
 
@@ -318,16 +320,17 @@ void CoreControl::LoadHeld(const Operation& op, const Done& done) {
     if (!std::exchange(*answered, true)) done(std::move(outcome));
   };
   const auto known = [this, op, answer] {
-    if (op.wait) return;
     Outcome now = Describe(op);
     now.accepted = now.status.ok();
-    answer(std::move(now));
+    if (!op.wait) return answer(std::move(now));
+    if (now.accepted) op.begun(now);
   };
   lifecycle::Manager::Done ended = [this, op, answer](const Status& status) {
     answer(status.ok() ? Describe(op) : Fail(op, status));
   };
   if (!Admit(op, &ended)) return done(TooMany(op));
-  repositories_->Load(op.name, *version, op.wait ? std::function<void()>() : known,
+  const bool asks = !op.wait || op.begun;
+  repositories_->Load(op.name, *version, asks ? known : std::function<void()>(),
                       [this, op, ended](const Status& status) {
                         if (!status.ok()) return ended(status);
                         // Nothing, where it serves; else what keeps it from that.
@@ -357,8 +360,10 @@ void CoreControl::ChangeState(const Operation& op, const Done& done) {
       case K::kUnloadPlugin:
         return manager_.UnloadPlugin(op.name, op.version, finished);
       case K::kLoadModel:
-        return op.wait ? manager_.LoadModel(op.name, op.version, finished)
-                       : manager_.PromiseModel(op.name, op.version, finished);
+        // Who is told that it has begun may go, and count on it.
+        if (!op.wait) return manager_.PromiseModel(op.name, op.version, finished);
+        return op.begun ? manager_.PromiseAndLoadModel(op.name, op.version, finished)
+                        : manager_.LoadModel(op.name, op.version, finished);
       default:
         return minds ? repositories_->UnloadVersion(op.name, op.version, finished)
                      : manager_.UnloadModel(op.name, op.version, finished);

@@ -22,6 +22,14 @@ namespace mlos::control {
 
 using operations::OperationKind;
 
+struct Outcome {
+  Status status;
+  std::string hint;         // on errors: what to do next
+  boost::json::value body;  // on success: the object
+  bool created = false;     // 201
+  bool accepted = false;    // 202: goes on
+};
+
 // One control action as a front end understood it.
 struct Operation {
   OperationKind kind = OperationKind::kGetStatus;
@@ -34,14 +42,10 @@ struct Operation {
   // Of who waits for the answer, where somebody does that can go away: what only
   // reads is then not done for nobody.
   std::optional<std::weak_ptr<const void>> waiting;
-};
-
-struct Outcome {
-  Status status;
-  std::string hint;         // on errors: what to do next
-  boost::json::value body;  // on success: the object
-  bool created = false;     // 201
-  bool accepted = false;    // 202: goes on
+  // With `wait`, of what takes long: told at most once, before the end, that it
+  // goes on and what it is by then.  On the control loop's thread; null: nobody
+  // wants to know.
+  std::function<void(const Outcome&)> begun;
 };
 
 // The one control path.  Thread-safe: any thread may call Apply; `done` is

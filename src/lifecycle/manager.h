@@ -58,6 +58,8 @@ class Manager {
   // a model that is wanted like any other, and keeps it so also where its load fails.
   // While such a load runs, asking again holds nothing: `done` comes soon, with OK.
   void PromiseModel(std::string_view name, std::string_view version, Done done);
+  // A promise for who waits nevertheless: `done` comes at the load's end.
+  void PromiseAndLoadModel(std::string_view name, std::string_view version, Done done);
   void UnloadModel(std::string_view name, std::string_view version, Done done);
   // For the first inference of a model that is registered on demand.
   void EnsureLoaded(std::string_view name, std::string_view version, Done done);
@@ -206,6 +208,7 @@ class Manager {
   void Load(catalog::ModelVersion& model, Done done, Competing competing = Competing::kAll);
   Status KeepLoaded(uint64_t id);
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done, Competing competing);
+  bool IsPromised(const catalog::ModelVersion& model) const;
   void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void LoadLabels(const catalog::ModelVersion& model);

@@ -149,17 +149,26 @@ void Manager::LoadModel(std::string_view name, std::string_view version, Done do
   });
 }
 
+bool Manager::IsPromised(const catalog::ModelVersion& model) const {
+  const auto promise = promised_.find(model.id);
+  return promise != promised_.end() && promise->second == model.unloads &&
+         model.desired == Desired::kLoaded;
+}
+
 void Manager::PromiseModel(std::string_view name, std::string_view version, Done done) {
   const auto found = catalog_.FindModel(name, version);
+  if (!found.ok() || !IsPromised(**found)) return PromiseAndLoadModel(name, version, done);
+  // Not from inside this call: it is under way, not done.
+  control_.Post([done = std::move(done)] { done(OkStatus()); });
+}
+
+void Manager::PromiseAndLoadModel(std::string_view name, std::string_view version, Done done) {
+  const auto found = catalog_.FindModel(name, version);
   if (!found.ok()) return done(found.status());
+  if (IsPromised(**found)) return LoadModel(name, version, std::move(done));
   const uint64_t id = (*found)->id;
   const uint64_t unloads = (*found)->unloads;
   const Desired before = (*found)->desired;
-  const auto promise = promised_.find(id);
-  if (promise != promised_.end() && promise->second == unloads && before == Desired::kLoaded) {
-    // Not from inside this call: it is under way, not done.
-    return control_.Post([done = std::move(done)] { done(OkStatus()); });
-  }
   const auto ended = std::make_shared<bool>(false);
   LoadModel(name, version, [=, this](const Status& status) {
     const auto mine = promised_.find(id);

@@ -511,6 +511,63 @@ TEST_F(ChangesTest, ALoadThatIsPromisedAgainAfterAnUnloadIsKept) {
   EXPECT_EQ("loaded", held_.DesiredOf());
 }
 
+// Who waits is told once when it goes on, and may count on it from then.
+TEST_F(ChangesTest, TheBeginningOfALoadIsToldBeforeItsEnd) {
+  held_.BringPlugin();
+  held_.KnowModel();
+  held_.Hold("load");
+  std::vector<Outcome> begun;  // of the control loop
+  const auto load = [&](const std::string& version) {
+    control::Operation operation;
+    operation.kind = K::kLoadModel;
+    operation.name = "m";
+    operation.version = version;
+    operation.begun = [&](const Outcome& outcome) { begun.push_back(outcome); };
+    return held_.Apply(std::move(operation));
+  };
+  auto first = load("1");
+  auto second = load("1");  // the promise stands; its end is awaited all the same
+  held_.Settle();
+  EXPECT_EQ(2u, held_.core().OnControl([&] { return begun.size(); }));
+  EXPECT_FALSE(IsAnswered(first));
+  EXPECT_FALSE(IsAnswered(second));
+  EXPECT_EQ("loaded", held_.DesiredOf());
+  held_.GoOn();
+  EXPECT_EQ(StatusCode::kOk, Code(first));
+  EXPECT_EQ(StatusCode::kOk, Code(second));
+  // Neither what is refused at once nor what is there has a beginning.
+  EXPECT_EQ(StatusCode::kNotFound, Code(load("7")));
+  EXPECT_EQ(StatusCode::kOk, Code(load("1")));
+  ASSERT_EQ(2u, held_.core().OnControl([&] { return begun.size(); }));
+  for (const Outcome& outcome : begun) {
+    EXPECT_TRUE(outcome.accepted);
+    EXPECT_EQ("loading", outcome.body.at("state").as_string());
+  }
+}
+
+TEST_F(ChangesTest, TheBeginningOfASwapIsToldBeforeItsEnd) {
+  held_.BringPlugin("0.5.0");
+  held_.KnowPlugin();
+  held_.Hold("create");
+  std::vector<Outcome> begun;  // of the control loop
+  const auto begin = [&] {
+    return held_.Apply({.kind = K::kSwapPlugin,
+                        .name = "held",
+                        .body = {{"to", "1.0.0"}},
+                        .begun = [&](const Outcome& outcome) { begun.push_back(outcome); }});
+  };
+  auto swap = begin();
+  EXPECT_EQ(StatusCode::kFailedPrecondition, Code(begin())) << "two at a time";
+  EXPECT_FALSE(IsAnswered(swap));
+  ASSERT_EQ(1u, held_.core().OnControl([&] { return begun.size(); }));
+  held_.GoOn();
+  const Outcome done = Await(swap);
+  EXPECT_TRUE(begun[0].accepted);
+  EXPECT_EQ("running", begun[0].body.at("state").as_string());
+  EXPECT_FALSE(done.accepted);
+  EXPECT_EQ("done", done.body.at("state").as_string());
+}
+
 TEST_F(ChangesTest, ChangesThatWaitAreBounded) {
   held_.BringPlugin();
   held_.KnowModel();

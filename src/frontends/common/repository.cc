@@ -40,11 +40,10 @@ std::string Reason(const engine::ModelRoute& route) {
   return {};
 }
 
-control::Operation OperationOn(K kind, std::string_view model, bool wait) {
+control::Operation OperationOn(K kind, std::string_view model) {
   control::Operation operation;
   operation.kind = kind;
   operation.name = model;
-  operation.wait = wait;
   return operation;
 }
 
@@ -90,28 +89,21 @@ Status CheckUnloadParameter(std::string_view name) {
 void RepositoryCall::Load(std::string_view model, std::shared_ptr<const repository::Given> given,
                           Done done) {
   done_ = std::move(done);
-  control::Operation operation = OperationOn(K::kLoadModelVersions, model, true);
+  control::Operation operation = OperationOn(K::kLoadModelVersions, model);
   operation.given = std::move(given);
-  Ask(std::move(operation), nullptr);
+  call_.Apply(std::move(operation), [this](const auto& outcome) { Finish(outcome.status); });
 }
 
-// First whether it is done at all; only then there is something to be patient for.
+// Only when it has begun there is something to be patient for.
 void RepositoryCall::Unload(std::string_view model, Done done) {
   done_ = std::move(done);
-  Ask(OperationOn(K::kUnloadModelVersions, model, false),
-      [this, name = std::string(model)] { AwaitUnload(name); });
+  call_.Apply(
+      OperationOn(K::kUnloadModelVersions, model),
+      [this](const auto& outcome) { Finish(outcome.status); },
+      [this](const auto&) { BePatient(); });
 }
 
-void RepositoryCall::Ask(control::Operation operation, std::function<void()> begun) {
-  call_.Apply(std::move(operation), [this, begun = std::move(begun)](const auto& outcome) {
-    if (outcome.status.ok() && outcome.accepted && begun) return begun();
-    Finish(outcome.status);
-  });
-}
-
-// To ask for what is under way is to wait for its end.
-void RepositoryCall::AwaitUnload(const std::string& model) {
-  Ask(OperationOn(K::kUnloadModelVersions, model, true), nullptr);
+void RepositoryCall::BePatient() {
   patience_.expires_after(kUnloadPatience);
   // A timer that is out already may find another unload, or nobody.
   patience_.async_wait([this, turn = *turn_, current = std::weak_ptr<const uint64_t>(turn_)](

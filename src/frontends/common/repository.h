@@ -69,9 +69,7 @@ class RepositoryCall {
   void Forget();
 
  private:
-  // One operation; `begun` says that it goes on.
-  void Ask(control::Operation operation, std::function<void()> begun);
-  void AwaitUnload(const std::string& model);
+  void BePatient();
   void Finish(const Status& status);
 
   ControlCall call_;

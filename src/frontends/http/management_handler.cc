@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/http/management_handler.h"
 
+#include <boost/json/serialize.hpp>
+#include <string>
 #include <utility>
 
 #include "base/json.h"
@@ -39,10 +41,12 @@ bool ManagementHandler::Handle(const Route& route, const Body& body, Response& r
     response.ManagementError(query, {});
     return true;
   }
-  call_.ApplyForText(std::move(operation),
-                     [this](const control::Outcome& outcome, const std::string& text) {
-                       OnOutcome(outcome, text);
-                     });
+  call_.ApplyForText(
+      std::move(operation),
+      [](const control::Outcome& outcome) { return boost::json::serialize(outcome.body); },
+      [this](const control::Outcome& outcome, const std::string& text) {
+        OnOutcome(outcome, text);
+      });
   return false;
 }
 
