@@ -11,122 +11,124 @@ using O = ObjectKind;
 constexpr std::string_view kStates = "registered|loading|ready|draining|unloaded|failed";
 
 constexpr Member kStatus[] = {
-    {"version", Type::kString, Is::kOne, "Of this daemon"},
-    {"pid", Type::kInteger, Is::kOne, "Its process number"},
-    {"uptime_s", Type::kInteger, Is::kOne, "Seconds since it started"},
-    {"ready", Type::kBoolean, Is::kOne, "Everything that should be loaded is"},
-    {"auth", Type::kString, Is::kOne, "Whether requests need a credential", "required|off"},
-    {"sandbox_tier", Type::kString, Is::kOne, "How plugin hosts are confined"},
+    {"version", 1, Type::kString, Is::kOne, "Of this daemon"},
+    {"pid", 2, Type::kInteger, Is::kOne, "Its process number"},
+    {"uptime_s", 3, Type::kInteger, Is::kOne, "Seconds since it started"},
+    {"ready", 4, Type::kBoolean, Is::kOne, "Everything that should be loaded is"},
+    {"auth", 5, Type::kString, Is::kOne, "Whether requests need a credential", "required|off"},
+    {"sandbox_tier", 6, Type::kString, Is::kOne, "How plugin hosts are confined"},
 };
 constexpr Member kHost[] = {
-    {"plugin", Type::kString, Is::kOne, "The plugin it runs"},
-    {"version", Type::kString, Is::kOne, "The plugin's version"},
-    {"pid", Type::kInteger, Is::kNullable, "Its process number; null while there is no process"},
-    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
-    {"tier", Type::kString, Is::kOne, "How it is confined"},
-    {"restarts", Type::kInteger, Is::kOne, "How often it died and was started again"},
-    {"rss_bytes", Type::kInteger, Is::kOne, "Resident memory"},
+    {"plugin", 1, Type::kString, Is::kOne, "The plugin it runs"},
+    {"version", 2, Type::kString, Is::kOne, "The plugin's version"},
+    {"pid", 3, Type::kInteger, Is::kNullable, "Its process number; null while there is no process"},
+    {"state", 4, Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"tier", 5, Type::kString, Is::kOne, "How it is confined"},
+    {"restarts", 6, Type::kInteger, Is::kOne, "How often it died and was started again"},
+    {"rss_bytes", 7, Type::kInteger, Is::kOne, "Resident memory"},
 };
-constexpr Member kHosts[] = {{"hosts", Type::kObject, Is::kList, "All plugin hosts", {}, O::kHost}};
+constexpr Member kHosts[] = {
+    {"hosts", 1, Type::kObject, Is::kList, "All plugin hosts", {}, O::kHost}};
 constexpr Member kPlugin[] = {
-    {"name", Type::kString, Is::kOne, "As its manifest has it"},
-    {"version", Type::kString, Is::kOne, "Semantic version, as its manifest has it"},
-    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
-    {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
-    {"active", Type::kBoolean, Is::kOne, "This is the version that models run on"},
-    {"formats", Type::kString, Is::kList, "Of models that it claims"},
-    {"models", Type::kInteger, Is::kOne, "How many are loaded on it"},
-    {"wanted", Type::kBoolean, Is::kOne, "It should be loaded, also after a restart"},
-    {"path", Type::kString, Is::kOne, "Its package"},
-    {"source", Type::kString, Is::kNullable, "Where it was installed from; else null"},
-    {"sha256", Type::kString, Is::kNullable, "Of its library; null until it is computed"},
+    {"name", 1, Type::kString, Is::kOne, "As its manifest has it"},
+    {"version", 2, Type::kString, Is::kOne, "Semantic version, as its manifest has it"},
+    {"state", 3, Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"reason", 4, Type::kString, Is::kOne, "Why, where it failed; else empty"},
+    {"active", 5, Type::kBoolean, Is::kOne, "This is the version that models run on"},
+    {"formats", 6, Type::kString, Is::kList, "Of models that it claims"},
+    {"models", 7, Type::kInteger, Is::kOne, "How many are loaded on it"},
+    {"wanted", 8, Type::kBoolean, Is::kOne, "It should be loaded, also after a restart"},
+    {"path", 9, Type::kString, Is::kOne, "Its package"},
+    {"source", 10, Type::kString, Is::kNullable, "Where it was installed from; else null"},
+    {"sha256", 11, Type::kString, Is::kNullable, "Of its library; null until it is computed"},
 };
 constexpr Member kPlugins[] = {
-    {"plugins", Type::kObject, Is::kList, "By name and version", {}, O::kPlugin}};
+    {"plugins", 1, Type::kObject, Is::kList, "By name and version", {}, O::kPlugin}};
 constexpr Member kModel[] = {
-    {"name", Type::kString, Is::kOne, "What requests call it"},
-    {"version", Type::kString, Is::kNullable,
+    {"name", 1, Type::kString, Is::kOne, "What requests call it"},
+    {"version", 2, Type::kString, Is::kNullable,
      "An integer from 1 on, as text; null where a repository's model has none that is known"},
-    {"state", Type::kString, Is::kOne, "Where it is in its life", kStates},
-    {"reason", Type::kString, Is::kOne, "Why, where it failed; else empty"},
-    {"plugin", Type::kString, Is::kOne, "The plugin it is bound to"},
-    {"plugin_version", Type::kString, Is::kOne, "The version it runs on; empty while not loaded"},
-    {"desired", Type::kString, Is::kOne, "What it should be, also after a restart",
+    {"state", 3, Type::kString, Is::kOne, "Where it is in its life", kStates},
+    {"reason", 4, Type::kString, Is::kOne, "Why, where it failed; else empty"},
+    {"plugin", 5, Type::kString, Is::kOne, "The plugin it is bound to"},
+    {"plugin_version", 6, Type::kString, Is::kOne,
+     "The version it runs on; empty while not loaded"},
+    {"desired", 7, Type::kString, Is::kOne, "What it should be, also after a restart",
      "on_demand|loaded|unloaded"},
-    {"path", Type::kString, Is::kNullable,
+    {"path", 8, Type::kString, Is::kNullable,
      "As it was registered, or where its repository has it; null where its files came with a load"},
-    {"format", Type::kString, Is::kOne, "Of its main file"},
-    {"owner", Type::kString, Is::kOne, "Who registered it"},
-    {"labels", Type::kString, Is::kList, "Names that stand for this version"},
-    {"metadata", Type::kObject, Is::kOne, "What was given when it was registered"},
-    {"files", Type::kObject, Is::kList, "What it was registered with", {}, O::kFile},
+    {"format", 9, Type::kString, Is::kOne, "Of its main file"},
+    {"owner", 10, Type::kString, Is::kOne, "Who registered it"},
+    {"labels", 11, Type::kString, Is::kList, "Names that stand for this version"},
+    {"metadata", 12, Type::kObject, Is::kOne, "What was given when it was registered"},
+    {"files", 13, Type::kObject, Is::kList, "What it was registered with", {}, O::kFile},
 };
 constexpr Member kFile[] = {
-    {"name", Type::kString, Is::kOne, "Relative to the artefact's directory"},
-    {"bytes", Type::kInteger, Is::kOne, "Its size"},
-    {"sha256", Type::kString, Is::kNullable, "Of its content; null until it is computed"},
+    {"name", 1, Type::kString, Is::kOne, "Relative to the artefact's directory"},
+    {"bytes", 2, Type::kInteger, Is::kOne, "Its size"},
+    {"sha256", 3, Type::kString, Is::kNullable, "Of its content; null until it is computed"},
 };
 constexpr Member kSwap[] = {
-    {"plugin", Type::kString, Is::kOne, "The plugin's name"},
-    {"from", Type::kString, Is::kOne, "The version that served"},
-    {"to", Type::kString, Is::kOne, "The version that serves"},
-    {"state", Type::kString, Is::kOne, "done, or going on with ?wait=false", "done|running"},
+    {"plugin", 1, Type::kString, Is::kOne, "The plugin's name"},
+    {"from", 2, Type::kString, Is::kOne, "The version that served"},
+    {"to", 3, Type::kString, Is::kOne, "The version that serves"},
+    {"state", 4, Type::kString, Is::kOne, "done, or going on with ?wait=false", "done|running"},
 };
 constexpr Member kModelGroup[] = {
-    {"name", Type::kString, Is::kOne, "The model"},
-    {"labels", Type::kObject, Is::kOne, "Versions by label"},
-    {"version_policy", Type::kObject, Is::kOne, "Which versions may serve"},
+    {"name", 1, Type::kString, Is::kOne, "The model"},
+    {"labels", 2, Type::kObject, Is::kOne, "Versions by label"},
+    {"version_policy", 3, Type::kObject, Is::kOne, "Which versions may serve"},
 };
 constexpr Member kResources[] = {
-    {"cpus", Type::kInteger, Is::kOne, "Processors that the daemon may use"},
-    {"memory_bytes", Type::kInteger, Is::kOne, "Memory of the machine"},
-    {"memory_available_bytes", Type::kInteger, Is::kOne, "What programs could still get of it"},
-    {"core_rss_bytes", Type::kInteger, Is::kOne, "Resident memory of the daemon"},
-    {"hosts_rss_bytes", Type::kInteger, Is::kOne, "Resident memory of all plugin hosts"},
+    {"cpus", 1, Type::kInteger, Is::kOne, "Processors that the daemon may use"},
+    {"memory_bytes", 2, Type::kInteger, Is::kOne, "Memory of the machine"},
+    {"memory_available_bytes", 3, Type::kInteger, Is::kOne, "What programs could still get of it"},
+    {"core_rss_bytes", 4, Type::kInteger, Is::kOne, "Resident memory of the daemon"},
+    {"hosts_rss_bytes", 5, Type::kInteger, Is::kOne, "Resident memory of all plugin hosts"},
 };
 constexpr Member kModels[] = {
-    {"models", Type::kObject, Is::kList, "By name and version", {}, O::kModel}};
+    {"models", 1, Type::kObject, Is::kList, "By name and version", {}, O::kModel}};
 
 constexpr std::string_view kLevels = "debug|info|warning|error";
 constexpr Member kLogLevel[] = {
-    {"level", Type::kString, Is::kOne, "The least important lines that are logged", kLevels}};
+    {"level", 1, Type::kString, Is::kOne, "The least important lines that are logged", kLevels}};
 constexpr Member kLogLine[] = {
-    {"sequence", Type::kInteger, Is::kOne, "Counts the lines, without gaps, from 1 on"},
-    {"time", Type::kString, Is::kOne, "When it was logged, UTC"},
-    {"level", Type::kString, Is::kOne, "How important it is", kLevels},
-    {"message", Type::kString, Is::kOne, "The line"},
-    {"fields", Type::kObject, Is::kOne, "What the line is about, such as request_id: strings"},
+    {"sequence", 1, Type::kInteger, Is::kOne, "Counts the lines, without gaps, from 1 on"},
+    {"time", 2, Type::kString, Is::kOne, "When it was logged, UTC"},
+    {"level", 3, Type::kString, Is::kOne, "How important it is", kLevels},
+    {"message", 4, Type::kString, Is::kOne, "The line"},
+    {"fields", 5, Type::kObject, Is::kOne, "What the line is about, such as request_id: strings"},
 };
 constexpr Member kLogLines[] = {
-    {"lines", Type::kObject, Is::kList, "The newest, oldest first", {}, O::kLogLine},
-    {"oldest", Type::kInteger, Is::kOne, "The first line that is still kept"},
-    {"next", Type::kInteger, Is::kOne, "What the next line will be"},
+    {"lines", 1, Type::kObject, Is::kList, "The newest, oldest first", {}, O::kLogLine},
+    {"oldest", 2, Type::kInteger, Is::kOne, "The first line that is still kept"},
+    {"next", 3, Type::kInteger, Is::kOne, "What the next line will be"},
 };
 
 constexpr Member kUsage[] = {
-    {"name", Type::kString, Is::kOne, "The model"},
-    {"version", Type::kString, Is::kOne, "Its version"},
-    {"in_flight", Type::kInteger, Is::kOne, "Requests that have no answer yet"},
-    {"requests", Type::kInteger, Is::kOne, "Requests that were answered"},
-    {"errors", Type::kInteger, Is::kOne, "Those of them that failed, for whatever reason"},
-    {"total_us", Type::kInteger, Is::kOne,
+    {"name", 1, Type::kString, Is::kOne, "The model"},
+    {"version", 2, Type::kString, Is::kOne, "Its version"},
+    {"in_flight", 3, Type::kInteger, Is::kOne, "Requests that have no answer yet"},
+    {"requests", 4, Type::kInteger, Is::kOne, "Requests that were answered"},
+    {"errors", 5, Type::kInteger, Is::kOne, "Those of them that failed, for whatever reason"},
+    {"total_us", 6, Type::kInteger, Is::kOne,
      "Microseconds from arrival to answer, of all answered requests together"},
-    {"run_us", Type::kInteger, Is::kOne, "Microseconds in the plugin, likewise"},
+    {"run_us", 7, Type::kInteger, Is::kOne, "Microseconds in the plugin, likewise"},
 };
 constexpr Member kUsages[] = {
-    {"usage", Type::kObject, Is::kList, "By name and version", {}, O::kUsage}};
+    {"usage", 1, Type::kObject, Is::kList, "By name and version", {}, O::kUsage}};
 constexpr Member kLogSettings[] = {
-    {"info", Type::kString, Is::kOne, "Whether lines of level info are logged", "on|off"},
-    {"warning", Type::kString, Is::kOne, "Whether lines of level warning are logged", "on|off"},
-    {"error", Type::kString, Is::kOne, "Whether lines of level error are logged", "on|off"},
-    {"verbose", Type::kInteger, Is::kOne, "From 1 on, lines of level debug are logged"},
-    {"format", Type::kString, Is::kOne, "How lines of text say the time: local, or UTC",
+    {"info", 1, Type::kString, Is::kOne, "Whether lines of level info are logged", "on|off"},
+    {"warning", 2, Type::kString, Is::kOne, "Whether lines of level warning are logged", "on|off"},
+    {"error", 3, Type::kString, Is::kOne, "Whether lines of level error are logged", "on|off"},
+    {"verbose", 4, Type::kInteger, Is::kOne, "From 1 on, lines of level debug are logged"},
+    {"format", 5, Type::kString, Is::kOne, "How lines of text say the time: local, or UTC",
      "default|ISO8601"},
 };
 
 constexpr Member kTraceSettings[] = {
-    {"model", Type::kString, Is::kNullable, "Whose settings these are; null: all models'"},
-    {"settings", Type::kObject, Is::kOne,
+    {"model", 1, Type::kString, Is::kNullable, "Whose settings these are; null: all models'"},
+    {"settings", 2, Type::kObject, Is::kOne,
      "By the names of the protocol's trace extension; trace_level is a list"},
 };
 
@@ -153,8 +155,8 @@ constexpr ObjectRow kObjects[] = {
 };
 
 constexpr bool IsWhole(const Member& member) {
-  return !member.name.empty() && member.type != Type::kUnset && !member.help.empty() &&
-         (member.of == O::kUnset || member.type == Type::kObject);
+  return !member.name.empty() && member.number != 0 && member.type != Type::kUnset &&
+         !member.help.empty() && (member.of == O::kUnset || member.type == Type::kObject);
 }
 
 constexpr bool EachIsThereOnce() {
@@ -165,13 +167,17 @@ constexpr bool EachIsThereOnce() {
       if (row.name.empty() || row.help.empty()) return false;
       for (const Member& member : row.members) {
         if (!IsWhole(member)) return false;
+        for (const Member& other : row.members) {
+          if (&other != &member && other.number == member.number) return false;
+        }
       }
     }
     if (found != 1) return false;
   }
   return true;
 }
-static_assert(EachIsThereOnce(), "every ObjectKind has one row, with all columns");
+static_assert(EachIsThereOnce(),
+              "every ObjectKind has one row, with all columns and no number twice");
 
 // The numbers are those of frontends/common/status_map.cc; a test compares.
 constexpr StatusRow kStatuses[] = {

@@ -18,6 +18,7 @@ enum class Is : uint8_t { kOne, kNullable, kList };
 
 struct Member {
   std::string_view name;
+  uint32_t number = 0;  // as Field's
   Type type = Type::kUnset;
   Is is = Is::kOne;
   std::string_view help;

@@ -20,84 +20,87 @@ constexpr Permission kSeeModels{Verb::kRead, Resource::kModels};
 constexpr Permission kWriteModels{Verb::kWrite, Resource::kModels};
 constexpr Permission kOperateModels{Verb::kOperate, Resource::kModels};
 
+// Behind the name: the number in the messages of gRPC, which is never changed.
+
 constexpr Field kRegisterPluginFields[] = {
-    {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"path", 1, Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
      "The package: a directory with plugin.yaml and its library"},
-    {"install", Type::kBoolean, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"install", 2, Type::kBoolean, In::kBody, Need::kOptional, CliForm::kFlag,
      "Copy the package into the daemon's own directory first, so that the original may go"},
 };
 
 constexpr Field kSwapPluginFields[] = {
-    {"to", Type::kString, In::kBody, Need::kRequired, CliForm::kFlag,
+    {"to", 2, Type::kString, In::kBody, Need::kRequired, CliForm::kFlag,
      "The version that is to serve; it is loaded where it is not"},
 };
 
 constexpr Field kLabelModelFields[] = {
-    {"label", Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"label", 2, Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
      "A name that requests may give instead of a version, such as stable"},
-    {"version", Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"version", 3, Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
      "What it stands for from now on; without one the label is taken away"},
 };
 
 constexpr Field kSetModelPolicyFields[] = {
-    {"version_policy", Type::kObject, In::kBody, Need::kRequired, CliForm::kFlag,
+    {"version_policy", 2, Type::kObject, In::kBody, Need::kRequired, CliForm::kFlag,
      "{\"all\":{}}, {\"latest\":{\"num_versions\":N}} or {\"specific\":{\"versions\":[…]}}"},
 };
 
 constexpr Field kRegisterModelFields[] = {
-    {"name", Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"name", 1, Type::kName, In::kBody, Need::kRequired, CliForm::kPositional,
      "What requests will call the model"},
-    {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"path", 2, Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional,
      "The artefact, or the directory that holds it"},
-    {"version", Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"version", 3, Type::kVersion, In::kBody, Need::kOptional, CliForm::kFlag,
      "The version to register it under; 1 unless given"},
-    {"plugin", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"plugin", 4, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "The plugin to run it on; may be left out when one plugin claims the format"},
-    {"config", Type::kObject, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"config", 5, Type::kObject, In::kBody, Need::kOptional, CliForm::kFlag,
      "A ModelConfig object, handed to the plugin"},
-    {"metadata", Type::kObject, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"metadata", 6, Type::kObject, In::kBody, Need::kOptional, CliForm::kFlag,
      "Anything to remember about it; given back as it is"},
 };
 
 constexpr Permission kWriteDaemon{Verb::kWrite, Resource::kDaemon};
 
 constexpr Field kSetLogLevelFields[] = {
-    {"level", Type::kLogLevel, In::kBody, Need::kRequired, CliForm::kPositional,
+    {"level", 1, Type::kLogLevel, In::kBody, Need::kRequired, CliForm::kPositional,
      "debug, info, warning or error"},
 };
 
 constexpr Field kSetLogSettingsFields[] = {
-    {"info", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"info", 1, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "on or off: lines of level info"},
-    {"warning", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"warning", 2, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "on or off: lines of level warning"},
-    {"error", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"error", 3, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "on or off: lines of level error"},
-    {"verbose", Type::kInteger, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"verbose", 4, Type::kInteger, In::kBody, Need::kOptional, CliForm::kFlag,
      "0, or from 1 on lines of level debug as well"},
-    {"format", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"format", 5, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "How lines of text say the time: default (local) or ISO8601 (UTC)"},
 };
 
 constexpr Field kGetTraceSettingsFields[] = {
-    {"model", Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag,
+    {"model", 1, Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag,
      "What holds for this model; without one, for all"},
 };
 
 constexpr Field kSetTraceSettingsFields[] = {
-    {"settings", Type::kObject, In::kBody, Need::kRequired, CliForm::kFlag,
+    {"settings", 1, Type::kObject, In::kBody, Need::kRequired, CliForm::kFlag,
      "trace_level (a list of TIMESTAMPS and TENSORS, or OFF), trace_rate, trace_count, "
      "log_frequency; null takes one back"},
-    {"model", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
+    {"model", 2, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag,
      "Let them hold for this model alone"},
 };
 
+// With and without a name and a version in front, which are 1 and 2.
 constexpr Field kReadLogFields[] = {
-    {"tail", Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag,
+    {"tail", 3, Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag,
      "So many lines at most, the newest; 100 unless given, at most 1000"},
-    {"after", Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag,
+    {"after", 4, Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag,
      "Only lines behind this number"},
-    {"level", Type::kLogLevel, In::kQuery, Need::kOptional, CliForm::kFlag,
+    {"level", 5, Type::kLogLevel, In::kQuery, Need::kOptional, CliForm::kFlag,
      "Only lines that are at least this important: debug, info, warning or error"},
 };
 
@@ -559,6 +562,8 @@ static_assert(
     "reading is GET, rate class read and verb read, all or none; bodies go with POST, PUT");
 static_assert(All(kOperations, BodyIsSound),
               "Takes::kBody goes with fields that are In::kBody; a field is named once");
+static_assert(All(kOperations, NumbersAreSound),
+              "in a message no number is there twice; the path's come first");
 static_assert(All(kOperations, PathIsSound), "routes are below /api/v1/, methods in Management");
 static_assert(All(kOperations, CommandIsSound),
               "a command's arguments are the path's parameters and the positional fields, in "

@@ -143,6 +143,7 @@ enum class CliForm : uint8_t {
 // A member of an operation's body, or a parameter of its query.
 struct Field {
   std::string_view name;
+  uint32_t number = 0;  // in messages of gRPC, for ever: proto/mlos/v1/management.numbers
   Type type = Type::kUnset;
   In in = In::kUnset;
   Need need = Need::kUnset;
@@ -151,6 +152,10 @@ struct Field {
 
   bool required() const { return need == Need::kRequired; }
 };
+
+// Those of the path's {name} and {version}.
+inline constexpr uint32_t kNameNumber = 1;
+inline constexpr uint32_t kVersionNumber = 2;
 
 struct OperationRow {
   OperationKind kind = OperationKind::kCount;

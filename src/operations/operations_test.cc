@@ -9,8 +9,8 @@ namespace mlos::operations {
 namespace {
 
 constexpr Field kFields[] = {
-    {"path", Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional, "The path"},
-    {"plugin", Type::kString, In::kBody, Need::kOptional, CliForm::kFlag, "The plugin"}};
+    {"path", 2, Type::kPath, In::kBody, Need::kRequired, CliForm::kPositional, "The path"},
+    {"plugin", 3, Type::kString, In::kBody, Need::kOptional, CliForm::kFlag, "The plugin"}};
 
 // A row in which nothing is wrong, for the tests to spoil.
 constexpr OperationRow Sound() {
@@ -31,8 +31,8 @@ constexpr OperationRow Sound() {
 }
 
 bool IsSound(const OperationRow& row) {
-  return EveryColumnIsThere(row) && MethodIsSound(row) && BodyIsSound(row) && PathIsSound(row) &&
-         CommandIsSound(row);
+  return EveryColumnIsThere(row) && MethodIsSound(row) && BodyIsSound(row) &&
+         NumbersAreSound(row) && PathIsSound(row) && CommandIsSound(row);
 }
 
 // True if the row is refused once `spoil` has been at it.
@@ -63,6 +63,9 @@ TEST(OperationTableTest, EachMissingColumnIsNoticed) {
   EXPECT_TRUE(IsWhole(field));
   field.help = "";
   EXPECT_FALSE(IsWhole(field));
+  field = kFields[0];
+  field.number = 0;
+  EXPECT_FALSE(IsWhole(field));
 }
 
 TEST(OperationTableTest, ColumnsThatContradictAreNoticed) {
@@ -80,6 +83,19 @@ TEST(OperationTableTest, ColumnsThatContradictAreNoticed) {
   EXPECT_TRUE(RefusedAfter([](OperationRow& r) { r.cli = "thing NAME make PATH"; }));
   EXPECT_TRUE(RefusedAfter([](OperationRow& r) { r.example = "mlos thing load x /y"; }));
   EXPECT_TRUE(RefusedAfter([](OperationRow& r) { r.example = "curl thing make x /y"; }));
+}
+
+TEST(OperationTableTest, NumbersThatClashAreNoticed) {
+  Field fields[] = {kFields[0], kFields[1]};
+  const auto refused = [&] { return RefusedAfter([&](OperationRow& r) { r.fields = fields; }); };
+  EXPECT_FALSE(refused());
+  fields[1].number = fields[0].number;
+  EXPECT_TRUE(refused());
+  fields[1].number = kNameNumber;
+  EXPECT_TRUE(refused()) << "the path's name has it";
+  fields[1].number = kVersionNumber;
+  fields[0].number = 4;
+  EXPECT_FALSE(refused()) << "there is no version in the path";
 }
 
 TEST(OperationTableTest, ClashesAreNoticed) {

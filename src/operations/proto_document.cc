@@ -4,6 +4,7 @@
 #include <set>
 
 #include "operations/objects.h"
+#include "operations/table_check.h"
 
 namespace mlos::operations {
 namespace {
@@ -35,8 +36,8 @@ std::string_view TypeOf(Type type) {
   }
 }
 
-void AppendField(std::string_view label, std::string_view type, std::string_view name, int number,
-                 std::string_view help, std::string* out) {
+void AppendField(std::string_view label, std::string_view type, std::string_view name,
+                 uint32_t number, std::string_view help, std::string* out) {
   if (!help.empty()) {
     *out += "  // ";
     *out += help;
@@ -56,15 +57,12 @@ void AppendRequest(const OperationRow& row, std::string* out) {
   *out += "\nmessage ";
   *out += MethodName(row);
   *out += "Request {\n";
-  int number = 0;
-  for (const std::string_view parameter : {"name", "version"}) {
-    if (row.http_path.find("{" + std::string(parameter) + "}") == std::string_view::npos) continue;
-    AppendField("", "string", parameter, ++number, {}, out);
-  }
+  if (HasParameter(row, "NAME")) AppendField("", "string", "name", kNameNumber, {}, out);
+  if (HasParameter(row, "VERSION")) AppendField("", "string", "version", kVersionNumber, {}, out);
   for (const Field& field : row.fields) {
     const bool message = field.type == Type::kObject;
     AppendField(field.required() || message ? "" : "optional ", TypeOf(field.type), field.name,
-                ++number, field.help, out);
+                field.number, field.help, out);
   }
   *out += "}\n";
 }
@@ -75,8 +73,9 @@ void AppendObject(const ObjectRow& row, std::string* out) {
   *out += ".\nmessage ";
   *out += row.name;
   *out += " {\n";
-  if (row.members.empty()) AppendField("", TypeOf(Type::kObject), "document", 1, {}, out);
-  int number = 0;
+  if (row.members.empty()) {
+    AppendField("", TypeOf(Type::kObject), "document", kDocumentNumber, {}, out);
+  }
   for (const Member& member : row.members) {
     const std::string_view type =
         member.of == ObjectKind::kUnset ? TypeOf(member.type) : Object(member.of).name;
@@ -84,7 +83,7 @@ void AppendObject(const ObjectRow& row, std::string* out) {
     AppendField(member.is == Is::kList                   ? "repeated "
                 : member.is == Is::kNullable && !message ? "optional "
                                                          : "",
-                type, member.name, ++number, member.help, out);
+                type, member.name, member.number, member.help, out);
   }
   *out += "}\n";
 }
@@ -92,9 +91,10 @@ void AppendObject(const ObjectRow& row, std::string* out) {
 void AppendProgress(const ObjectRow& row, std::string* out) {
   *out += "\nmessage ";
   *out += row.name;
-  *out += "Progress {\n  bool done = 1;\n  ";
-  *out += row.name;
-  *out += " object = 2;\n}\n";
+  *out += "Progress {\n";
+  AppendField("", TypeOf(Type::kBoolean), "done", kDoneNumber, {}, out);
+  AppendField("", row.name, "object", kObjectNumber, {}, out);
+  *out += "}\n";
 }
 
 }  // namespace

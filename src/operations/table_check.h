@@ -68,8 +68,9 @@ constexpr bool HasParameter(const OperationRow& row, std::string_view argument) 
 }
 
 constexpr bool IsWhole(const Field& field) {
-  return !field.name.empty() && field.type != Type::kUnset && field.in != In::kUnset &&
-         field.need != Need::kUnset && field.cli != CliForm::kUnset && !field.help.empty();
+  return !field.name.empty() && field.number != 0 && field.type != Type::kUnset &&
+         field.in != In::kUnset && field.need != Need::kUnset && field.cli != CliForm::kUnset &&
+         !field.help.empty();
 }
 
 constexpr bool EveryColumnIsThere(const OperationRow& row) {
@@ -102,6 +103,18 @@ constexpr bool BodyIsSound(const OperationRow& row) {
     }
   }
   return row.takes_body() == (members > 0);
+}
+
+// In its message a request's path comes first.
+constexpr bool NumbersAreSound(const OperationRow& row) {
+  for (const Field& field : row.fields) {
+    if (HasParameter(row, "NAME") && field.number == kNameNumber) return false;
+    if (HasParameter(row, "VERSION") && field.number == kVersionNumber) return false;
+    for (const Field& other : row.fields) {
+      if (&other != &field && other.number == field.number) return false;
+    }
+  }
+  return true;
 }
 
 constexpr bool PathIsSound(const OperationRow& row) {

@@ -26,6 +26,7 @@ class FakeControl final : public control::Control {
  public:
   void Apply(control::Operation operation, std::function<void(control::Outcome)> done) override {
     operations.push_back(operation);
+    if (begun && operation.begun) operation.begun(begun(operation));
     if (answer) return done(answer(operation));
     control::Outcome outcome;
     outcome.body = boost::json::object{};
@@ -34,6 +35,7 @@ class FakeControl final : public control::Control {
 
   std::vector<control::Operation> operations;
   std::function<control::Outcome(const control::Operation&)> answer;
+  std::function<control::Outcome(const control::Operation&)> begun;  // null: nothing goes on
 };
 
 // Stands where the machine's directory of shared memory is.

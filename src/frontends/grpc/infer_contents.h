@@ -14,8 +14,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/protobuf_reader.h"
 #include "base/status.h"
-#include "frontends/grpc/protobuf_reader.h"
 #include "tensor/datatype.h"
 
 namespace mlos::grpc {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/infer_encode.h"
 
-#include "frontends/grpc/protobuf_writer.h"
+#include "base/protobuf_writer.h"
 
 namespace mlos::grpc {
 namespace {

@@ -5,9 +5,9 @@
 // the model.  Functions without state.
 #pragma once
 
+#include "base/protobuf_reader.h"
 #include "base/status.h"
 #include "frontends/grpc/infer_request.h"
-#include "frontends/grpc/protobuf_reader.h"
 
 namespace mlos::grpc {
 

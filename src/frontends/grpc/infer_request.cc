@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontends/grpc/infer_request.h"
 
+#include "base/protobuf_reader.h"
 #include "base/utf8.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/grpc/infer_parameters.h"
-#include "frontends/grpc/protobuf_reader.h"
 
 namespace mlos::grpc {
 namespace {

@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "base/json.h"
+#include "base/protobuf_reader.h"
 #include "frontends/grpc/grpc_fixture.h"
-#include "frontends/grpc/protobuf_reader.h"
 #include "operations/proto_document.h"
 
 namespace mlos::grpc {
@@ -64,6 +64,9 @@ class ManagementGrpcTest : public GrpcTest {
     const rpc::Answer& answer = Ask(message->SerializeAsString(), "/mlos.v1.Management/" + method);
     status_ = answer.status();
     text_ = answer.message();
+    hint_ = answer.heads.empty()                         ? std::string()
+            : answer.heads.back().count("mlos-hint") > 0 ? answer.heads.back().at("mlos-hint")
+                                                         : std::string();
     std::vector<std::string> out;
     for (const std::string& bytes : answer.messages()) {
       const std::unique_ptr<pb::Message> got(factory_.GetPrototype(m->output_type())->New());
@@ -75,10 +78,25 @@ class ManagementGrpcTest : public GrpcTest {
     return out;
   }
 
+  // What takes long is said to go on before it ends.
+  void GoOn() {
+    const auto say = [](const char* state, bool accepted) {
+      return [=](const control::Operation&) {
+        control::Outcome outcome;
+        outcome.accepted = accepted;
+        outcome.body = boost::json::object{{"state", state}};
+        return outcome;
+      };
+    };
+    control_.begun = say("loading", true);
+    control_.answer = say("ready", false);
+  }
+
   pb::DescriptorPool pool_;
   pb::DynamicMessageFactory factory_{&pool_};
   const pb::ServiceDescriptor* service_ = nullptr;
   std::string status_;
+  std::string hint_;
 };
 
 TEST_F(ManagementGrpcTest, HasEveryOperation) {
@@ -135,46 +153,77 @@ TEST_F(ManagementGrpcTest, AnswersErrorsWithWhatToDo) {
   EXPECT_THAT(text_, HasSubstr("there is no model 'm': mlos model list shows all"));
   EXPECT_TRUE(Manage("LoadModel", R"({"name":"m","version":"2"})").empty());
   EXPECT_EQ("5", status_);
+  EXPECT_EQ("mlos model list shows all", hint_);
   EXPECT_EQ("3", Ask("\xff", "/mlos.v1.Management/GetModel").status());
 }
 
 TEST_F(ManagementGrpcTest, TellsThatItGoesOn) {
-  control_.answer = [](const control::Operation& operation) {
-    control::Outcome outcome;
-    outcome.accepted = !operation.wait;
-    outcome.body = boost::json::object{{"state", operation.wait ? "ready" : "loading"}};
-    return outcome;
-  };
+  GoOn();
   EXPECT_THAT(Manage("LoadModel", R"({"name":"m","version":"2"})"),
               ElementsAre(R"({"object":{"state":"loading"}})",
                           R"({"done":true,"object":{"state":"ready"}})"));
-  ASSERT_EQ(2u, control_.operations.size());
-  EXPECT_EQ("2", control_.operations[1].version);
-  // To go back twice would be to come again: one step, one answer.
-  control_.operations.clear();
-  EXPECT_EQ(1u, Manage("RollBackPlugin", R"({"name":"p"})").size());
-  ASSERT_EQ(1u, control_.operations.size());
+  ASSERT_EQ(1u, control_.operations.size()) << "another would undo what others did meanwhile";
+  EXPECT_EQ("2", control_.operations[0].version);
   EXPECT_TRUE(control_.operations[0].wait);
-}
-
-// Else it would undo what others have done in between.
-TEST_F(ManagementGrpcTest, WaitsForTheEndAtOnceHoweverLateTheClientReads) {
-  rpc::Wire slow(services_.dispatcher(), {}, 0, false);
-  control_.answer = [](const control::Operation& operation) {
+  EXPECT_EQ(2u, Manage("RollBackPlugin", R"({"name":"p"})").size());
+  EXPECT_EQ(2u, control_.operations.size());
+  // It went on, and came to nothing.
+  control_.answer = [](const auto&) {
     control::Outcome outcome;
-    outcome.accepted = !operation.wait;
-    outcome.body = boost::json::object{{"state", operation.wait ? "ready" : "loading"}};
+    outcome.status = Unavailable("its host died");
     return outcome;
   };
+  EXPECT_EQ(1u, Manage("LoadModel", R"({"name":"m","version":"2"})").size());
+  EXPECT_EQ("14", status_);
+}
+
+TEST_F(ManagementGrpcTest, AnswersInOrderHoweverLateTheClientReads) {
+  rpc::Wire slow(services_.dispatcher(), {}, 0, false);
+  GoOn();
   const int32_t id = slow.Open("/mlos.v1.Management/LoadModel");
   slow.Send(id, rpc::Framed(""), true);
-  for (int i = 0; i < 4; ++i) {
+  const auto turn = [&] {
     slow.Pump();
     loop_.io().restart();
     loop_.io().poll();
-  }
+  };
+  for (int i = 0; i < 4; ++i) turn();
   EXPECT_TRUE(slow.answer(id).messages().empty());
-  EXPECT_EQ(2u, control_.operations.size());
+  EXPECT_EQ(1u, control_.operations.size());
+  nghttp2_submit_window_update(slow.client(), NGHTTP2_FLAG_NONE, id, 1 << 16);
+  for (int i = 0; i < 4; ++i) turn();
+  EXPECT_EQ(2u, slow.answer(id).messages().size());
+  EXPECT_EQ("0", slow.answer(id).status());
+}
+
+// What a request may cost follows from what it can hold.
+TEST_F(ManagementGrpcTest, BoundsRequests) {
+  const std::string name(20'000, 'x');
+  Manage("GetModel", R"({"name":")" + name + R"("})");
+  EXPECT_EQ("8", status_);
+  EXPECT_TRUE(control_.operations.empty());
+  Manage("RegisterModel", R"({"name":"m","path":"/p","metadata":{"a":")" + name + R"("}})");
+  EXPECT_EQ("0", status_);
+  Manage("RegisterModel",
+         R"({"name":"m","path":"/p","metadata":{"a":")" + std::string(256 << 10, 'x') + R"("}})");
+  EXPECT_EQ("8", status_);
+}
+
+// The library's own messages and ours made from the table are the same.
+TEST_F(ManagementGrpcTest, KeepsWhatIsInObjects) {
+  const std::string config =
+      R"({"a":[1,-2,0.5,1e300,null,true,"\u00e4",[],[[{}]],{}],"b":{"c":{"d":""}},"":false})";
+  Manage("RegisterModel", R"({"name":"m","path":"/x","config":)" + config + "}");
+  ASSERT_EQ("0", status_) << text_;
+  EXPECT_EQ(ParseJson(config).value(), control_.operations.back().body.at("config"));
+  control_.answer = [&](const auto&) {
+    control::Outcome outcome;
+    outcome.body = boost::json::object{{"metadata", ParseJson(config).value()}};
+    return outcome;
+  };
+  const auto answers = Manage("GetModel", R"({"name":"m","version":"2"})");
+  ASSERT_EQ(1u, answers.size());
+  EXPECT_EQ(ParseJson(config).value(), ParseJson(answers[0]).value().at("metadata"));
 }
 
 TEST_F(ManagementGrpcTest, ReflectsItsServices) {

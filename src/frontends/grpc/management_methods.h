@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlos.v1.Management: every operation of the table as a method.  The messages
-// are made from the table as well (operations/proto_document.h), when the
-// daemon starts; there is no code for any of them.
+// mlos.v1.Management: every operation of the table as a method.  Messages are
+// read and written from the table as well (operations/message_codec.h); as
+// descriptors there are for reflection.
 //
-// Threads: the event loop's, but for answers, which are put together where the
-// control path gives them.  Lifetime: Services'; outlives all calls and
-// whatever the control path still has to answer.
+// Threads: the event loop's, but for answers, which are written where the
+// control path gives them.  Lifetime: Services'; outlives all calls.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/dynamic_message.h>
 
 #include <memory>
 #include <string>
@@ -31,21 +29,13 @@ class Management {
   ~Management();
 
   void AddTo(rpc::Dispatcher& dispatcher);
-  const google::protobuf::DescriptorPool& pool() const { return messages_->pool; }
+  const google::protobuf::DescriptorPool& pool() const { return pool_; }
 
  private:
-  friend class ManagementHandler;
-  // Shared with answers that are on their way.
-  struct Messages {
-    Messages();
-    google::protobuf::DescriptorPool pool;
-    google::protobuf::DynamicMessageFactory factory;
-    const google::protobuf::ServiceDescriptor* service = nullptr;
-  };
   class Method;
 
   ServiceContext& context_;
-  std::shared_ptr<Messages> messages_;
+  google::protobuf::DescriptorPool pool_;
   std::vector<std::unique_ptr<Method>> methods_;
 };
 

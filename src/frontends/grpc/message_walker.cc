@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "frontends/grpc/protobuf_reader.h"
+#include "base/protobuf_reader.h"
 
 namespace mlos::grpc {
 namespace {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/buffer.h"
-#include "frontends/grpc/protobuf_reader.h"
-#include "frontends/grpc/protobuf_writer.h"
+#include "base/protobuf_reader.h"
+#include "base/protobuf_writer.h"
 
 namespace mlos::grpc {
 namespace {

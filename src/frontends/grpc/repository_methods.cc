@@ -8,9 +8,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/protobuf_reader.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/common/repository.h"
-#include "frontends/grpc/protobuf_reader.h"
 #include "frontends/grpc/unary.h"
 #include "repository/given.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes fields of a protocol buffer by hand, where the message's large parts
-// are not to be copied into one.  Functions without state.
+// Writes fields of a protocol buffer by hand, where no library should have to
+// know the message.  Functions without state.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 
-namespace mlos::grpc {
+namespace mlos {
 
 inline void AppendVarint(uint64_t value, Buffer* out) {
   while (value >= 0x80) {
@@ -32,6 +32,11 @@ inline void AppendFieldHead(uint32_t field, uint64_t size, Buffer* out) {
   AppendVarint(size, out);
 }
 
+inline void AppendNumber(uint32_t field, uint64_t value, Buffer* out) {
+  AppendVarint(field << 3, out);
+  AppendVarint(value, out);
+}
+
 // Strings and bytes; an empty one is left out, as proto3 does.
 inline void AppendString(uint32_t field, std::string_view text, Buffer* out) {
   if (text.empty()) return;
@@ -39,4 +44,4 @@ inline void AppendString(uint32_t field, std::string_view text, Buffer* out) {
   out->Append(text);
 }
 
-}  // namespace mlos::grpc
+}  // namespace mlos

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace mlos::grpc {
+namespace mlos {
 
 enum class WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
@@ -90,4 +90,4 @@ class FieldReader {
   bool bad_ = false;
 };
 
-}  // namespace mlos::grpc
+}  // namespace mlos
