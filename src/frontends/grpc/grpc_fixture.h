@@ -135,7 +135,7 @@ class GrpcTest : public testing::Test {
       {.allowed = true, .owners = {}, .most = 4, .directory = directory_.path()}};
   // Writes all of it when it ends, which a test may bring about when no call runs.
   std::optional<trace::Tracer> tracer_{std::in_place, directory_ / "trace.json", 1 << 20};
-  const GrpcOptions options_;
+  const GrpcOptions options_ = {};
   Services services_{{loop_, engine_, control_, regions_, &*tracer_}, options_};
   rpc::Wire wire_{services_.dispatcher()};
   std::string text_;  // of the last status

@@ -72,7 +72,7 @@ TEST_F(InferGrpcTest, KeepsWhatHasNoSizeBefore) {
   request.set_model_name("pair");
   const std::string strings("\2\0\0\0hi\0\0\0\0", 10);
   // In another order than the model's.
-  const auto add = [&](const char* name, const char* datatype, std::vector<int64_t> shape,
+  const auto add = [&](const char* name, const char* datatype, const std::vector<int64_t>& shape,
                        const std::string& raw) {
     auto* input = request.add_inputs();
     input->set_name(name);
@@ -133,13 +133,20 @@ TEST_F(InferGrpcTest, ReadsWhateverEncodersMayWrite) {
   };
   const std::string shape("\x18\x03", 2);                                 // one number by itself
   const std::string contents("\x2a\x07\x10\x01\x12\x01\x02\x10\x03", 9);  // 1, [2], 3
-  for (const std::string& message : {model + input(name + datatype + shape + contents),
-                                     input(contents + shape + datatype + name) + model}) {
+  const auto join = [](std::initializer_list<std::string_view> parts) {
+    std::string all;
+    for (const std::string_view part : parts) all += part;
+    return all;
+  };
+  for (const std::string& message :
+       {join({model, input(join({name, datatype, shape, contents}))}),
+        join({input(join({contents, shape, datatype, name})), model})}) {
     EXPECT_THAT(Response(Ask(message)).raw_output_contents(),
                 ElementsAre(std::string("\1\0\0\0\2\0\0\0\3\0\0\0", 12)));
   }
   // Twice the same would be read in two ways.
-  EXPECT_EQ("3", Ask(model + input(name + datatype + shape + contents + contents)).status());
+  EXPECT_EQ("3",
+            Ask(join({model, input(join({name, datatype, shape, contents, contents}))})).status());
   ExpectNothingLeft();
 }
 
