@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "compress/content_coding.h"
 #include "frontends/http/infer_request.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace {
 
@@ -135,8 +135,8 @@ void CompareWriting(const std::vector<float>& values) {
   mlos::Buffer out;
   const auto ours = [&] {
     out.Clear();
-    (void)mlos::http::AppendJsonTensor(mlos::tensor::Datatype::kFp32, kElements,
-                                       std::as_bytes(std::span(values)), 1 << 30, &out);
+    (void)mlos::tensor::AppendJsonTensor(mlos::tensor::Datatype::kFp32, kElements,
+                                         std::as_bytes(std::span(values)), 1 << 30, &out);
   };
   const auto copy = [&] { std::memcpy(text.data(), values.data(), kElements * sizeof(float)); };
   Race("writing JSON",

@@ -166,9 +166,14 @@ TEST(TargetTest, Forms) {
   EXPECT_EQ(ParseTarget("http://[::1]:8080")->host, "::1");
   EXPECT_EQ(ParseTarget("http://[::1]:8080")->Authority(), "[::1]:8080");
   EXPECT_EQ(ParseTarget("unix:///run/x.sock")->unix_path, "/run/x.sock");
-  for (const char* bad :
-       {"", "foo", "https://h:1", "http://", "http://h:0", "http://h:99999", "http://h:1/path",
-        "http://[::1", "http://u@h:1", "unix://relative", "unix:/one", "http://h:"}) {
+  EXPECT_FALSE(http->grpc);
+  EXPECT_EQ(ParseTarget("grpc://h")->port, "8081");
+  EXPECT_TRUE(ParseTarget("grpc://[::1]:9")->grpc);
+  EXPECT_TRUE(ParseTarget("grpc+unix:///x")->grpc);
+  EXPECT_EQ(ParseTarget("grpc+unix:///x")->unix_path, "/x");
+  for (const char* bad : {"", "foo", "https://h:1", "http://", "http://h:0", "http://h:99999",
+                          "http://h:1/path", "http://[::1", "http://u@h:1", "unix://relative",
+                          "unix:/one", "grpc://", "grpc:///x", "grpc+unix://h:1", "http://h:"}) {
     EXPECT_FALSE(ParseTarget(bad).ok()) << bad;
   }
   EXPECT_FALSE(ParseTarget("unix:///" + std::string(200, 'x')).ok());

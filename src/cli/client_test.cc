@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/owned_fd.h"
+#include "cli/request.h"
 
 namespace mlos::cli {
 namespace {
@@ -19,7 +20,8 @@ using testing::HasSubstr;
 // Takes one connection, reads one request's head, says `answer` and closes.
 class OneAnswer {
  public:
-  explicit OneAnswer(std::string answer) : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit OneAnswer(std::string answer, const std::string& scheme = "http")
+      : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -27,7 +29,7 @@ class OneAnswer {
     EXPECT_EQ(0, listen(listener_.get(), 1));
     socklen_t size = sizeof address;
     getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    target_ = *ParseTarget("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+    target_ = *ParseTarget(scheme + "://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
     thread_ = std::thread([this, answer = std::move(answer)] {
       const OwnedFd peer(accept(listener_.get(), nullptr, nullptr));
       char buffer[4096];
@@ -44,7 +46,7 @@ class OneAnswer {
   }
 
   StatusOr<Answer> Ask(const Request& request, const std::string& token = "") {
-    auto answer = Client(target_, token).Send(request);
+    auto answer = NewClient(target_, token)->Send(request);
     thread_.join();
     return answer;
   }
@@ -84,6 +86,19 @@ TEST(ClientTest, WhatIsNoAnswerIsUnavailable) {
     OneAnswer server(said);
     const auto answer = server.Ask({"GET", "/", "", -1});
     EXPECT_FALSE(answer.ok()) << said.substr(0, 60);
+    EXPECT_EQ(answer.status().code(), StatusCode::kUnavailable);
+    EXPECT_FALSE(Message(answer.status()).empty());
+  }
+}
+
+// A call of gRPC begins with an empty line in its first bytes as well.
+TEST(ClientTest, WhatSpeaksNoGrpcIsUnavailable) {
+  for (const std::string& said :
+       {std::string(), std::string("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        std::string("garbage"), std::string("\0\0\0\x04\0\0\0\0\0", 9)}) {
+    OneAnswer server(said, "grpc");
+    const auto answer = server.Ask(RequestFor(operations::OperationKind::kGetStatus));
+    EXPECT_FALSE(answer.ok());
     EXPECT_EQ(answer.status().code(), StatusCode::kUnavailable);
     EXPECT_FALSE(Message(answer.status()).empty());
   }

@@ -249,8 +249,9 @@ std::vector<ExitCode> ExitCodes() {
 
 std::vector<Variable> Variables() {
   return {{"MLOS_HOST",
-           "where the daemon is: http://HOST:PORT or unix:///PATH; without it the local socket if "
-           "there is one, else http://127.0.0.1:8080"},
+           "where the daemon is: http://HOST:PORT or unix:///PATH, for gRPC grpc://HOST:PORT or "
+           "grpc+unix:///PATH; without it the local socket if there is one, else "
+           "http://127.0.0.1:8080"},
           {"MLOS_TOKEN", "the token that is sent with every request"},
           {"NO_COLOR", "if set and not empty, nothing is coloured"}};
 }

@@ -14,6 +14,7 @@ namespace mlos::cli {
 namespace json = boost::json;
 namespace {
 
+using operations::OperationKind;
 using operations::Resource;
 
 // What stands before the cursor, as far as it matters here.
@@ -66,9 +67,9 @@ bool IsOfModels(const Command& command) {
 }
 
 // That member of all objects in the list that the daemon answers with.
-std::vector<std::string> Ask(Client& client, const std::string& path, const char* list,
+std::vector<std::string> Ask(Client& client, const Request& request, const char* list,
                              const char* member) {
-  const StatusOr<Answer> answer = client.Send({"GET", path, {}, -1});
+  const StatusOr<Answer> answer = client.Send(request);
   if (!answer.ok() || answer->status != 200) return {};
   const StatusOr<json::value> body = ParseJson(answer->body);
   const json::object* object = body.ok() ? body->if_object() : nullptr;
@@ -97,13 +98,14 @@ std::vector<std::string> CompleteWords(const std::vector<Command>& commands,
   if (line.command == nullptr) return {};
   const Command& command = *line.command;
   // "logs NAME" is of plugins, "logs" of the daemon.
-  const bool logs = command.action == Action::kLogs;
-  const char* kind = IsOfPlugins(command) || logs ? "plugins"
-                     : IsOfModels(command)        ? "models"
-                                                  : nullptr;
-  const std::string root = "/api/v1/";
-  if (line.flag == "--plugin") return Ask(client, root + "plugins", "plugins", "name");
-  if (kind == nullptr) return {};
+  const bool plugins = IsOfPlugins(command) || command.action == Action::kLogs;
+  const Request all =
+      RequestFor(plugins ? OperationKind::kListPlugins : OperationKind::kListModels);
+  const char* const list = plugins ? "plugins" : "models";
+  if (line.flag == "--plugin") {
+    return Ask(client, RequestFor(OperationKind::kListPlugins), "plugins", "name");
+  }
+  if (!plugins && !IsOfModels(command)) return {};
   const size_t at = line.positionals.size();
   std::string wanted;
   if (line.flag == "--to" || (line.flag == "--version" && at > 0)) {
@@ -112,9 +114,12 @@ std::vector<std::string> CompleteWords(const std::vector<Command>& commands,
     wanted = command.arguments[at].name;
   }
   const bool makes = !command.rows.empty() && command.rows.front()->creates;  // a new name
-  if (wanted == "NAME" && !makes) return Ask(client, root + kind, kind, "name");
+  if (wanted == "NAME" && !makes) return Ask(client, all, list, "name");
   if (wanted != "VERSION" || at == 0 || makes) return {};
-  return Ask(client, root + kind + "/" + PercentEncode(line.positionals[0]), kind, "version");
+  return Ask(client,
+             RequestFor(plugins ? OperationKind::kGetPlugin : OperationKind::kGetModel,
+                        line.positionals[0]),
+             list, "version");
 }
 
 }  // namespace mlos::cli

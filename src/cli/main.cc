@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <memory>
 
 #include "cli/arguments.h"
 #include "cli/complete.h"
@@ -55,9 +56,9 @@ int Complete(const std::vector<Command>& commands, const std::vector<std::string
   const StatusOr<Target> target = FindTarget();
   const char* token = std::getenv("MLOS_TOKEN");  // NOLINT(concurrency-mt-unsafe)
   if (!target.ok() || (token != nullptr && !IsToken(token))) return kDone;
-  Client client(*target, token == nullptr ? "" : token);
+  const std::unique_ptr<Client> client = NewClient(*target, token == nullptr ? "" : token);
   std::string out;
-  for (const std::string& word : CompleteWords(commands, words, client)) {
+  for (const std::string& word : CompleteWords(commands, words, *client)) {
     out.append(word).append("\n");
   }
   return PrintPage(out);
@@ -100,8 +101,8 @@ int Run(const std::vector<std::string>& arguments) {
   if (token != nullptr && !IsToken(token)) {
     return Fail(kUsage, "MLOS_TOKEN has characters that no token has");
   }
-  Client client(*target, token == nullptr ? "" : token);
-  return Runner(client, invocation.json).Run(invocation);
+  const std::unique_ptr<Client> client = NewClient(*target, token == nullptr ? "" : token);
+  return Runner(*client, invocation.json).Run(invocation);
 }
 
 }  // namespace

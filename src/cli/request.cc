@@ -63,23 +63,31 @@ Status CheckPathPiece(std::string_view parameter, const std::string& value) {
   return ValidateName(UpperCase(parameter), parameter == "version" ? plain : value);
 }
 
-StatusOr<std::string> PathOf(const OperationRow& row, const Invocation& invocation,
-                             const std::string& version) {
+std::string PathOf(const OperationRow& row, const operations::RequestMessage& message) {
   std::string path;
   for (size_t i = 1; i < operations::CountPieces(row.http_path, '/'); ++i) {
     const std::string_view segment = operations::Piece(row.http_path, '/', i);
     const std::string_view parameter = operations::ParameterIn(segment);
-    if (parameter.empty()) {
-      path += "/" + std::string(segment);
-      continue;
-    }
-    std::string value = invocation.Value(UpperCase(parameter));
-    if (value.empty() && parameter == "version") value = version;
-    if (value.empty()) return InvalidArgument(UpperCase(parameter) + " must be given");
-    MLOS_RETURN_IF_ERROR(CheckPathPiece(parameter, value));
-    path += "/" + PercentEncode(value);
+    path += "/";
+    path += parameter.empty()     ? std::string(segment)
+            : parameter == "name" ? PercentEncode(message.name)
+                                  : PercentEncode(message.version);
   }
   return path;
+}
+
+// The value of an argument that stands in the path.
+Status ReadPathPiece(std::string_view parameter, const Invocation& invocation,
+                     const std::string& otherwise, std::string* value) {
+  *value = invocation.Value(UpperCase(parameter));
+  if (value->empty()) *value = otherwise;
+  if (value->empty()) return InvalidArgument(UpperCase(parameter) + " must be given");
+  return CheckPathPiece(parameter, *value);
+}
+
+std::string PathOfModel(const std::string& model, const std::string& version) {
+  const std::string path = "/v2/models/" + PercentEncode(model);
+  return version.empty() ? path : path + "/versions/" + PercentEncode(version);
 }
 
 }  // namespace
@@ -98,10 +106,14 @@ const OperationRow& ChooseRow(const Invocation& invocation) {
 
 StatusOr<Request> BuildRequest(const OperationRow& row, const Invocation& invocation,
                                const std::string& version) {
-  Request request;
-  request.method = row.http_method;
-  MLOS_ASSIGN_OR_RETURN(request.path, PathOf(row, invocation, version));
-  json::object members;
+  operations::RequestMessage message;
+  if (operations::HasParameter(row, "NAME")) {
+    MLOS_RETURN_IF_ERROR(ReadPathPiece("name", invocation, {}, &message.name));
+  }
+  if (operations::HasParameter(row, "VERSION")) {
+    MLOS_RETURN_IF_ERROR(ReadPathPiece("version", invocation, version, &message.version));
+  }
+  json::object& members = message.members;
   std::string query;
   for (const Field& field : row.fields) {
     const bool positional = field.cli == operations::CliForm::kPositional;
@@ -114,16 +126,47 @@ StatusOr<Request> BuildRequest(const OperationRow& row, const Invocation& invoca
     members[json::string_view(field.name.data(), field.name.size())] = std::move(value);
   }
   MLOS_RETURN_IF_ERROR(operations::CheckMembers(row, members));
-  if (row.can_wait() && invocation.Has("--no-wait")) {
-    query += std::string(query.empty() ? "?" : "&") + "wait=false";
-  }
-  request.path += query;
+  Request request = RequestFor(row.kind);
+  request.wait = !row.can_wait() || !invocation.Has("--no-wait");
+  if (!request.wait) query += std::string(query.empty() ? "?" : "&") + "wait=false";
+  request.path = PathOf(row, message) + query;
   if (row.takes_body()) {
+    json::object body = members;
     for (const Field& field : row.fields) {
-      if (field.in == operations::In::kQuery) members.erase(json::string_view(field.name));
+      if (field.in == operations::In::kQuery) body.erase(json::string_view(field.name));
     }
-    request.body = json::serialize(members);
+    request.body = json::serialize(body);
   }
+  request.message = std::move(message);
+  return request;
+}
+
+Request RequestFor(operations::OperationKind kind, const std::string& name,
+                   const std::string& version) {
+  Request request;
+  request.row = &operations::Row(kind);
+  request.message.name = name;
+  request.message.version = version;
+  request.method = request.row->http_method;
+  request.path = PathOf(*request.row, request.message);
+  return request;
+}
+
+Request InferRequest(const std::string& model, const std::string& version) {
+  Request request;
+  request.method = "POST";
+  request.path = PathOfModel(model, version) + "/infer";
+  request.model = model;
+  request.version = version;
+  return request;
+}
+
+Request DescribeRequest(const std::string& model, const std::string& version) {
+  Request request;
+  request.method = "GET";
+  request.path = PathOfModel(model, version);
+  request.model = model;
+  request.version = version;
   return request;
 }
 

@@ -20,6 +20,13 @@ const operations::OperationRow& ChooseRow(const Invocation& invocation);
 StatusOr<Request> BuildRequest(const operations::OperationRow& row, const Invocation& invocation,
                                const std::string& version);
 
+// Of an operation that takes no more than what stands in its path.
+Request RequestFor(operations::OperationKind kind, const std::string& name = {},
+                   const std::string& version = {});
+// An inference, without its body, and the description of the model.
+Request InferRequest(const std::string& model, const std::string& version);
+Request DescribeRequest(const std::string& model, const std::string& version);
+
 // Everything but unreserved characters as %XX.
 std::string PercentEncode(std::string_view text);
 

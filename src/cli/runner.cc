@@ -124,10 +124,8 @@ bool Runner::FindVersion(const OperationRow& row, const std::string& name, std::
     return false;
   }
   const bool plugin = row.permission.resource == operations::Resource::kPlugins;
-  const OperationRow& list = Row(plugin ? OperationKind::kGetPlugin : OperationKind::kGetModel);
-  Request request;
-  request.method = list.http_method;
-  request.path = (plugin ? "/api/v1/plugins/" : "/api/v1/models/") + PercentEncode(name);
+  const Request request =
+      RequestFor(plugin ? OperationKind::kGetPlugin : OperationKind::kGetModel, name);
   const StatusOr<Answer> answer = client_.Send(request);
   if (!answer.ok()) {
     *exit = Unreachable(answer.status());
@@ -161,10 +159,7 @@ int Runner::RunInfer(const Invocation& invocation) {
   if (has_json == !invocation.inputs.empty()) {
     return Usage("give either --json FILE|- or --input T=VALUE, once for each input");
   }
-  std::string path = "/v2/models/" + PercentEncode(invocation.Value("NAME"));
-  if (invocation.Has("--version"))
-    path += "/versions/" + PercentEncode(invocation.Value("--version"));
-  Request request{"POST", path + "/infer", {}, -1};
+  Request request = InferRequest(invocation.Value("NAME"), invocation.Value("--version"));
   Spinner spinner(command_ + " " + Escape(invocation.Value("NAME")));
   client_.set_on_wait([&spinner] { spinner.Tick(); });
   if (has_json) {
@@ -173,7 +168,7 @@ int Runner::RunInfer(const Invocation& invocation) {
     request.body = *std::move(file);
     if (request.body.empty()) return Usage("the request is empty");
   } else {
-    const Request describe{"GET", path, {}, -1};
+    const Request describe = DescribeRequest(request.model, request.version);
     const StatusOr<Answer> metadata = client_.Send(describe);
     spinner.Clear();
     if (!metadata.ok()) return Unreachable(metadata.status());
@@ -218,7 +213,7 @@ int Runner::RunTop(const Invocation& invocation) {
          {OperationKind::kGetStatus, OperationKind::kListHosts, OperationKind::kListUsage}) {
       const OperationRow& row = Row(kind);
       if (json_ && kind == OperationKind::kGetStatus) continue;
-      const Request request{std::string(row.http_method), std::string(row.http_path), {}, -1};
+      const Request request = RequestFor(kind);
       const StatusOr<Answer> answer = client_.Send(request);
       if (!answer.ok()) return Unreachable(answer.status());
       if (answer->status >= 300) return Explain(request, &row, *answer);
@@ -256,7 +251,7 @@ int Runner::Explain(const Request& request, const OperationRow* row, const Answe
   if (answer.status == 404 && !error_name_.empty()) {
     const bool plugin =
         row != nullptr && row->permission.resource == operations::Resource::kPlugins;
-    const std::string better = Suggest(plugin ? "plugins" : "models", error_name_);
+    const std::string better = Suggest(plugin, error_name_);
     if (!better.empty()) hint = better;
   }
   if (hint.empty() && answer.status == 404 && request.path.compare(0, 4, "/v2/") == 0) {
@@ -267,11 +262,12 @@ int Runner::Explain(const Request& request, const OperationRow* row, const Answe
   return exit;
 }
 
-std::string Runner::Suggest(const std::string& kind, const std::string& name) {
-  const StatusOr<Answer> answer = client_.Send({"GET", "/api/v1/" + kind, {}, -1});
+std::string Runner::Suggest(bool plugin, const std::string& name) {
+  const StatusOr<Answer> answer =
+      client_.Send(RequestFor(plugin ? OperationKind::kListPlugins : OperationKind::kListModels));
   if (!answer.ok() || answer->status != 200) return {};
   std::vector<std::string> names;
-  for (const json::value& object : ListOf(Parse(answer->body), kind.c_str())) {
+  for (const json::value& object : ListOf(Parse(answer->body), plugin ? "plugins" : "models")) {
     names.push_back(StringIn(object, "name"));
   }
   const std::vector<std::string_view> views(names.begin(), names.end());
@@ -292,8 +288,8 @@ int Runner::Unreachable(const Status& status) {
   PrintError("error: ", Colour::kRed,
              fmt::format("no daemon answers at {}: {}", client_.target().text, Message(status)));
   PrintError("hint: ", Colour::kBold,
-             "start one: mlos serve --auth off; or say where it is: MLOS_HOST=http://HOST:PORT or "
-             "unix:///PATH");
+             "start one: mlos serve --auth off; or say where it is: MLOS_HOST=http://HOST:PORT, "
+             "unix:///PATH or grpc://HOST:PORT");
   return kUnreachable;
 }
 

@@ -34,7 +34,7 @@ class Runner {
   int Usage(std::string_view text);
   int Unreachable(const Status& status);
   // The command with the name that was probably meant; may be empty.
-  std::string Suggest(const std::string& kind, const std::string& name);
+  std::string Suggest(bool plugin, const std::string& name);
   void PrintBody(const std::string& body);
   static void Print(const std::string& text);
   static void Note(const std::string& text);                 // on standard error

@@ -6,8 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 
 #include "base/name.h"
 #include "base/owned_fd.h"
@@ -15,8 +17,15 @@
 namespace mlos::cli {
 namespace {
 
-constexpr std::string_view kHttp = "http://";
-constexpr std::string_view kUnix = "unix://";
+struct Scheme {
+  std::string_view text;
+  bool grpc;
+  std::string_view port;  // where none is given; empty: a path follows
+};
+constexpr Scheme kSchemes[] = {{"http://", false, "80"},
+                               {"unix://", false, ""},
+                               {"grpc://", true, "8081"},
+                               {"grpc+unix://", true, ""}};
 constexpr size_t kLongestSocketPath = 107;  // of sockaddr_un
 
 bool IsPort(std::string_view text) {
@@ -30,19 +39,21 @@ bool IsPort(std::string_view text) {
 }
 
 Status Bad(std::string_view text, std::string_view why) {
-  return InvalidArgument("MLOS_HOST " + Quoted(text) + " " + std::string(why) +
-                         "; write http://HOST:PORT or unix:///PATH");
+  return InvalidArgument(
+      "MLOS_HOST " + Quoted(text) + " " + std::string(why) +
+      "; write http://HOST:PORT, unix:///PATH, grpc://HOST:PORT or grpc+unix:///PATH");
 }
 
-StatusOr<Target> ParseHttp(std::string_view text) {
-  std::string_view authority = text.substr(kHttp.size());
+StatusOr<Target> ParseHostAndPort(std::string_view text, const Scheme& scheme) {
+  std::string_view authority = text.substr(scheme.text.size());
   if (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
   if (authority.find_first_of("/?#@ ") != std::string_view::npos) {
     return Bad(text, "has more than a host and a port");
   }
   Target target;
   target.text = std::string(text);
-  target.port = "80";
+  target.grpc = scheme.grpc;
+  target.port = scheme.port;
   std::string_view rest;
   if (!authority.empty() && authority[0] == '[') {
     const size_t end = authority.find(']');
@@ -91,11 +102,15 @@ std::string Target::Authority() const {
 }
 
 StatusOr<Target> ParseTarget(std::string_view text) {
-  if (text.substr(0, kHttp.size()) == kHttp) return ParseHttp(text);
-  if (text.substr(0, kUnix.size()) != kUnix) return Bad(text, "is no address that mlos knows");
+  const Scheme* const scheme = std::find_if(
+      std::begin(kSchemes), std::end(kSchemes),
+      [text](const Scheme& each) { return text.substr(0, each.text.size()) == each.text; });
+  if (scheme == std::end(kSchemes)) return Bad(text, "is no address that mlos knows");
+  if (!scheme->port.empty()) return ParseHostAndPort(text, *scheme);
   Target target;
+  target.grpc = scheme->grpc;
   target.text = std::string(text);
-  target.unix_path = text.substr(kUnix.size());
+  target.unix_path = text.substr(scheme->text.size());
   if (target.unix_path.empty() || target.unix_path[0] != '/') {
     return Bad(text, "has a path that is not absolute");
   }

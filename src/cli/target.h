@@ -11,6 +11,7 @@
 namespace mlos::cli {
 
 struct Target {
+  bool grpc = false;      // else HTTP
   std::string unix_path;  // or, where this is empty:
   std::string host;
   std::string port;
@@ -20,7 +21,8 @@ struct Target {
   std::string Authority() const;
 };
 
-// "http://H:P" (":P" may be left out: 80), "http://[v6]:P" or "unix:///PATH".
+// "http://H:P" (":P" may be left out: 80), "http://[v6]:P" or "unix:///PATH"; for
+// gRPC "grpc://H:P" (8081) or "grpc+unix:///PATH".
 StatusOr<Target> ParseTarget(std::string_view text);
 
 // MLOS_HOST; without it the local socket if there is one, else

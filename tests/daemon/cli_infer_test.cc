@@ -16,11 +16,13 @@ std::string Npy(const std::string& shape, const std::string& data) {
   return std::string("\x93NUMPY\1\0\x76\0", 10) + header + data;
 }
 
-class CliInferTest : public testing::Test {
+class CliInferTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     daemon_.BringDigits();
-    options_.environment["MLOS_HOST"] = "http://" + daemon_.address();
+    const bool grpc = std::string_view(GetParam()) == "grpc";
+    options_.environment["MLOS_HOST"] =
+        grpc ? "grpc://" + daemon_.grpc_address() : "http://" + daemon_.address();
   }
   std::string Metadata(const char* pointer) {
     return At(daemon_.Get("/v2/models/digits"), pointer);
@@ -31,7 +33,10 @@ class CliInferTest : public testing::Test {
   MlosOptions options_;
 };
 
-TEST_F(CliInferTest, AWholeRequest) {
+INSTANTIATE_TEST_SUITE_P(Over, CliInferTest, testing::Values("http", "grpc"),
+                         [](const auto& over) { return std::string(over.param); });
+
+TEST_P(CliInferTest, AWholeRequest) {
   const std::string path = SourcePath("examples/digits/request.json");
   const Reply reply = daemon_.InferJson("digits", ReadWhole(path));
   ASSERT_EQ(200, reply.status) << Show(reply);
@@ -46,7 +51,7 @@ TEST_F(CliInferTest, AWholeRequest) {
   EXPECT_THAT(text.out, HasSubstr(At(reply, "/outputs/0/name")));
 }
 
-TEST_F(CliInferTest, AnArrayThatNumPySaved) {
+TEST_P(CliInferTest, AnArrayThatNumPySaved) {
   const Digits digits = HeldOutDigits();
   WriteWhole(dir_ / "x.npy", Npy("(3, 64)", digits.pixels.substr(0, std::size_t{3} * 256)));
   const std::string input = Metadata("/inputs/0/name") + "=@" + (dir_ / "x.npy");
@@ -63,7 +68,7 @@ TEST_F(CliInferTest, AnArrayThatNumPySaved) {
   EXPECT_THAT(text.out, HasSubstr("[["));
 }
 
-TEST_F(CliInferTest, WhatCannotBeSentIsSaid) {
+TEST_P(CliInferTest, WhatCannotBeSentIsSaid) {
   WriteWhole(dir_ / "bad.npy", "not an array");
   const std::string name = Metadata("/inputs/0/name");
   const auto fails = [&](int exit, const std::string& input) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// mlos against a real daemon: every command, over TCP and over a Unix socket.
+// mlos against a real daemon: every command, over HTTP and gRPC, TCP and a Unix socket.
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -19,10 +19,15 @@ using testing::StartsWith;
 
 class CliTest : public testing::TestWithParam<const char*> {
  protected:
-  CliTest() : daemon_({"--http-address", "unix:" + (dir_ / "sock")}) {
-    const bool tcp = std::string_view(GetParam()) == "tcp";
-    options_.environment["MLOS_HOST"] =
-        tcp ? "http://" + daemon_.address() : "unix://" + (dir_ / "sock");
+  CliTest()
+      : daemon_({"--http-address", "unix:" + (dir_ / "sock"), "--grpc-address", "127.0.0.1:0",
+                 "--grpc-address", "unix:" + (dir_ / "grpc.sock")}) {
+    const std::map<std::string_view, std::string> hosts = {
+        {"http", "http://" + daemon_.address()},
+        {"unix", "unix://" + (dir_ / "sock")},
+        {"grpc", "grpc://" + daemon_.grpc_address()},
+        {"grpc_unix", "grpc+unix://" + (dir_ / "grpc.sock")}};
+    options_.environment["MLOS_HOST"] = hosts.at(GetParam());
   }
 
   MlosRun Mlos(const std::vector<std::string>& args) const { return RunMlos(args, options_); }
@@ -45,7 +50,7 @@ class CliTest : public testing::TestWithParam<const char*> {
   MlosOptions options_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Over, CliTest, testing::Values("tcp", "unix"),
+INSTANTIATE_TEST_SUITE_P(Over, CliTest, testing::Values("http", "unix", "grpc", "grpc_unix"),
                          [](const auto& over) { return std::string(over.param); });
 
 TEST_P(CliTest, TheWayOfAPluginAndAModel) {
@@ -173,7 +178,8 @@ TEST_P(CliTest, EveryOperationIsACommand) {
 TEST(CliAloneTest, NoDaemon) {
   const TempDir dir;
   for (const std::string& host :
-       {std::string("http://127.0.0.1:1"), "unix://" + (dir / "nothing")}) {
+       {std::string("http://127.0.0.1:1"), "unix://" + (dir / "nothing"),
+        std::string("grpc://127.0.0.1:1"), "grpc+unix://" + (dir / "nothing")}) {
     const MlosRun run = RunMlos({"status"}, {.environment = {{"MLOS_HOST", host}}});
     EXPECT_EQ(run.exit, 3);
     EXPECT_EQ(run.out, "");
@@ -181,6 +187,15 @@ TEST(CliAloneTest, NoDaemon) {
     EXPECT_THAT(run.err, HasSubstr("mlos serve"));
   }
   EXPECT_EQ(RunMlos({"status"}, {.environment = {{"MLOS_HOST", "what"}}}).exit, 2);
+}
+
+// One protocol's client at the other's port is told so.
+TEST(CliAloneTest, TheOtherProtocol) {
+  Daemon daemon;
+  const MlosRun run =
+      RunMlos({"status"}, {.environment = {{"MLOS_HOST", "grpc://" + daemon.metrics_address()}}});
+  EXPECT_EQ(run.exit, 3);
+  EXPECT_THAT(run.err, HasSubstr("no daemon answers at grpc://"));
 }
 
 TEST(CliAloneTest, OutputThatIsLostIsNoSuccess) {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -19,8 +19,8 @@ Status AppendTensor(const engine::OutputTensor& output, uint64_t limit, Buffer* 
     return Internal("an output's shape is invalid");
   }
   const size_t begin = out->size();
-  MLOS_RETURN_IF_ERROR(AppendJsonTensor(static_cast<tensor::Datatype>(output.desc.datatype), count,
-                                        output.data, limit, out));
+  MLOS_RETURN_IF_ERROR(tensor::AppendJsonTensor(static_cast<tensor::Datatype>(output.desc.datatype),
+                                                count, output.data, limit, out));
   if (count != 1) return OkStatus();
   const size_t inside = out->size() - begin - 2;  // without the brackets
   std::memmove(out->data() + begin, out->data() + begin + 1, inside);
@@ -69,17 +69,17 @@ Status GenerateHandler::EncodeAnswer(Buffer* out) {
   out->Append('{');
   if (!request_.id().empty()) {
     out->Append("\"id\":");
-    AppendJsonString(request_.id(), out);
+    tensor::AppendJsonString(request_.id(), out);
     out->Append(',');
   }
   out->Append("\"model_name\":");
-  AppendJsonString(model().name, out);
+  tensor::AppendJsonString(model().name, out);
   out->Append(",\"model_version\":");
-  AppendJsonString(model().version, out);
+  tensor::AppendJsonString(model().version, out);
   for (const frontend::AnswerTensor& output : answer()) {
     const TensorInfo& info = model().info->outputs[output.tensor->desc.index];
     out->Append(',');
-    AppendJsonString(info.name, out);
+    tensor::AppendJsonString(info.name, out);
     out->Append(':');
     const Status printed =
         AppendTensor(*output.tensor, context_.options.max_json_response_bytes, out);

@@ -6,7 +6,7 @@
 #include "frontends/common/call_parameters.h"
 #include "frontends/common/infer_plan.h"
 #include "frontends/http/json_read.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -77,11 +77,11 @@ class JsonValue {
   }
   Status AddTo(InferRequest* request) {
     Buffer name;
-    AppendJsonString(key_, &name);
+    tensor::AppendJsonString(key_, &name);
     Buffer text;
     std::string_view string;
     if (value_.get_string().get(string) == simdjson::SUCCESS) {
-      AppendJsonString(string, &text);
+      tensor::AppendJsonString(string, &text);
     } else {
       MLOS_RETURN_IF_ERROR(ScalarText(key_, value_, &string));
       text.Append(string);

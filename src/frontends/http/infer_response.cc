@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "frontends/common/infer_plan.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -26,14 +26,14 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Answer
   const tensor::TensorDesc& desc = answer.tensor->desc;
   const auto datatype = static_cast<tensor::Datatype>(desc.datatype);
   out->Append("{\"name\":");
-  AppendJsonString(info.name, out);
+  tensor::AppendJsonString(info.name, out);
   out->Append(",\"datatype\":\"");
   out->Append(tensor::DatatypeName(datatype));
   out->Append("\",\"shape\":");
-  AppendJsonShape(desc.shape(), out);
+  tensor::AppendJsonShape(desc.shape(), out);
   if (binary) {
     out->Append(",\"parameters\":{\"binary_data_size\":");
-    AppendJsonInt(static_cast<int64_t>(answer.tensor->data.size()), out);
+    tensor::AppendJsonInt(static_cast<int64_t>(answer.tensor->data.size()), out);
     out->Append("}}");
     return OkStatus();
   }
@@ -46,7 +46,7 @@ Status AppendOutput(std::string_view model, const TensorInfo& info, const Answer
   uint64_t count = 0;
   if (!tensor::ElementCount(desc.shape(), &count)) return Internal("an output's shape is invalid");
   const Status printed =
-      AppendJsonTensor(datatype, count, answer.tensor->data, max_json_bytes, out);
+      tensor::AppendJsonTensor(datatype, count, answer.tensor->data, max_json_bytes, out);
   // The context is put together only where it is needed: it allocates.
   if (!printed.ok()) {
     return AboutOutput(model, info, printed);
@@ -78,13 +78,13 @@ Status EncodeInferResponse(std::string_view model, std::string_view version, con
   out.Append('{');
   if (!request.id.empty()) {
     out.Append("\"id\":");
-    AppendJsonString(request.id, &out);
+    tensor::AppendJsonString(request.id, &out);
     out.Append(',');
   }
   out.Append("\"model_name\":");
-  AppendJsonString(model, &out);
+  tensor::AppendJsonString(model, &out);
   out.Append(",\"model_version\":");
-  AppendJsonString(version, &out);
+  tensor::AppendJsonString(version, &out);
   out.Append(",\"outputs\":[");
   uint64_t blob_bytes = 0;
   bool first = true;

@@ -15,7 +15,7 @@
 #include "frontends/http/json_elements.h"
 #include "frontends/http/json_float.h"
 #include "frontends/http/json_string.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -242,7 +242,7 @@ std::string Through(Datatype datatype, std::string_view text, uint64_t count) {
   const Status status = ParseElements({padded.data(), text.size()}, datatype, count, out);
   if (!status.ok()) return std::string(Message(status));
   Buffer json;
-  EXPECT_TRUE(AppendJsonTensor(datatype, count, out, 1 << 20, &json).ok());
+  EXPECT_TRUE(tensor::AppendJsonTensor(datatype, count, out, 1 << 20, &json).ok());
   return std::string(json.view());
 }
 
@@ -289,7 +289,8 @@ TEST(JsonText, FloatsReadBackExactly) {
     if (!std::isfinite(f)) continue;
     Buffer out;
     ASSERT_TRUE(
-        AppendJsonTensor(Datatype::kFp32, 1, std::as_bytes(std::span(&f, 1)), 1000, &out).ok());
+        tensor::AppendJsonTensor(Datatype::kFp32, 1, std::as_bytes(std::span(&f, 1)), 1000, &out)
+            .ok());
     const std::string text(out.view());
     EXPECT_NE(text.find_first_of(".e"), std::string::npos) << text;
     const float back = std::strtof(text.c_str() + 1, nullptr);
@@ -300,27 +301,29 @@ TEST(JsonText, FloatsReadBackExactly) {
 TEST(JsonText, LimitsAndLies) {
   const std::vector<float> values(10000, 0.123456f);
   Buffer out;
-  EXPECT_EQ(
-      AppendJsonTensor(Datatype::kFp32, values.size(), std::as_bytes(std::span(values)), 5000, &out)
-          .code(),
-      StatusCode::kResourceExhausted);
+  EXPECT_EQ(tensor::AppendJsonTensor(Datatype::kFp32, values.size(),
+                                     std::as_bytes(std::span(values)), 5000, &out)
+                .code(),
+            StatusCode::kResourceExhausted);
   EXPECT_LT(out.size(), 100000u);
   out.Clear();
-  EXPECT_EQ(AppendJsonTensor(Datatype::kFp32, values.size() + 1, std::as_bytes(std::span(values)),
-                             1 << 20, &out)
+  EXPECT_EQ(tensor::AppendJsonTensor(Datatype::kFp32, values.size() + 1,
+                                     std::as_bytes(std::span(values)), 1 << 20, &out)
                 .code(),
             StatusCode::kInternal);
   const char cut[] = {5, 0, 0, 0, 'a'};
-  EXPECT_EQ(AppendJsonTensor(Datatype::kBytes, 1, std::as_bytes(std::span(cut)), 1000, &out).code(),
+  EXPECT_EQ(tensor::AppendJsonTensor(Datatype::kBytes, 1, std::as_bytes(std::span(cut)), 1000, &out)
+                .code(),
             StatusCode::kInternal);
   EXPECT_EQ(
-      AppendJsonTensor(Datatype::kBytes, 2, std::as_bytes(std::span(cut, 4)), 1000, &out).code(),
+      tensor::AppendJsonTensor(Datatype::kBytes, 2, std::as_bytes(std::span(cut, 4)), 1000, &out)
+          .code(),
       StatusCode::kInternal);
 }
 
 TEST(JsonText, Strings) {
   Buffer out;
-  AppendJsonString(std::string_view("a\"\\\n\r\t\x01\x7f\xc3\xa9\0", 11), &out);
+  tensor::AppendJsonString(std::string_view("a\"\\\n\r\t\x01\x7f\xc3\xa9\0", 11), &out);
   EXPECT_EQ(out.view(), "\"a\\\"\\\\\\n\\r\\t\\u0001\\u007f\xc3\xa9\\u0000\"");
 }
 

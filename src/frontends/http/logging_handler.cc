@@ -6,8 +6,8 @@
 
 #include "frontends/common/infer_plan.h"
 #include "frontends/common/log_settings.h"
-#include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -20,14 +20,14 @@ void AppendSettings(Buffer* out) {
   for (const auto& [name, value] : frontend::ReadLogSettings()) {
     out->Append(separator);
     separator = ",";
-    AppendJsonString(name, out);
+    tensor::AppendJsonString(name, out);
     out->Append(':');
     if (const bool* on = std::get_if<bool>(&value)) {
       out->Append(*on ? "true" : "false");
     } else if (const uint64_t* number = std::get_if<uint64_t>(&value)) {
-      AppendJsonInt(static_cast<int64_t>(*number), out);
+      tensor::AppendJsonInt(static_cast<int64_t>(*number), out);
     } else {
-      AppendJsonString(std::get<std::string>(value), out);
+      tensor::AppendJsonString(std::get<std::string>(value), out);
     }
   }
   out->Append('}');

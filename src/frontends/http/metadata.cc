@@ -2,7 +2,7 @@
 #include "frontends/http/metadata.h"
 
 #include "frontends/common/extensions.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -11,11 +11,11 @@ void AppendTensors(const std::vector<TensorInfo>& tensors, Buffer* out) {
   out->Append('[');
   for (size_t i = 0; i < tensors.size(); ++i) {
     out->Append(i > 0 ? ",{\"name\":" : "{\"name\":");
-    AppendJsonString(tensors[i].name, out);
+    tensor::AppendJsonString(tensors[i].name, out);
     out->Append(",\"datatype\":\"");
     out->Append(tensor::DatatypeName(tensors[i].datatype));
     out->Append("\",\"shape\":");
-    AppendJsonShape(tensors[i].shape, out);
+    tensor::AppendJsonShape(tensors[i].shape, out);
     out->Append('}');
   }
   out->Append(']');
@@ -28,7 +28,7 @@ void AppendVersions(const engine::ModelRoute& route, const engine::RoutingTable&
   const auto append = [&](std::string_view version) {
     if (!first) out->Append(',');
     first = false;
-    AppendJsonString(version, out);
+    tensor::AppendJsonString(version, out);
   };
   const auto model = table.models.find(route.name);
   if (explicit_version || model == table.models.end()) {
@@ -49,15 +49,15 @@ void AppendVersions(const engine::ModelRoute& route, const engine::RoutingTable&
 void AppendServerMetadata(const HttpOptions& options, const frontend::Offered& offered,
                           Buffer* out) {
   out->Append("{\"name\":");
-  AppendJsonString(options.server_name, out);
+  tensor::AppendJsonString(options.server_name, out);
   out->Append(",\"version\":");
-  AppendJsonString(options.server_version, out);
+  tensor::AppendJsonString(options.server_version, out);
   out->Append(",\"extensions\":[");
   bool first = true;
   for (const std::string_view name : frontend::Extensions(offered)) {
     if (!first) out->Append(',');
     first = false;
-    AppendJsonString(name, out);
+    tensor::AppendJsonString(name, out);
   }
   out->Append("]}");
 }
@@ -65,13 +65,13 @@ void AppendServerMetadata(const HttpOptions& options, const frontend::Offered& o
 void AppendModelMetadata(const engine::ModelRoute& route, const engine::RoutingTable& table,
                          bool explicit_version, Buffer* out) {
   out->Append("{\"name\":");
-  AppendJsonString(route.name, out);
+  tensor::AppendJsonString(route.name, out);
   out->Append(",\"versions\":");
   AppendVersions(route, table, explicit_version, out);
   out->Append(",\"platform\":");
-  AppendJsonString(route.info->platform.empty() ? std::string_view(route.plugin)
-                                                : std::string_view(route.info->platform),
-                   out);
+  tensor::AppendJsonString(route.info->platform.empty() ? std::string_view(route.plugin)
+                                                        : std::string_view(route.info->platform),
+                           out);
   out->Append(",\"inputs\":");
   AppendTensors(route.info->inputs, out);
   out->Append(",\"outputs\":");
@@ -83,7 +83,7 @@ void AppendModelList(const engine::RoutingTable& table, Buffer* out) {
   const char* separator = "{\"models\":[";
   for (const auto& [name, versions] : table.models) {
     out->Append(separator);
-    AppendJsonString(name, out);
+    tensor::AppendJsonString(name, out);
     separator = ",";
   }
   out->Append(table.models.empty() ? "{\"models\":[]}" : "]}");

@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "frontends/common/infer_plan.h"
-#include "frontends/http/json_text.h"
 #include "frontends/http/metadata.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -49,7 +49,8 @@ void ServerHandler::ServerReady(Response& response) const {
   }
   response.status = 400;
   response.body.Append("{\"ready\":false,\"error\":");
-  AppendJsonString("not all that should be loaded is: " + routes->not_ready, &response.body);
+  tensor::AppendJsonString("not all that should be loaded is: " + routes->not_ready,
+                           &response.body);
   response.body.Append('}');
 }
 
@@ -63,13 +64,13 @@ void ServerHandler::ModelReady(const Route& route, Response& response) const {
   const bool ready = model->state == engine::ModelState::kReady;
   if (!ready) response.status = route.version.empty() ? 400 : 503;
   response.body.Append("{\"name\":");
-  AppendJsonString(model->name, &response.body);
+  tensor::AppendJsonString(model->name, &response.body);
   response.body.Append(ready ? ",\"ready\":true}" : ",\"ready\":false,\"error\":");
   if (ready) return;
   std::string text = "model " + Quote(model->name) + " version " + model->version + " is " +
                      std::string(engine::ModelStateName(model->state));
   if (!model->reason.empty()) text += ": " + model->reason;
-  AppendJsonString(text, &response.body);
+  tensor::AppendJsonString(text, &response.body);
   response.body.Append('}');
 }
 

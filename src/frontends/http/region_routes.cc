@@ -5,8 +5,8 @@
 #include <string>
 
 #include "frontends/common/client_regions.h"
-#include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -51,14 +51,14 @@ Status Register(std::string_view name, frontend::RegionTable& regions, const Bod
 
 void AppendRegion(const frontend::Region& region, Buffer* out) {
   out->Append("{\"name\":");
-  AppendJsonString(region.name(), out);
+  tensor::AppendJsonString(region.name(), out);
   out->Append(",\"key\":");
-  AppendJsonString(region.key(), out);
+  tensor::AppendJsonString(region.key(), out);
   // An object's size, and so what is in it, fits a signed number.
   out->Append(",\"offset\":");
-  AppendJsonInt(static_cast<int64_t>(region.offset()), out);
+  tensor::AppendJsonInt(static_cast<int64_t>(region.offset()), out);
   out->Append(",\"byte_size\":");
-  AppendJsonInt(static_cast<int64_t>(region.bytes()), out);
+  tensor::AppendJsonInt(static_cast<int64_t>(region.bytes()), out);
   out->Append('}');
 }
 

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "frontends/common/infer_plan.h"
-#include "frontends/http/json_text.h"
 #include "frontends/http/management_handler.h"
 #include "repository/given.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -72,16 +72,16 @@ StatusOr<std::shared_ptr<const repository::Given>> ReadGiven(const json::object&
 
 void AppendEntry(const frontend::IndexEntry& entry, Buffer* out) {
   out->Append("{\"name\":");
-  AppendJsonString(entry.name, out);
+  tensor::AppendJsonString(entry.name, out);
   if (!entry.version.empty()) {
     out->Append(",\"version\":");
-    AppendJsonString(entry.version, out);
+    tensor::AppendJsonString(entry.version, out);
   }
   out->Append(",\"state\":");
-  AppendJsonString(entry.state, out);
+  tensor::AppendJsonString(entry.state, out);
   if (!entry.reason.empty()) {
     out->Append(",\"reason\":");
-    AppendJsonString(entry.reason, out);
+    tensor::AppendJsonString(entry.reason, out);
   }
   out->Append('}');
 }

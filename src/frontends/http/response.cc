@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -40,7 +40,7 @@ void Response::Error(int http_status, std::string_view text) {
   status = http_status;
   if (status >= 500) failure = text;
   body.Append("{\"error\":");
-  AppendJsonString(text, &body);
+  tensor::AppendJsonString(text, &body);
   body.Append('}');
 }
 
@@ -62,11 +62,11 @@ void Response::ManagementError(const Status& error, std::string_view hint) {
   retry_after = frontend::IsRetryable(error.code());
   if (status >= 500) failure = Message(error);
   body.Append("{\"error\":{\"code\":");
-  AppendJsonString(CodeName(error.code()), &body);
+  tensor::AppendJsonString(CodeName(error.code()), &body);
   body.Append(",\"message\":");
-  AppendJsonString(Message(error), &body);
+  tensor::AppendJsonString(Message(error), &body);
   body.Append(",\"hint\":");
-  AppendJsonString(hint, &body);
+  tensor::AppendJsonString(hint, &body);
   body.Append("}}");
 }
 

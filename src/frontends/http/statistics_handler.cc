@@ -2,7 +2,7 @@
 #include "frontends/http/statistics_handler.h"
 
 #include "frontends/common/statistics.h"
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 namespace mlos::http {
 namespace {
@@ -13,7 +13,7 @@ using Duration = metrics::InferStatistics::Duration;
 // Load generators read every member as an unsigned integer and expect all of
 // them, zero or not.
 void AppendCount(uint64_t value, Buffer* out) {
-  AppendJsonInt(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX)), out);
+  tensor::AppendJsonInt(static_cast<int64_t>(std::min<uint64_t>(value, INT64_MAX)), out);
 }
 
 void AppendMember(std::string_view name, uint64_t value, Buffer* out) {
@@ -79,9 +79,9 @@ void AppendBatchStats(const metrics::InferStatistics& s, Buffer* out) {
 
 void AppendModel(const ModelStatistics& model, Buffer* out) {
   out->Append("{\"name\":");
-  AppendJsonString(model.name, out);
+  tensor::AppendJsonString(model.name, out);
   out->Append(",\"version\":");
-  AppendJsonString(model.version, out);
+  tensor::AppendJsonString(model.version, out);
   AppendMember("last_inference", model.last_inference_ms, out);
   AppendMember("inference_count", model.counted.inference_count, out);
   AppendMember("execution_count", model.counted.execution_count, out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writing JSON: strings with their escapes, and tensors as flat arrays.
+// Writing JSON: strings with their escapes, and tensors as flat arrays.  A library
+// of its own, mlos_tensor_json: a plugin host writes none.
 // Functions without state.
 #pragma once
 
@@ -13,7 +14,7 @@
 #include "base/status.h"
 #include "tensor/datatype.h"
 
-namespace mlos::http {
+namespace mlos::tensor {
 
 // "text", quoted and escaped.  What is not UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, Buffer* out);
@@ -28,7 +29,7 @@ void AppendJsonShape(std::span<const int64_t> dims, Buffer* out);
 // INVALID_ARGUMENT: the datatype has no JSON form (FP16, BF16), or BYTES that
 // are not UTF-8.  RESOURCE_EXHAUSTED: `out` would exceed `limit` bytes.
 // INTERNAL: malformed BYTES.
-Status AppendJsonTensor(tensor::Datatype datatype, uint64_t count, std::span<const std::byte> data,
+Status AppendJsonTensor(Datatype datatype, uint64_t count, std::span<const std::byte> data,
                         uint64_t limit, Buffer* out);
 
-}  // namespace mlos::http
+}  // namespace mlos::tensor

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontends/http/json_text.h"
+#include "tensor/json_text.h"
 
 #include <simdjson.h>
 
@@ -8,10 +8,8 @@
 #include <cmath>
 #include <string>
 
-namespace mlos::http {
+namespace mlos::tensor {
 namespace {
-
-using tensor::Datatype;
 
 constexpr char kHex[] = "0123456789abcdef";
 
@@ -163,7 +161,7 @@ Status AppendElements(Datatype datatype, uint64_t count, std::span<const std::by
     case Datatype::kInvalid:
       break;
   }
-  return InvalidArgument(std::string(tensor::DatatypeName(datatype)) +
+  return InvalidArgument(std::string(DatatypeName(datatype)) +
                          " has no JSON form: ask for it with \"binary_data\":true");
 }
 
@@ -226,7 +224,7 @@ void AppendJsonShape(std::span<const int64_t> dims, Buffer* out) {
 
 Status AppendJsonTensor(Datatype datatype, uint64_t count, std::span<const std::byte> data,
                         uint64_t limit, Buffer* out) {
-  const uint32_t size = tensor::ElementSize(datatype);
+  const uint32_t size = ElementSize(datatype);
   if (size != 0 && data.size() / size < count) {
     return Internal("the model's output is shorter than its shape");
   }
@@ -241,4 +239,4 @@ Status AppendJsonTensor(Datatype datatype, uint64_t count, std::span<const std::
   return OkStatus();
 }
 
-}  // namespace mlos::http
+}  // namespace mlos::tensor
