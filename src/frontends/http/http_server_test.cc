@@ -225,9 +225,9 @@ TEST(RouterTest, ParametersOfAQueryAreThoseOfTheRow) {
   using operations::Need;
   using operations::Type;
   const operations::Field fields[] = {
-      {"lines", Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag, "How many"},
-      {"level", Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag, "Which"},
-      {"path", Type::kPath, In::kBody, Need::kOptional, CliForm::kFlag, "Not of the query"}};
+      {"lines", 1, Type::kInteger, In::kQuery, Need::kOptional, CliForm::kFlag, "How many"},
+      {"level", 2, Type::kString, In::kQuery, Need::kOptional, CliForm::kFlag, "Which"},
+      {"path", 3, Type::kPath, In::kBody, Need::kOptional, CliForm::kFlag, "Not of the query"}};
   operations::OperationRow row;
   row.fields = fields;
   const auto read = [&row](std::string_view query) {
