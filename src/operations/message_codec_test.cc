@@ -145,7 +145,7 @@ TEST(StructCodecTest, RefusesWhatJsonHasNot) {
 
 TEST(StructCodecTest, BoundsHowDeepItGoes) {
   for (const auto& [open, close] : {std::pair("{\"a\":", "}"), std::pair("[", "]")}) {
-    const auto nested = [&](int depth) {
+    const auto nested = [open = open, close = close](int depth) {
       std::string text = R"({"r":)";
       for (int i = 1; i < depth; ++i) text += open;
       text += "0";
