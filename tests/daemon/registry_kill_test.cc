@@ -38,13 +38,15 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 // Sanitizers slow the daemon, not the promise.
 std::chrono::milliseconds ReadyLimit() { return kSanitized ? kReadyLimit * 10 : kReadyLimit; }
 
+// But for those that tests which run beside this one have made.
 std::vector<std::string> NamesBelow(const std::string& root, int depth) {
   std::vector<std::string> out;
   std::error_code error;
   for (fs::recursive_directory_iterator it(root, error), end; it != end && !error;
        it.increment(error)) {
     if (it.depth() + 1 >= depth) it.disable_recursion_pending();
-    out.push_back(it->path().filename());
+    const std::string name = it->path().filename();
+    if (!name.starts_with("mlos_test_") && !name.starts_with("mlosd-test-")) out.push_back(name);
   }
   return out;
 }
