@@ -141,7 +141,7 @@ constexpr ObjectRow kObjects[] = {
     {O::kModel, "Model", "One version of a model", kModel},
     {O::kModels, "Models", "Versions of models", kModels},
     {O::kFile, "File", "A file of a model", kFile},
-    {O::kSwap, "Swap", "One plugin version instead of another", kSwap},
+    {O::kSwap, "PluginSwap", "One plugin version instead of another", kSwap},
     {O::kModelGroup, "ModelGroup", "What is said of all versions of a model", kModelGroup},
     {O::kResources, "Resources", "Processors and memory", kResources},
     {O::kDocument, "Document", "An OpenAPI 3.1 document", {}},
