@@ -86,7 +86,7 @@ class ConnectionSet {
 
   // On HOST:PORT, [v6]:PORT or unix:PATH, as often as it is called; port 0
   // takes a free one.  Returns the address in use.
-  StatusOr<std::string> Listen(std::string_view address);
+  StatusOr<std::string> Listen(std::string_view text);
 
   // Drains all that there are, then calls `done`: once, on the loop, never
   // after End.  Those that come now are late, and do not hold it up.
