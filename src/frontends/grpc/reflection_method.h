@@ -26,7 +26,7 @@ class Reflection final : public rpc::Method {
   bool client_streams() const override { return true; }
 
   // The answer to one request, both as messages.
-  std::string Answer(std::string_view request) const;
+  std::string Answer(std::string_view asked) const;
 
  private:
   std::vector<std::string> services_;
