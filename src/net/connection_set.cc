@@ -39,6 +39,10 @@ StatusOr<std::string> ConnectionSet::Listen(std::string_view text) {
   return chosen;
 }
 
+void ConnectionSet::AcceptWaiting() {
+  for (const auto& listener : listeners_) listener->AcceptWaiting();
+}
+
 void ConnectionSet::Drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);

@@ -88,6 +88,9 @@ class ConnectionSet {
   // takes a free one.  Returns the address in use.
   StatusOr<std::string> Listen(std::string_view text);
 
+  // Accepts those that have connected and were not looked at yet: who is about
+  // to drain owes them an answer, and closing the listening socket resets them.
+  void AcceptWaiting();
   // Drains all that there are, then calls `done`: once, on the loop, never
   // after End.  Those that come now are late, and do not hold it up.
   void Drain(std::function<void()> done);

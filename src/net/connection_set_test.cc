@@ -164,5 +164,23 @@ TEST(ConnectionSetTest, DrainsWhatCameBeforeIt) {
   EXPECT_EQ(1u, server.set.size());
 }
 
+TEST(ConnectionSetTest, WhatWaitsToBeAcceptedIsPartOfADrain) {
+  FakeServer server({.connections = 9, .connections_per_peer = 9, .sweep_ns = kSweepNs});
+  server.busy = true;
+  server.Connect();
+  server.Connect();
+  server.set.AcceptWaiting();
+  EXPECT_EQ(2u, server.started);
+  bool drained = false;
+  server.set.Drain([&] { drained = true; });
+  server.loop.io().poll();
+  EXPECT_FALSE(drained);
+  for (const auto& member : std::vector(server.set.members())) {
+    EXPECT_FALSE(member->late());
+    member->Close();
+  }
+  EXPECT_TRUE(server.Until([&] { return drained; }));
+}
+
 }  // namespace
 }  // namespace mlos::net

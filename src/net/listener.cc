@@ -201,17 +201,20 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   }
 
   void Accept() {
-    for (int i = 0; i < kAcceptAtOnce; ++i) {
+    if (!AcceptUpTo(kAcceptAtOnce)) return Pause();
+    if (descriptor.is_open()) Wait();
+  }
+
+  // False: there are no descriptors left.
+  bool AcceptUpTo(int most) {
+    for (int i = 0; i < most; ++i) {
       sockaddr_storage from{};
       socklen_t length = sizeof(from);
       OwnedFd client(::accept4(descriptor.native_handle(), reinterpret_cast<sockaddr*>(&from),
                                &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!client) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-          return Pause();
-        }
-        break;
+        return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
       }
       if (family != AF_UNIX) {
         const int on = 1;
@@ -220,9 +223,9 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
       from.ss_family = static_cast<sa_family_t>(family);  // not said of a client without a name
       const Peer peer = PeerOf(from, client.get());
       on_accept({std::move(client), family, peer});
-      if (!descriptor.is_open()) return;
+      if (!descriptor.is_open()) return true;
     }
-    Wait();
+    return true;
   }
 
   void Pause() {
@@ -280,6 +283,8 @@ Listener::~Listener() {
     ::unlink(state_->path.c_str());
   }
 }
+
+void Listener::AcceptWaiting() { state_->AcceptUpTo(kBacklog); }
 
 const std::string& Listener::address() const { return state_->name; }
 

@@ -45,6 +45,8 @@ class Listener {
   static StatusOr<std::unique_ptr<Listener>> Open(boost::asio::io_context& io,
                                                   const Address& address, OnAccept on_accept);
   ~Listener();
+  // Hands over, now, those that have connected and were not looked at yet.
+  void AcceptWaiting();
   // What was chosen: "127.0.0.1:41001", "[::1]:8080", "unix:/path".
   const std::string& address() const;
 

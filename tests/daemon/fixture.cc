@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 namespace mlos::test {
@@ -35,6 +36,13 @@ Digits HeldOutDigits() {
   EXPECT_GE(digits.count(), 400u);
   EXPECT_EQ(digits.pixels.size(), digits.count() * 256);
   return digits;
+}
+
+int Daemon::InFlight(const std::string& model) {
+  const std::string page(HttpClient(metrics_address_).Send("GET", "/metrics").body);
+  const size_t line = page.find("mlos_requests_in_flight{model=\"" + model + "\"");
+  const size_t value = line == std::string::npos ? line : page.find("} ", line);
+  return value == std::string::npos ? 0 : std::atoi(page.c_str() + value + 2);
 }
 
 std::string Show(const Reply& reply) {

@@ -84,6 +84,8 @@ class Daemon {
   };
   std::map<std::string, Host> Hosts();  // by plugin and version: "echo 1.0.0"
   Host HostOf(const std::string& plugin, const std::string& version = "1.0.0");
+  // Requests of a model that the daemon has begun with, by its metrics.
+  int InFlight(const std::string& model);
 
  private:
   const TempDir dir_;

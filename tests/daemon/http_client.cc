@@ -128,6 +128,17 @@ Reply HttpClient::Failed(std::string why) {
   return reply;
 }
 
+bool HttpClient::ReadContinue() {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  size_t end = 0;
+  while ((end = buffer_.find(kEnd)) == std::string::npos) {
+    if (!ReadMore()) return false;
+  }
+  const bool goes_on = buffer_.starts_with("HTTP/1.1 100 ");
+  buffer_.erase(0, end + kEnd.size());
+  return goes_on;
+}
+
 Reply HttpClient::Read(bool head_only) {
   if (fd_ < 0) return Failed("not connected");
   size_t end = 0;

@@ -38,6 +38,8 @@ class HttpClient {
   // The same in halves, for a request that is to be under way.
   bool Write(std::string_view method, std::string_view target, std::string_view body = {},
              const Headers& headers = {});
+  // After `Expect: 100-continue`: true when the server has read the head, and wants the body.
+  bool ReadContinue();
   // What was left of a body that `headers` had announced.
   bool WriteMore(std::string_view bytes) { return WriteAll(bytes); }
   Reply Read(bool head_only = false);

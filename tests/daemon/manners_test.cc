@@ -129,15 +129,6 @@ TEST(ReloadTest, TakesWhatItMayAndNamesTheRest) {
 constexpr char kEchoBody[] =
     R"({"inputs":[{"name":"X","datatype":"INT64","shape":[1],"data":[1]}]})";
 
-// Requests that the daemon has begun with.
-int InFlight(Daemon& daemon, const std::string& model) {
-  const std::string page =
-      std::string(HttpClient(daemon.metrics_address()).Send("GET", "/metrics").body);
-  const size_t line = page.find("mlos_requests_in_flight{model=\"" + model + "\"");
-  const size_t value = line == std::string::npos ? line : page.find("} ", line);
-  return value == std::string::npos ? 0 : std::atoi(page.c_str() + value + 2);
-}
-
 TEST(DrainTest, NotReadyFirstWhileItStillAnswers) {
   Daemon daemon({"--drain-grace", "10m"});
   daemon.Forget();
@@ -161,9 +152,11 @@ TEST(DrainTest, WhatHasBegunIsFinishedAndWhatIsNewRefused) {
   daemon.BringTestModel("slow");
   const std::string body = kEchoBody;
   HttpClient begun(daemon.address());
-  ASSERT_TRUE(begun.Write("POST", "/v2/models/m-slow/infer", body.substr(0, 10),
-                          {{"Content-Length", std::to_string(body.size())}}));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/ready"));  // the daemon has seen both
+  ASSERT_TRUE(
+      begun.Write("POST", "/v2/models/m-slow/infer", {},
+                  {{"Content-Length", std::to_string(body.size())}, {"Expect", "100-continue"}}));
+  ASSERT_TRUE(begun.ReadContinue());  // the daemon has seen it
+  ASSERT_TRUE(begun.WriteMore(body.substr(0, 10)));
   daemon.process().Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil(
       [&] { return HttpClient(daemon.address()).Send("GET", "/v2/health/ready").status == 503; }));
@@ -192,7 +185,7 @@ TEST(DrainTest, ASecondSignalDoesNotWaitForABusyHost) {
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-hang_in_execute/infer",
                          R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
-  ASSERT_TRUE(WaitUntil([&] { return InFlight(daemon, "m-hang_in_execute") == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return daemon.InFlight("m-hang_in_execute") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil(
       [&] { return daemon.process().log().find("finishing what runs") != std::string::npos; }));
@@ -210,7 +203,7 @@ TEST(DrainTest, TheDrainTimeoutIsTheEndOfABusyHostToo) {
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-hang_in_execute/infer",
                          R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
-  ASSERT_TRUE(WaitUntil([&] { return InFlight(daemon, "m-hang_in_execute") == 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return daemon.InFlight("m-hang_in_execute") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_EQ(0, daemon.process().WaitExit(seconds(5)).value_or(-1)) << daemon.process().log();
   EXPECT_THAT(daemon.process().log(), HasSubstr("requests still run after 100ms"));

@@ -34,7 +34,7 @@ TEST(StopTest, TerminatedItFinishesWhatRunsAndLeavesNothing) {
   ASSERT_EQ(2u, hosts.size());
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-slow/infer", Millis(1000)));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));  // the daemon has seen both
+  ASSERT_TRUE(WaitUntil([&] { return daemon.InFlight("m-slow") == 1; }));
   daemon.process().Signal(SIGTERM);
   const Reply reply = busy.Read();
   EXPECT_EQ(200, reply.status) << Show(reply);
@@ -52,7 +52,7 @@ TEST(StopTest, WhatRunsTooLongIsLeftBehindByTheDrainTimeout) {
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-hang_in_execute/infer",
                          R"({"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})"));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
+  ASSERT_TRUE(WaitUntil([&] { return daemon.InFlight("m-hang_in_execute") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_EQ(0, daemon.process().WaitExit().value_or(-1)) << daemon.process().log();
   EXPECT_TRUE(AllGone(hosts));
@@ -64,7 +64,7 @@ TEST(StopTest, ASecondSignalEndsTheWaiting) {
   daemon.BringTestModel("slow");
   HttpClient busy(daemon.address());
   ASSERT_TRUE(busy.Write("POST", "/v2/models/m-slow/infer", Millis(600'000)));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));
+  ASSERT_TRUE(WaitUntil([&] { return daemon.InFlight("m-slow") == 1; }));
   daemon.process().Signal(SIGTERM);
   EXPECT_TRUE(WaitUntil(
       [&] { return daemon.process().log().find("finishing what runs") != std::string::npos; }));

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "base/clock.h"
 #include "frontends/http/http_fakes.h"
@@ -708,6 +709,22 @@ TEST_F(HttpTest, DrainingLetsRunningRequestsEnd) {
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.fields.at("connection"), "close");
   busy.Close();
+  EXPECT_TRUE(Eventually([&] { return drained.load(); }));
+}
+
+TEST_F(HttpTest, WhatWasSentBeforeTheDrainIsAnswered) {
+  Start();
+  std::atomic<bool> drained{false};
+  std::optional<TestClient> waits;
+  server_->OnLoop([&] {
+    client_->Send(Post("/v2/models/id_FP32/infer", kInfer));  // not read yet
+    waits.emplace(server_->address());                        // not even accepted
+    waits->Send(Post("/v2/models/id_FP32/infer", kInfer));
+    server_->server().Drain([&] { drained = true; });
+  });
+  EXPECT_EQ(client_->Read().status, 200);
+  EXPECT_EQ(waits->Read().status, 200);
+  EXPECT_TRUE(waits->AtEnd());
   EXPECT_TRUE(Eventually([&] { return drained.load(); }));
 }
 

@@ -4,7 +4,6 @@
 #include <ctime>
 #include <deque>
 #include <limits>
-#include <vector>
 
 #include "frontends/http/api_session.h"
 #include "frontends/http/connection.h"
@@ -69,8 +68,10 @@ class HttpServer::Impl final : public ConnectionOwner,
 
   void Drain(std::function<void()> done) {
     Leave();
-    service_->set_draining();
-    connections_.Drain(std::move(done));
+    connections_.AcceptWaiting();
+    // What clients have sent by now came before the drain: one turn of the loop
+    // sees that it is there, the next one reads it.
+    DrainIn(2, std::move(done));
   }
 
   h2::Acceptor& over_h2() {
@@ -124,6 +125,15 @@ class HttpServer::Impl final : public ConnectionOwner,
   }
 
  private:
+  void DrainIn(int turns, std::function<void()> done) {
+    loop_.Post([this, turns, alive = std::weak_ptr<int>(alive_), done = std::move(done)]() mutable {
+      if (alive.expired()) return;
+      if (turns > 1) return DrainIn(turns - 1, std::move(done));
+      service_->set_draining();
+      connections_.Drain(std::move(done));
+    });
+  }
+
   // Poller.  One slice of one connection's work in each turn of the loop:
   // however many there are, the others wait for no more than that.
   size_t Work() override {
@@ -158,6 +168,7 @@ class HttpServer::Impl final : public ConnectionOwner,
 
   const HttpOptions options_;
   EventLoop& loop_;
+  const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool leaving_ = false;
   uint64_t buffered_ = 0;
   size_t held_answers_ = 0;
