@@ -64,6 +64,18 @@ size_t CountFds(pid_t pid) {
   return count;
 }
 
+size_t CountSegments(pid_t pid) {
+  std::error_code error;
+  size_t count = 0;
+  for (fs::directory_iterator it("/proc/" + std::to_string(pid) + "/fd", error), end;
+       !error && it != end; it.increment(error)) {
+    std::error_code closed;  // by now
+    const std::string target = fs::read_symlink(it->path(), closed).string();
+    if (target.rfind("/memfd:mlos-re", 0) == 0) ++count;
+  }
+  return count;
+}
+
 uint64_t RssBytes(pid_t pid) {
   std::istringstream in(ReadWhole("/proc/" + std::to_string(pid) + "/statm"));
   uint64_t size = 0;

@@ -44,6 +44,8 @@ bool IsAlive(pid_t pid);
 // other negative numbers mean many processes to the kernel, -1 all that there are.
 bool SignalOne(pid_t pid, int number);
 size_t CountFds(pid_t pid);
+// Of those, the segments of channels: memory for requests and answers.
+size_t CountSegments(pid_t pid);
 uint64_t RssBytes(pid_t pid);
 std::string Maps(pid_t pid);
 

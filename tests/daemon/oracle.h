@@ -87,7 +87,8 @@ class Oracle {
   std::map<std::string, Daemon::Host> hosts_;
   std::unique_ptr<Bystander> bystander_;
   Bystander::Window calm_;
-  size_t fds_ = 0;
+  size_t fds_ = 0;  // without the segments
+  size_t segments_ = 0;
   size_t threads_ = 0;
   uint64_t rss_ = 0;
 };
