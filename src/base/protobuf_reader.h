@@ -53,6 +53,7 @@ class FieldReader {
   // False at the end, and where the message is none: `bad`.
   bool Next(WireField* field) {
     if (rest_.empty()) return false;
+    *field = {};
     uint64_t tag = 0;
     if (!ReadVarint(&rest_, &tag) || tag > UINT32_MAX || tag >> 3 == 0) return Bad();
     field->number = static_cast<uint32_t>(tag >> 3);

@@ -4,6 +4,7 @@
 // know the message.  Functions without state.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -35,6 +36,19 @@ inline void AppendFieldHead(uint32_t field, uint64_t size, Buffer* out) {
 inline void AppendNumber(uint32_t field, uint64_t value, Buffer* out) {
   AppendVarint(field << 3, out);
   AppendVarint(value, out);
+}
+
+inline void AppendDouble(uint32_t field, double number, Buffer* out) {
+  constexpr uint32_t kFixed64 = 1;
+  AppendVarint(field << 3 | kFixed64, out);
+  const auto bits = std::bit_cast<uint64_t>(number);
+  out->Append(std::string_view(reinterpret_cast<const char*>(&bits), sizeof bits));
+}
+
+// A message, or a text that is there also where it is empty.
+inline void AppendMessage(uint32_t field, std::string_view message, Buffer* out) {
+  AppendFieldHead(field, message.size(), out);
+  out->Append(message);
 }
 
 // Strings and bytes; an empty one is left out, as proto3 does.

@@ -2,7 +2,6 @@
 #include "cli/infer_message.h"
 
 #include <algorithm>
-#include <bit>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cmath>
@@ -47,38 +46,29 @@ constexpr uint32_t kBoolean = 1;
 constexpr uint32_t kInteger = 2;
 constexpr uint32_t kText = 3;
 constexpr uint32_t kDouble = 4;
+constexpr uint32_t kUnsigned = 5;
 }  // namespace parameter_field
 
 std::string_view View(json::string_view text) { return {text.data(), text.size()}; }
 
-// The member, if it is there and of that kind.
-const json::value* Find(const json::object& object, const char* name) {
-  return object.if_contains(name);
-}
+// The member, if it is there and a text.
 std::string_view TextIn(const json::object& object, const char* name) {
-  const json::value* value = Find(object, name);
+  const json::value* value = object.if_contains(name);
   return value != nullptr && value->is_string() ? View(value->get_string()) : std::string_view();
 }
 
-void AppendMessage(uint32_t field, const Buffer& message, Buffer* out) {
-  AppendFieldHead(field, message.size(), out);
-  out->Append(message.view());
-}
-
 Status AppendParameter(const json::value& value, Buffer* out) {
-  using namespace parameter_field;  // NOLINT(google-build-using-namespace): its own four
+  using namespace parameter_field;  // NOLINT(google-build-using-namespace): its own
   if (value.is_bool()) {
     AppendNumber(kBoolean, value.get_bool() ? 1 : 0, out);
   } else if (value.is_int64()) {
     AppendNumber(kInteger, static_cast<uint64_t>(value.get_int64()), out);
+  } else if (value.is_uint64()) {
+    AppendNumber(kUnsigned, value.get_uint64(), out);
   } else if (value.is_double()) {
-    constexpr uint32_t kFixed64 = 1;
-    AppendVarint(kDouble << 3 | kFixed64, out);
-    const auto bits = std::bit_cast<uint64_t>(value.get_double());
-    out->Append(std::string_view(reinterpret_cast<const char*>(&bits), sizeof bits));
+    AppendDouble(kDouble, value.get_double(), out);
   } else if (value.is_string()) {
-    AppendFieldHead(kText, value.get_string().size(), out);
-    out->Append(View(value.get_string()));
+    AppendMessage(kText, View(value.get_string()), out);
   } else {
     return InvalidArgument("a parameter is not a string, a number, true or false");
   }
@@ -87,7 +77,7 @@ Status AppendParameter(const json::value& value, Buffer* out) {
 
 // A map of them; how tensors are sent is another matter over gRPC.
 Status AppendParameters(uint32_t field, const json::object& object, Buffer* out) {
-  const json::value* parameters = Find(object, "parameters");
+  const json::value* parameters = object.if_contains("parameters");
   if (parameters == nullptr) return OkStatus();
   if (!parameters->is_object()) return InvalidArgument("\"parameters\" is not an object");
   for (const auto& member : parameters->get_object()) {
@@ -100,8 +90,8 @@ Status AppendParameters(uint32_t field, const json::object& object, Buffer* out)
     MLOS_RETURN_IF_ERROR(AppendParameter(member.value(), &value));
     Buffer entry;
     AppendString(1, name, &entry);
-    AppendMessage(2, value, &entry);
-    AppendMessage(field, entry, out);
+    AppendMessage(2, value.view(), &entry);
+    AppendMessage(field, entry.view(), out);
   }
   return OkStatus();
 }
@@ -183,16 +173,16 @@ class RawContents {
   explicit RawContents(std::string_view blobs) : blobs_(blobs) {}
 
   Status Add(Datatype datatype, const json::object& input) {
-    const json::value* parameters = Find(input, "parameters");
+    const json::value* parameters = input.if_contains("parameters");
     const json::object* given = parameters != nullptr ? parameters->if_object() : nullptr;
-    const json::value* size = given != nullptr ? Find(*given, "binary_data_size") : nullptr;
-    const json::value* data = Find(input, "data");
+    const json::value* size = given != nullptr ? given->if_contains("binary_data_size") : nullptr;
+    const json::value* data = input.if_contains("data");
     if (size != nullptr) return AddBlob(*size);
     if (data == nullptr) return OkStatus();  // in shared memory, or missing: the daemon knows
     if (!data->is_array()) return InvalidArgument("\"data\" is not a list");
     Buffer elements;
     MLOS_RETURN_IF_ERROR(AppendElements(datatype, *data, &elements));
-    AppendMessage(request_field::kRaw, elements, &out_);
+    AppendMessage(request_field::kRaw, elements.view(), &out_);
     return OkStatus();
   }
   std::string_view view() const { return out_.view(); }
@@ -219,21 +209,21 @@ Status AppendInput(const json::object& input, RawContents* raw, Buffer* out) {
   Buffer tensor;
   AppendString(input_field::kName, TextIn(input, "name"), &tensor);
   AppendString(input_field::kDatatype, TextIn(input, "datatype"), &tensor);
-  const json::value* shape = Find(input, "shape");
+  const json::value* shape = input.if_contains("shape");
   if (shape == nullptr || !shape->is_array()) return InvalidArgument("\"shape\" is no list");
   Buffer dims;
   for (const json::value& dim : shape->get_array()) {
     if (!dim.is_int64()) return InvalidArgument("\"shape\" has what is no whole number");
     AppendVarint(static_cast<uint64_t>(dim.get_int64()), &dims);
   }
-  if (!dims.empty()) AppendMessage(input_field::kShape, dims, &tensor);
+  if (!dims.empty()) AppendMessage(input_field::kShape, dims.view(), &tensor);
   MLOS_RETURN_IF_ERROR(AppendParameters(input_field::kParameters, input, &tensor));
-  AppendMessage(request_field::kInputs, tensor, out);
+  AppendMessage(request_field::kInputs, tensor.view(), out);
   return raw->Add(datatype, input);
 }
 
 Status AppendOutputs(const json::object& body, Buffer* out) {
-  const json::value* outputs = Find(body, "outputs");
+  const json::value* outputs = body.if_contains("outputs");
   if (outputs == nullptr) return OkStatus();
   if (!outputs->is_array()) return InvalidArgument("\"outputs\" is not a list");
   for (const json::value& each : outputs->get_array()) {
@@ -241,7 +231,7 @@ Status AppendOutputs(const json::object& body, Buffer* out) {
     Buffer output;
     AppendString(output_field::kName, TextIn(each.get_object(), "name"), &output);
     MLOS_RETURN_IF_ERROR(AppendParameters(output_field::kParameters, each.get_object(), &output));
-    AppendMessage(request_field::kOutputs, output, out);
+    AppendMessage(request_field::kOutputs, output.view(), out);
   }
   return OkStatus();
 }
@@ -256,7 +246,7 @@ StatusOr<std::string> EncodeInfer(const Request& request) {
   StatusOr<json::value> parsed = ParseJson(whole.substr(0, json_size));
   if (!parsed.ok()) return Annotate(parsed.status(), "the request is not valid JSON");
   const json::object* body = parsed->if_object();
-  const json::value* inputs = body != nullptr ? Find(*body, "inputs") : nullptr;
+  const json::value* inputs = body != nullptr ? body->if_contains("inputs") : nullptr;
   if (inputs == nullptr || !inputs->is_array()) {
     return InvalidArgument("the request has no \"inputs\": a list of tensors");
   }

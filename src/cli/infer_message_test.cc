@@ -47,6 +47,14 @@ std::string Raw(const std::string& body, long json_size = -1) {
   return raw;
 }
 
+TEST(InferMessageTest, AParameterMayBeAnyWholeNumberOf64Bits) {
+  const std::string highest = "18446744073709551615";
+  const auto message = Encode(R"({"parameters":{"priority":)" + highest + R"(},"inputs":[]})");
+  ASSERT_TRUE(message.ok()) << message.status();
+  // Field 5 of a parameter: ten bytes of a varint.
+  EXPECT_THAT(*message, HasSubstr("\x28" + std::string(9, '\xff') + "\x01"));
+}
+
 TEST(InferMessageTest, TensorsAreBytesWhateverTheirForm) {
   EXPECT_EQ(std::string("\1\0\xfe\xff", 4), Raw(Input("INT16", "[[1],[[-2]]]")));
   EXPECT_EQ(std::string("\0\0\x80\x3f", 4), Raw(Input("FP32", "[1]")));

@@ -319,7 +319,8 @@ void CoreControl::LoadHeld(const Operation& op, const Done& done) {
   const auto answer = [done, answered](Outcome outcome) {
     if (!std::exchange(*answered, true)) done(std::move(outcome));
   };
-  const auto known = [this, op, answer] {
+  const auto known = [this, op, answer, answered] {
+    if (op.wait && *answered) return;  // it ended at once
     Outcome now = Describe(op);
     now.accepted = now.status.ok();
     if (!op.wait) return answer(std::move(now));

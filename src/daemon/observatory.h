@@ -22,6 +22,7 @@
 #include "frontends/http/metrics_page.h"
 #include "frontends/http/server.h"
 #include "lifecycle/manager.h"
+#include "metrics/grpc_counters.h"
 #include "metrics/h2_counters.h"
 #include "metrics/report.h"
 #include "trace/tracer.h"

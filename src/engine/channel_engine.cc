@@ -96,10 +96,12 @@ void ChannelEngine::Publish(std::shared_ptr<const RoutingTable> table) {
   }
   if (told) return;  // what it finds is the newest
   loop_.Post([this] {
+    std::shared_ptr<const RoutingTable> next;
     {
       MutexLock lock(published_mutex_);
-      table_ = std::exchange(published_, nullptr);
+      next.swap(published_);
     }
+    table_ = std::move(next);  // the last of a table takes its time
     if (book_.size() >= prune_at_) PruneBook();
   });
 }

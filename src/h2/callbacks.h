@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What nghttp2 calls back, for session.cc.  Nothing is thrown through it.
+// What nghttp2 calls back, for a session.  Nothing is thrown through it.
 #pragma once
 
 #include <nghttp2/nghttp2.h>

@@ -30,7 +30,8 @@ struct Limits {
   // What one connection may make the protocol itself remember: streams, header
   // tables, frames that wait to be sent.
   uint64_t max_connection_bytes = DefaultNumber(Id::kGrpcMaxConnectionMemory);
-  // Messages received or answered, of all connections together.
+  // Messages received or answered, and what the protocol takes of a connection
+  // beyond a floor, of all connections together.
   uint64_t max_buffered_bytes = DefaultNumber(Id::kGrpcMaxBuffered);
   // The same of one address: half of it, but for a message of the size that is allowed.
   uint64_t max_buffered_bytes_per_address = max_buffered_bytes / 2;

@@ -88,6 +88,8 @@ class Manager {
   void ResetModel(catalog::ModelVersion& model);
   // It is as it was before something was tried with it.
   void RestoreModel(catalog::ModelVersion& model, const catalog::ModelVersion& was);
+  // A load that began with `unloads` has failed: `before` is wanted as it was.
+  void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   // While there is a reason the daemon is not ready, whatever is loaded.
   void HoldReadiness(std::string why);
 
@@ -209,7 +211,6 @@ class Manager {
   Status KeepLoaded(uint64_t id);
   bool WaitForPlugin(const catalog::ModelVersion& model, const Done& done, Competing competing);
   bool IsPromised(const catalog::ModelVersion& model) const;
-  void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   void StartLoad(catalog::ModelVersion& model, uint64_t number);
   void LoadLabels(const catalog::ModelVersion& model);
   void OpenFiles(catalog::ModelVersion& model);

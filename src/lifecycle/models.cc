@@ -157,7 +157,8 @@ bool Manager::IsPromised(const catalog::ModelVersion& model) const {
 
 void Manager::PromiseModel(std::string_view name, std::string_view version, Done done) {
   const auto found = catalog_.FindModel(name, version);
-  if (!found.ok() || !IsPromised(**found)) return PromiseAndLoadModel(name, version, done);
+  if (!found.ok() || !IsPromised(**found))
+    return PromiseAndLoadModel(name, version, std::move(done));
   // Not from inside this call: it is under way, not done.
   control_.Post([done = std::move(done)] { done(OkStatus()); });
 }

@@ -78,7 +78,7 @@ void Manager::ReloadModel(ModelVersion& model, const std::shared_ptr<const Model
                                                    place, anew, done](StatusOr<ModelInfo> info) {
     OnReloaded(id, place, *anew, std::move(info), done);
     const auto reloads = reloads_.find(plugin);
-    if (--reloads->second == 0) reloads_.erase(reloads);
+    if (reloads != reloads_.end() && --reloads->second == 0) reloads_.erase(reloads);
     MoveNext(plugin);  // a handover that has begun meanwhile waits for it
   });
 }

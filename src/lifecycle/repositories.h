@@ -121,7 +121,9 @@ class Repositories {
   void Begin(catalog::ModelVersion& record, const ChangePtr& change);
   bool IsDue(uint64_t id);
   void NoteEnd(uint64_t id, const Status& status);
-  void DropLeaving(const std::string& name);
+  // What of the leaving versions stays where others are wanted and none serves.
+  enum class Stay { kNone, kUntilOthersServe };
+  void DropLeaving(const std::string& name, Stay stay = Stay::kUntilOthersServe);
   void Drop(catalog::ModelVersion& record);
   bool Clashes(const Found& found);
   void Choose(const std::string& name);
@@ -132,7 +134,6 @@ class Repositories {
   std::shared_ptr<const Before> Remember(const std::string& name) const;
   void GoBack(const std::string& name, const Before& before);
   void NoteAbsent();
-  void TakeBack(uint64_t id, uint64_t unloads, catalog::Desired before);
   bool NeedsGivenFiles(const std::string& name) const;
   void LetGoOfGiven(const std::string& name);
   bool IsChosen(const std::string& name) const;

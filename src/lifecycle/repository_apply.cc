@@ -318,11 +318,13 @@ void Repositories::Begin(ModelVersion& record, const ChangePtr& change) {
   change->changed = true;
   const uint64_t number = record.version;
   const Desired before = record.desired;
+  // What somebody asked for and failed was no change of what is wanted.
+  const bool takes_back = change->asked && before != Desired::kLoaded;
   const Status kept = catalog_.SetDesired(record, Desired::kLoaded);
   if (!kept.ok()) return change->End(number, kept);
   if (!record.fault.empty()) {
     manager_.FailModel(record);
-    if (change->asked) TakeBack(record.id, record.unloads, before);
+    if (takes_back) manager_.TakeBack(record.id, record.unloads, before);
     return change->End(number, Unavailable(Label(record) + ": " + record.fault));
   }
   if (record.state == State::kUnloaded) {  // from here on it is one that should be loaded
@@ -332,21 +334,12 @@ void Repositories::Begin(ModelVersion& record, const ChangePtr& change) {
   }
   manager_.NeedPlugin(record.plugin);
   manager_.LoadModel(record.name, std::to_string(number),
-                     [this, id = record.id, unloads = record.unloads, before, number,
+                     [this, id = record.id, unloads = record.unloads, before, takes_back, number,
                       change](const Status& status) {
                        NoteEnd(id, status);
-                       if (!status.ok() && change->asked) TakeBack(id, unloads, before);
+                       if (!status.ok() && takes_back) manager_.TakeBack(id, unloads, before);
                        change->End(number, status);
                      });
-}
-
-// A load that somebody asked for and that failed was no change of what is wanted.
-void Repositories::TakeBack(uint64_t id, uint64_t unloads, Desired before) {
-  ModelVersion* record = catalog_.FindModel(id);
-  if (record == nullptr || record->unloads != unloads || before == Desired::kLoaded) return;
-  const Status kept = catalog_.SetDesired(*record, before);
-  if (!kept.ok()) Log(LogLevel::kWarning, "{}", Message(kept));
-  manager_.Publish(record->name);
 }
 
 // Whether what failed may be tried again by this reading of the repositories.
@@ -368,7 +361,7 @@ void Repositories::NoteEnd(uint64_t id, const Status& status) {
 
 // Versions that the repository has no more.  Where others are to take their place
 // and none of those serves, they stay until one does.
-void Repositories::DropLeaving(const std::string& name) {
+void Repositories::DropLeaving(const std::string& name, Stay stay) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   std::vector<ModelVersion*> missing;
@@ -382,7 +375,7 @@ void Repositories::DropLeaving(const std::string& name) {
       serves |= record->state == State::kReady;
     }
   }
-  if (wanted && !serves) {
+  if (stay == Stay::kUntilOthersServe && wanted && !serves) {
     const auto stays = [](const ModelVersion* record) { return record->state == State::kReady; };
     missing.erase(std::remove_if(missing.begin(), missing.end(), stays), missing.end());
   }

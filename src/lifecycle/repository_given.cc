@@ -121,7 +121,7 @@ void Repositories::GoBack(const std::string& name, const Before& before) {
   }
   if (!before.known.empty()) catalog_.HoldPolicy(name, before.policy);
   manager_.ApplyPolicy(name);
-  DropLeaving(name);
+  DropLeaving(name, Stay::kNone);
 }
 
 // Also where they are to be loaded, and their plugin's host is to come back.

@@ -28,11 +28,6 @@ uint64_t NumberOf(const json::value& value) {
   return value.is_int64() && value.get_int64() > 0 ? static_cast<uint64_t>(value.get_int64()) : 0;
 }
 
-void AppendMessage(uint32_t number, std::string_view message, Buffer* out) {
-  AppendFieldHead(number, message.size(), out);
-  out->Append(message);
-}
-
 // A value of that type; of another one as nothing.
 void AppendScalar(uint32_t number, Type type, const json::value& value, Buffer* out) {
   switch (type) {

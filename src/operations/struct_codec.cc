@@ -35,18 +35,6 @@ constexpr uint32_t kElement = 1;  // of a ListValue
 
 std::string_view View(json::string_view text) { return {text.data(), text.size()}; }
 
-void AppendDouble(double number, Buffer* out) {
-  constexpr uint32_t kFixed64 = 1;
-  AppendVarint(field::kNumber << 3 | kFixed64, out);
-  const auto bits = std::bit_cast<uint64_t>(number);
-  out->Append(std::string_view(reinterpret_cast<const char*>(&bits), sizeof bits));
-}
-
-void AppendMessage(uint32_t number, const Buffer& message, Buffer* out) {
-  AppendFieldHead(number, message.size(), out);
-  out->Append(message.view());
-}
-
 // The one field of a Value; also where it is empty, which says what kind it is.
 void AppendValue(const json::value& value, Buffer* out) {
   switch (value.kind()) {
@@ -55,11 +43,11 @@ void AppendValue(const json::value& value, Buffer* out) {
     case json::kind::bool_:
       return AppendNumber(field::kBoolean, value.get_bool() ? 1 : 0, out);
     case json::kind::int64:
-      return AppendDouble(static_cast<double>(value.get_int64()), out);
+      return AppendDouble(field::kNumber, static_cast<double>(value.get_int64()), out);
     case json::kind::uint64:
-      return AppendDouble(static_cast<double>(value.get_uint64()), out);
+      return AppendDouble(field::kNumber, static_cast<double>(value.get_uint64()), out);
     case json::kind::double_:
-      return AppendDouble(value.get_double(), out);
+      return AppendDouble(field::kNumber, value.get_double(), out);
     case json::kind::string: {
       const std::string_view text = View(value.get_string());
       AppendFieldHead(field::kText, text.size(), out);
@@ -68,7 +56,7 @@ void AppendValue(const json::value& value, Buffer* out) {
     case json::kind::object: {
       Buffer inner;
       AppendStruct(value.get_object(), &inner);
-      return AppendMessage(field::kStruct, inner, out);
+      return AppendMessage(field::kStruct, inner.view(), out);
     }
     case json::kind::array: {
       Buffer list;
@@ -76,9 +64,9 @@ void AppendValue(const json::value& value, Buffer* out) {
       for (const json::value& each : value.get_array()) {
         element.Clear();
         AppendValue(each, &element);
-        AppendMessage(field::kElement, element, &list);
+        AppendMessage(field::kElement, element.view(), &list);
       }
-      return AppendMessage(field::kList, list, out);
+      return AppendMessage(field::kList, list.view(), out);
     }
   }
 }
@@ -201,8 +189,8 @@ void AppendStruct(const json::object& object, Buffer* out) {
     value.Clear();
     AppendString(field::kKey, View(member.key()), &entry);
     AppendValue(member.value(), &value);
-    AppendMessage(field::kEntryValue, value, &entry);
-    AppendMessage(field::kEntry, entry, out);
+    AppendMessage(field::kEntryValue, value.view(), &entry);
+    AppendMessage(field::kEntry, entry.view(), out);
   }
 }
 

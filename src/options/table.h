@@ -207,7 +207,7 @@ inline constexpr Row kTable[] = {
      .range = {"100ms", "24h"},
      .change = Change::kRestart,
      .doc = "With --model-control-mode poll: how long after one look at the repositories the next "
-            "begins",
+            "begins; in every mode: after what could not be read at the start is tried again",
      .reason = "A deployment waits this long at most; a look at a thousand models takes less than "
                "a second."},
     {.id = Id::kStrictReadiness,
@@ -471,7 +471,8 @@ inline constexpr Row kTable[] = {
      .unit = "connections",
      .change = Change::kRestart,
      .doc = "Connections on all addresses of gRPC together; one more is closed",
-     .reason = "Each costs a descriptor and a buffer of 64 KiB: 256 MiB in all."},
+     .reason = "Each costs a descriptor, a buffer of 64 KiB and up to 192 KiB of HTTP/2's own: 1 "
+               "GiB in all."},
     {.id = Id::kGrpcMaxConnectionsPerAddress,
      .name = "grpc-max-connections-per-address",
      .group = Group::kGrpc,
@@ -530,7 +531,8 @@ inline constexpr Row kTable[] = {
      .initial = Default::Is("1GiB"),
      .range = {"1MiB", "1TiB"},
      .change = Change::kRestart,
-     .doc = "Memory of messages that wait, all connections together",
+     .doc = "Memory of messages that wait, and of what HTTP/2 takes beyond 192 KiB of a "
+            "connection, all connections together",
      .reason = "Without it the product of connections, calls and message size would be the limit."},
     {.id = Id::kGrpcMaxConnectionMemory,
      .name = "grpc-max-connection-memory",

@@ -13,12 +13,8 @@ from tritonclient.utils import InferenceServerException
 
 import fixture
 from fixture import VALUES, identity
+from oip_grpc import LISTS
 from triton_grpc_client import ANSWER_LIMIT_S, AioClient, SyncClient, TritonCalls, input_of
-
-TYPED = {"BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents",
-         "INT32": "int_contents", "INT64": "int64_contents", "UINT8": "uint_contents",
-         "UINT16": "uint_contents", "UINT32": "uint_contents", "UINT64": "uint64_contents",
-         "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents"}
 
 
 def as_numpy(result, datatype, name="y"):
@@ -228,13 +224,13 @@ class WireTest(fixture.ClientTest):
         request = service_pb2.ModelInferRequest(model_name=identity(datatype))
         tensor = request.inputs.add(name="x", datatype=datatype, shape=array.shape)
         if raw is None:
-            getattr(tensor.contents, TYPED[datatype]).extend(array.tolist())
+            getattr(tensor.contents, LISTS[datatype]).extend(array.tolist())
         else:
             request.raw_input_contents.extend(raw)
         return request
 
     def test_typed_contents(self):
-        for datatype in TYPED:
+        for datatype in LISTS:
             with self.subTest(datatype):
                 array = VALUES[datatype]
                 response = self.call(self.infer_request(datatype, array))

@@ -189,7 +189,7 @@ TEST(CliAloneTest, NoDaemon) {
   EXPECT_EQ(RunMlos({"status"}, {.environment = {{"MLOS_HOST", "what"}}}).exit, 2);
 }
 
-// One protocol's client at the other's port is told so.
+// A client of gRPC at a port of HTTP finds no daemon.
 TEST(CliAloneTest, TheOtherProtocol) {
   Daemon daemon;
   const MlosRun run =

@@ -205,6 +205,19 @@ TEST_F(RepositoryGivenTest, WhatFailsLeavesWhatHadFailed) {
   EXPECT_EQ(reason, ReasonOf(*daemon_, "m"));
 }
 
+// What the load brought along goes with it, also where nothing else serves.
+TEST_F(RepositoryGivenTest, WhatLoadedOfALoadThatFailsDoesNotStay) {
+  repository_.Write("m/1/model.affine", "nonsense");
+  daemon_.emplace(Args(repository_, {"--model-control-mode", "explicit", "--load-model", "m"}));
+  ASSERT_TRUE(Becomes(*daemon_, "failed", "m"));
+  EXPECT_STATUS(503,
+                Load(R"("config":"{\"version_policy\":{\"all\":{}}}","file:1/model.affine":")" +
+                     Base64("bad") + "\"," + GivenFile(2, 5)));
+  EXPECT_TRUE(WaitUntil([&] { return daemon_->Get("/api/v1/models/m/versions/2").status == 404; }));
+  EXPECT_TRUE(WaitUntil([&] { return KeptFor(*daemon_) == 0; }));
+  EXPECT_EQ("failed", StateOf(*daemon_, "m"));
+}
+
 // A version that loads in the middle of it pushes out none before all of them have.
 TEST_F(RepositoryGivenTest, WhatAPolicyWouldLeaveOutServesUntilAllIsLoaded) {
   repository_.Affine("m", 1, 2);

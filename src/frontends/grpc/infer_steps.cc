@@ -198,6 +198,7 @@ StatusOr<bool> InferJob::FillSome(uint64_t* budget) {
 }
 
 StatusOr<bool> InferJob::FillOne(const InferInput& input, uint64_t* budget) {
+  if (direct_ && input.form == Form::kBinary) return true;  // it went there as it came
   const std::span<std::byte> to = MemoryOf(input);
   if (input.form == Form::kRegion) {
     Spend(WorkOfCopy(to.size()), budget);
@@ -211,7 +212,7 @@ StatusOr<bool> InferJob::FillOne(const InferInput& input, uint64_t* budget) {
     }
     return contents_.Write(budget);
   }
-  if (direct_ || to.empty()) return true;
+  if (to.empty()) return true;
   const size_t part = std::min(to.size() - work_at_, static_cast<size_t>(CopyOfWork(*budget)));
   std::memcpy(to.data() + work_at_, kept_.data() + input.raw_offset + work_at_, part);
   work_at_ += part;

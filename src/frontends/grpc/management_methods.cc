@@ -96,14 +96,14 @@ class ManagementHandler final : public SmallHandler {
   // At most two: that it goes on, and how it ended.
   void SendNext() {
     if (answers_.empty() || call_.finished()) return;
-    const Answer answer = std::move(answers_.front());
+    Answer answer = std::move(answers_.front());
     answers_.pop_front();
     if (!answer.outcome.status.ok()) {
       if (!answer.outcome.hint.empty()) AddHint(answer.outcome.hint);
       return Fail(Refusal(answer.outcome));
     }
     sending_ = true;
-    SendBytes(answer.message);
+    SendBytes(std::move(answer.message));
     if (!answer.outcome.accepted) call_.Finish(OkStatus());
   }
 

@@ -40,17 +40,11 @@ enum : uint32_t {
 };
 }  // namespace response
 
-void AppendMessage(uint32_t field, const Buffer& message, Buffer* out) {
-  AppendFieldHead(field, message.size(), out);
-  out->Append(message.view());
-}
-
 void AppendError(StatusCode code, std::string_view text, Buffer* out) {
   Buffer error;
-  AppendVarint(1 << 3, &error);
-  AppendVarint(static_cast<uint64_t>(code), &error);
+  AppendNumber(1, static_cast<uint64_t>(code), &error);
   AppendString(2, text, &error);
-  AppendMessage(response::kError, error, out);
+  AppendMessage(response::kError, error.view(), out);
 }
 
 // The file and all that it imports, each once, as one may want them in order.
@@ -68,7 +62,7 @@ void AppendFiles(const pb::FileDescriptor* file, Buffer* out) {
   Buffer files;
   std::set<const pb::FileDescriptor*> done;
   AppendFile(*file, &done, &files);
-  AppendMessage(response::kFiles, files, out);
+  AppendMessage(response::kFiles, files.view(), out);
 }
 
 }  // namespace
@@ -111,7 +105,7 @@ std::string Reflection::Answer(std::string_view asked) const {
     case request::kExtensionNumbers: {
       Buffer none;
       AppendString(1, name, &none);
-      AppendMessage(response::kExtensions, none, &out);
+      AppendMessage(response::kExtensions, none.view(), &out);
       break;
     }
     case request::kListServices: {
@@ -119,9 +113,9 @@ std::string Reflection::Answer(std::string_view asked) const {
       for (const std::string& service : services_) {
         Buffer one;
         AppendString(1, service, &one);
-        AppendMessage(1, one, &list);
+        AppendMessage(1, one.view(), &list);
       }
-      AppendMessage(response::kServices, list, &out);
+      AppendMessage(response::kServices, list.view(), &out);
       break;
     }
     default:

@@ -116,8 +116,7 @@ class OverH2::Request final : public Exchange, public h2::StreamHandler {
   enum class Stage : uint8_t { kBody, kUnpacking, kHandling, kPacking, kAnswered };
 
   bool Grow(Buffer& buffer, uint64_t room, uint64_t most);
-  bool Account();
-  bool Account(uint64_t more);
+  bool Account(uint64_t more = 0);
   void Unpack();
   void Dispatch(const Buffer& body);
   bool TurnedAway();
@@ -252,8 +251,6 @@ bool OverH2::Request::Grow(Buffer& buffer, uint64_t room, uint64_t most) {
   }
   return Account();
 }
-
-bool OverH2::Request::Account() { return Account(0); }
 
 // What there is, and so much more.
 bool OverH2::Request::Account(uint64_t more) {
