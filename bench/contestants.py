@@ -112,7 +112,7 @@ class Mlosd(Server):
 
     name = "mlosd"
 
-    def __init__(self, build, directory):
+    def __init__(self, build, directory, grpc="off"):
         directory.mkdir(parents=True)
         addresses = directory / "addresses.json"
         self._log = directory / "log"
@@ -120,12 +120,13 @@ class Mlosd(Server):
         with open(self._log, "wb") as log:
             super().__init__(subprocess.Popen(
                 [build / "bin/mlosd", "--auth", "off", "--http-address", "127.0.0.1:0",
-                 "--grpc-address", "off", "--metrics-address", "off", "--data-dir", directory / "data",
-                 "--print-addresses", addresses],
+                 "--grpc-address", grpc, "--metrics-address", "off",
+                 "--data-dir", directory / "data", "--print-addresses", addresses],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
         try:
             wait_until(lambda: self._alive() and addresses.exists(), START_LIMIT_S, "mlosd's address")
-            self.address = json.loads(addresses.read_text())["http"]
+            said = json.loads(addresses.read_text())
+            self.address, self.grpc_address = said["http"], said.get("grpc")
             wait_until(self._ready, START_LIMIT_S, "mlosd's readiness")
         except BaseException:
             self.stop()

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A unary echo of any message, on our rooms h2 and rpc or on the gRPC library:
-// the two that bench/grpc_bench compares.
+// A unary echo of any message: on our rooms h2 and rpc, on the gRPC library, or
+// on next to nothing.  bench/grpc_bench compares them, and mlosd with them.
 //
-//   grpc_echo ours|library      prints the port on 127.0.0.1 and serves until killed
+//   grpc_echo rooms|library|floor   prints its address and serves until killed
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/event_loop.h"
+#include "grpc_floor.h"
 #include "h2/server.h"
 #include "rpc/dispatcher.h"
 
@@ -67,7 +68,7 @@ class Echo final : public mlos::rpc::Method {
   std::vector<std::unique_ptr<Handler>> spare_;
 };
 
-int Ours() {
+int Rooms() {
   mlos::EventLoop loop;
   Echo echo;
   mlos::rpc::Dispatcher dispatcher(mlos::rpc::Options{});
@@ -120,8 +121,9 @@ int Library() {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   const std::string_view which = argc == 2 ? argv[1] : "";
-  if (which == "ours") return Ours();
+  if (which == "rooms") return Rooms();
   if (which == "library") return Library();
-  std::fprintf(stderr, "usage: grpc_echo ours|library\n");
+  if (which == "floor") return mlos::bench::ServeFloor();
+  std::fprintf(stderr, "usage: grpc_echo rooms|library|floor\n");
   return 2;
 }

@@ -15,8 +15,10 @@ namespace mlos::grpc {
 
 class OpenFills {
  public:
-  static constexpr uint32_t kMost = 64;
-  static constexpr uint64_t kMostBytes = 256 << 20;
+  // Half of a channel's places, and an eighth of its memory.  What is refused is
+  // collected elsewhere first and costs a second copy.
+  static constexpr uint32_t kMost = 512;
+  static constexpr uint64_t kMostBytes = 512 << 20;
 
   // For a request of this connection; false: it has to wait until it is whole.
   bool Take(const void* connection, uint64_t bytes);

@@ -15,18 +15,18 @@ uint32_t TakeAll(OpenFills* fills, const void* connection, uint64_t bytes) {
 TEST(OpenFills, OneConnectionHasHalfOfWhatOthersLeave) {
   OpenFills fills;
   const int connections[3] = {};
-  EXPECT_EQ(32u, TakeAll(&fills, &connections[0], 1));
-  EXPECT_EQ(16u, TakeAll(&fills, &connections[1], 1));
-  EXPECT_EQ(8u, TakeAll(&fills, &connections[2], 1));
-  EXPECT_EQ(56u, fills.count());
-  EXPECT_EQ(56u, fills.bytes());
-  for (int i = 0; i < 32; ++i) fills.Give(&connections[0], 1);
-  EXPECT_EQ(24u, fills.count());
-  EXPECT_EQ(12u, TakeAll(&fills, &connections[1], 1));
+  EXPECT_EQ(256u, TakeAll(&fills, &connections[0], 1));
+  EXPECT_EQ(128u, TakeAll(&fills, &connections[1], 1));
+  EXPECT_EQ(64u, TakeAll(&fills, &connections[2], 1));
+  EXPECT_EQ(448u, fills.count());
+  EXPECT_EQ(448u, fills.bytes());
+  for (int i = 0; i < 256; ++i) fills.Give(&connections[0], 1);
+  EXPECT_EQ(192u, fills.count());
+  EXPECT_EQ(96u, TakeAll(&fills, &connections[1], 1));
 }
 
 TEST(OpenFills, OfTheMemoryToo) {
-  constexpr uint64_t kMessage = 64 << 20;
+  constexpr uint64_t kMessage = 128 << 20;
   OpenFills fills;
   const int connections[3] = {};
   EXPECT_EQ(2u, TakeAll(&fills, &connections[0], kMessage));
