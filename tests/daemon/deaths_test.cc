@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "../plugins/napping.h"
 #include "fixture.h"
 #include "traffic.h"
 
@@ -53,12 +54,13 @@ TEST(KilledHostTest, ARequestThatRunsIsRunAgain) {
   Daemon daemon;
   daemon.BringTestModel("slow");
   const pid_t pid = daemon.HostOf("slow").pid;
+  const uint64_t naps = Naps(pid);
   HttpClient client(daemon.address());
-  ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(600)));
-  EXPECT_STATUS(200, daemon.Get("/v2/health/live"));  // the daemon has seen both
+  ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(2000)));
+  ASSERT_TRUE(WaitUntil([&] { return RunsSlow(pid, naps); }));
   ASSERT_TRUE(SignalOne(pid, SIGKILL));
   const Reply reply = client.Read();
-  EXPECT_EQ(std::vector<double>{600}, Numbers(reply, "/outputs/0/data")) << Show(reply);
+  EXPECT_EQ(std::vector<double>{2000}, Numbers(reply, "/outputs/0/data")) << Show(reply);
   EXPECT_EQ(1, daemon.HostOf("slow").restarts);
 }
 
@@ -81,13 +83,12 @@ TEST(KilledHostTest, AModelThatIsLoadedMeanwhileIsLoadedByTheSuccessor) {
 TEST(KilledHostTest, AModelThatMustNotRunTwiceSaysSo) {
   Daemon daemon;
   daemon.BringTestModel("slow", R"(,"config":{"parameters":{"replay":"never"}})");
+  const pid_t pid = daemon.HostOf("slow").pid;
+  const uint64_t naps = Naps(pid);
   HttpClient client(daemon.address());
   ASSERT_TRUE(client.Write("POST", "/v2/models/m-slow/infer", Millis(60'000)));
-  // Claimed, not only submitted, is to be killed: nothing shows which it is, so give it time.
-  const auto start = std::chrono::steady_clock::now();
-  ASSERT_TRUE(WaitUntil(
-      [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(300); }));
-  ASSERT_TRUE(SignalOne(daemon.HostOf("slow").pid, SIGKILL));
+  ASSERT_TRUE(WaitUntil([&] { return RunsSlow(pid, naps); }));  // claimed, not only submitted
+  ASSERT_TRUE(SignalOne(pid, SIGKILL));
   const Reply reply = client.Read();
   EXPECT_REFUSED(503, "run twice", reply);
   EXPECT_STATUS(200, daemon.InferJson("m-slow", Millis(0)));

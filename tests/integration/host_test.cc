@@ -14,6 +14,7 @@
 #include <fstream>
 #include <random>
 
+#include "../plugins/napping.h"
 #include "backend/plugin_host.h"
 #include "base/clock.h"
 #include "test_core.h"
@@ -334,12 +335,11 @@ TEST(ReplayTest, NothingIsLostWhenAServingHostIsKilledAgainAndAgain) {
 TEST(ReplayTest, AModelThatMustNotRunTwiceSaysSoInstead) {
   TestCore core;
   ASSERT_TRUE(core.Bring("slow", R"({"parameters":{"replay":"never"}})").ok());
-  auto running = core.Start("m-slow", {Millis(5'000)});
-  ASSERT_TRUE(WaitUntil([&] { return core.OnFront([&] { return core.engine().Expecting(); }); }));
-  // Claimed, not only submitted: the heartbeat of a busy host says so.
-  const uint64_t start = NowNanos();
-  ASSERT_TRUE(WaitUntil([&] { return NowNanos() - start > 200 * kNanosPerMilli; }));
-  ASSERT_TRUE(KillOne(core.HostPid("slow")));
+  const pid_t pid = core.HostPid("slow");
+  const uint64_t naps = Naps(pid);
+  auto running = core.Start("m-slow", {Millis(60'000)});
+  ASSERT_TRUE(WaitUntil([&] { return RunsSlow(pid, naps); }));  // claimed, not only submitted
+  ASSERT_TRUE(KillOne(pid));
   const Answer answer = running.get();
   EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
   EXPECT_THAT(Text(answer), HasSubstr("run twice"));
