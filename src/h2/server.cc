@@ -85,10 +85,7 @@ StatusOr<std::string> Server::Listen(std::string_view address) {
 
 void Server::Leave() { impl_->Leave(); }
 
-void Server::Drain(std::function<void()> done) {
-  impl_->connections().AcceptWaiting();
-  impl_->connections().Drain(std::move(done));
-}
+void Server::Drain(std::function<void()> done) { impl_->connections().Drain(std::move(done)); }
 
 size_t Server::connections() const { return impl_->connections().size(); }
 

@@ -122,8 +122,7 @@ class Repositories {
   bool IsDue(uint64_t id);
   void NoteEnd(uint64_t id, const Status& status);
   // What of the leaving versions stays where others are wanted and none serves.
-  enum class Stay { kNone, kUntilOthersServe };
-  void DropLeaving(const std::string& name, Stay stay = Stay::kUntilOthersServe);
+  void DropLeaving(const std::string& name);
   void Drop(catalog::ModelVersion& record);
   bool Clashes(const Found& found);
   void Choose(const std::string& name);

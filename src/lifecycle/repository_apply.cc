@@ -361,7 +361,7 @@ void Repositories::NoteEnd(uint64_t id, const Status& status) {
 
 // Versions that the repository has no more.  Where others are to take their place
 // and none of those serves, they stay until one does.
-void Repositories::DropLeaving(const std::string& name, Stay stay) {
+void Repositories::DropLeaving(const std::string& name) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   std::vector<ModelVersion*> missing;
@@ -375,7 +375,7 @@ void Repositories::DropLeaving(const std::string& name, Stay stay) {
       serves |= record->state == State::kReady;
     }
   }
-  if (stay == Stay::kUntilOthersServe && wanted && !serves) {
+  if (wanted && !serves) {
     const auto stays = [](const ModelVersion* record) { return record->state == State::kReady; };
     missing.erase(std::remove_if(missing.begin(), missing.end(), stays), missing.end());
   }

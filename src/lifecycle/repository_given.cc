@@ -100,9 +100,11 @@ void Repositories::GoBack(const std::string& name, const Before& before) {
   const auto it = catalog_.models().find(name);
   if (it == catalog_.models().end()) return;
   const Manager::PublishOnce all_of_it(manager_);
+  std::vector<ModelVersion*> brought;
   for (const auto& [number, record] : it->second) {
     const auto known = before.known.find(record->id);
     record->leaving = known == before.known.end() || known->second;
+    if (known == before.known.end() && !record->repository.empty()) brought.push_back(record.get());
   }
   for (const ModelVersion& was : before.unsettled) {
     ModelVersion* record = catalog_.FindModel(was.id);
@@ -121,7 +123,8 @@ void Repositories::GoBack(const std::string& name, const Before& before) {
   }
   if (!before.known.empty()) catalog_.HoldPolicy(name, before.policy);
   manager_.ApplyPolicy(name);
-  DropLeaving(name, Stay::kNone);
+  for (ModelVersion* record : brought) Drop(*record);
+  DropLeaving(name);
 }
 
 // Also where they are to be loaded, and their plugin's host is to come back.

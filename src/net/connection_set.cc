@@ -93,6 +93,12 @@ std::shared_ptr<Member> ConnectionSet::Enter(Accepted client) {
   return member;
 }
 
+void ConnectionSet::MakeLate(Member& member) {
+  if (std::exchange(member.late_, true)) return;
+  --early_;
+  CheckDrained();
+}
+
 void ConnectionSet::Remove(Member& member) {
   const size_t index = member.index_;
   std::shared_ptr<Member> gone = std::move(members_[index]);

@@ -103,6 +103,8 @@ class ConnectionSet {
   PeerCounts& peers() { return peers_; }
   // Who does what may end one takes a copy.
   const std::vector<std::shared_ptr<Member>>& members() const { return members_; }
+  // One that the drain need not wait for, though it was there before.
+  void MakeLate(Member& member);
   // One that has closed; it lives on until the loop's next turn.
   void Remove(Member& member);
 

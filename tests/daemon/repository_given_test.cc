@@ -218,6 +218,24 @@ TEST_F(RepositoryGivenTest, WhatLoadedOfALoadThatFailsDoesNotStay) {
   EXPECT_EQ("failed", StateOf(*daemon_, "m"));
 }
 
+// What a repository has no more serves on, as long as nothing else does.
+TEST_F(RepositoryGivenTest, ALoadThatFailsTakesNothingOutOfService) {
+  repository_.Affine("m", 1, 2);
+  repository_.Write("m/2/model.affine", "nonsense");
+  repository_.Write("m/config.pbtxt", "version_policy: { all: {} }\n");
+  daemon_.emplace(Args(repository_, {"--model-control-mode", "explicit", "--load-model", "m"}));
+  ASSERT_TRUE(Becomes(*daemon_, "ready", "m", 1));
+  ASSERT_TRUE(Becomes(*daemon_, "failed", "m", 2));
+  repository_.Remove("m/1");
+  EXPECT_STATUS(503, Load(""));
+  EXPECT_EQ("ready", StateOf(*daemon_, "m", 1));
+  EXPECT_STATUS(503,
+                Load(R"("config":"{\"version_policy\":{\"all\":{}}}","file:2/model.affine":")" +
+                     Base64("bad") + "\""));
+  EXPECT_EQ("ready", StateOf(*daemon_, "m", 1));
+  EXPECT_STATUS(200, daemon_->InferJson("m", kOnX));
+}
+
 // A version that loads in the middle of it pushes out none before all of them have.
 TEST_F(RepositoryGivenTest, WhatAPolicyWouldLeaveOutServesUntilAllIsLoaded) {
   repository_.Affine("m", 1, 2);

@@ -15,8 +15,8 @@ namespace mlos::grpc {
 
 class OpenFills {
  public:
-  // Half of a channel's places, and an eighth of its memory.  What is refused is
-  // collected elsewhere first and costs a second copy.
+  // A quarter of a channel's places, and an eighth of its memory, as asked for.
+  // What is refused is collected elsewhere first and costs a second copy.
   static constexpr uint32_t kMost = 512;
   static constexpr uint64_t kMostBytes = 512 << 20;
 

@@ -120,7 +120,7 @@ bool Connection::StepHead() {
 
 bool Connection::OnHeadDone(size_t consumed) {
   const RequestHead& head = parser_.head();
-  head_seen_ = true;
+  head_seen_ = used_ = true;
   http10_ = head.http10;
   close_after_ = !head.keep_alive;
   expects_continue_ = head.expects_continue && !head.http10;
@@ -470,7 +470,9 @@ void Connection::Drain() {
   if (phase_ != Phase::kHead || head_seen_ || begin_ != end_) return;
   // What has arrived and was not looked at yet is a request like any other.
   boost::system::error_code error;
-  if (socket_.available(error) == 0 || error) Close();
+  if (socket_.available(error) != 0 && !error) return;
+  // One on which nothing has come yet is a client that is about to ask.
+  used_ ? Close() : owner_->MakeLate(*this);
 }
 
 void Connection::Sweep(uint64_t now_ns) {

@@ -54,6 +54,7 @@ class ConnectionOwner {
   virtual void Later(Connection& connection) = 0;
   // The connection has closed; called once.
   virtual void OnClosed(Connection& connection) = 0;
+  virtual void MakeLate(Connection& connection) = 0;  // ConnectionSet's
 };
 
 class Connection final : public Exchange,
@@ -148,6 +149,7 @@ class Connection final : public Exchange,
   Phase phase_ = Phase::kHead;
   bool driving_ = false;
   bool head_seen_ = false;     // some of the next request has arrived
+  bool used_ = false;          // some request has
   bool head_done_ = false;     // the session knows the request's head
   bool with_session_ = false;  // OnBody was called, neither Sent nor Abandon yet
   bool answered_ = false;      // Send was called

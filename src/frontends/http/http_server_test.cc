@@ -684,6 +684,7 @@ TEST_F(HttpTest, DrainingLetsRunningRequestsEnd) {
   TestClient busy(server_->address());
   busy.Send(Post("/api/v1/plugins", R"({"path":"/p"})"));
   ASSERT_TRUE(Eventually([&] { return server_->control().applied == 1; }));
+  EXPECT_EQ(Ask("GET", "/v2").status, 200);
   std::atomic<bool> drained{false};
   server_->OnLoop([&] { server_->server().Drain([&] { drained = true; }); });
   EXPECT_TRUE(client_->AtEnd());  // it was idle
@@ -725,6 +726,25 @@ TEST_F(HttpTest, WhatWasSentBeforeTheDrainIsAnswered) {
   EXPECT_EQ(client_->Read().status, 200);
   EXPECT_EQ(waits->Read().status, 200);
   EXPECT_TRUE(waits->AtEnd());
+  EXPECT_TRUE(Eventually([&] { return drained.load(); }));
+}
+
+TEST_F(HttpTest, WhoHasConnectedBeforeTheDrainAndAsksLateIsTold) {
+  Start();
+  server_->control().Open(false);
+  TestClient busy(server_->address());
+  busy.Send(Post("/api/v1/plugins", R"({"path":"/p"})"));
+  ASSERT_TRUE(Eventually([&] { return server_->control().applied == 1; }));
+  TestClient slow(server_->address());
+  ASSERT_TRUE(Eventually([&] { return server_->connections() == 3; }));
+  std::atomic<bool> drained{false};
+  server_->OnLoop([&] { server_->server().Drain([&] { drained = true; }); });
+  ASSERT_TRUE(
+      Eventually([&] { return TestClient(server_->address()).Ask("GET", "/v2").status == 503; }));
+  EXPECT_EQ(slow.Ask("GET", "/v2").status, 503);
+  EXPECT_FALSE(drained);
+  server_->control().Open(true);
+  EXPECT_EQ(busy.Read().status, 200);
   EXPECT_TRUE(Eventually([&] { return drained.load(); }));
 }
 

@@ -13,6 +13,8 @@
 namespace mlos::http {
 namespace {
 
+// Sockets that the loop learns of in one turn (Boost.Asio).
+constexpr size_t kSeenAtOnce = 128;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
     "Content-Length: 48\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
@@ -69,9 +71,9 @@ class HttpServer::Impl final : public ConnectionOwner,
   void Drain(std::function<void()> done) {
     Leave();
     connections_.AcceptWaiting();
-    // What clients have sent by now came before the drain: one turn of the loop
-    // sees that it is there, the next one reads it.
-    DrainIn(2, std::move(done));
+    // What clients have sent by now came before the drain: a turn of the loop
+    // sees that it is there, of so many at once, and the next one reads it.
+    DrainIn(2 + connections_.size() / kSeenAtOnce, std::move(done));
   }
 
   h2::Acceptor& over_h2() {
@@ -119,13 +121,14 @@ class HttpServer::Impl final : public ConnectionOwner,
   }
   void ReleaseAnswer() override { --held_answers_; }
 
+  void MakeLate(Connection& connection) override { connections_.MakeLate(connection); }
   void OnClosed(Connection& connection) override {
     connections_.Remove(connection);
     counters_.open.Set(connections_.size());
   }
 
  private:
-  void DrainIn(int turns, std::function<void()> done) {
+  void DrainIn(size_t turns, std::function<void()> done) {
     loop_.Post([this, turns, alive = std::weak_ptr<int>(alive_), done = std::move(done)]() mutable {
       if (alive.expired()) return;
       if (turns > 1) return DrainIn(turns - 1, std::move(done));
