@@ -121,7 +121,7 @@ class Repositories {
   void Begin(catalog::ModelVersion& record, const ChangePtr& change);
   bool IsDue(uint64_t id);
   void NoteEnd(uint64_t id, const Status& status);
-  // What of the leaving versions stays where others are wanted and none serves.
+  // Leaving versions that serve stay where others are wanted and none serves.
   void DropLeaving(const std::string& name);
   void Drop(catalog::ModelVersion& record);
   bool Clashes(const Found& found);
