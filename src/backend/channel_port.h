@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "channel/grant.h"
+#include "channel/producer.h"
 
 namespace mlos::backend {
 
@@ -16,9 +17,10 @@ class ChannelPort {
  public:
   virtual ~ChannelPort() = default;
 
-  // The consumer is gone for good (or there was none): starts the next epoch
-  // and gives what the next consumer needs.
-  virtual void BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) = 0;
+  // The consumer is gone for good (or there was none), and how: starts the next
+  // epoch and gives what the next consumer needs.
+  virtual void BeginEpoch(channel::Death death,
+                          std::function<void(StatusOr<channel::ConsumerGrant>)> done) = 0;
   // A further response segment, for the consumer.
   virtual void AddResponseSegment(uint64_t bytes,
                                   std::function<void(StatusOr<channel::SegmentGrant>)> done) = 0;

@@ -48,6 +48,7 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
   void Kill(const std::string& why);
 
   pid_t pid() const { return child_.pid; }
+  bool killed() const { return !kill_reason_.empty(); }  // by Kill
   bool ended() const { return ended_; }  // already so while its outstanding replies fail
 
  private:

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -105,10 +106,12 @@ void PluginHost::Launch() {
   events.on_output = [weak = weak_from_this()](std::string_view line) {
     if (const auto self = weak.lock()) self->OnOutput(line);
   };
-  events.on_exit = [weak = weak_from_this()](const sandbox::ExitReport&, const std::string& how) {
-    if (const auto self = weak.lock()) self->OnExit(how);
+  events.on_exit = [weak = weak_from_this()](const sandbox::ExitReport& report,
+                                             const std::string& how) {
+    if (const auto self = weak.lock()) self->OnExit(report, how);
   };
   started_ns_ = NowNanos();
+  hung_ = false;
   unloaded_bytes_ = residue_bytes_ = 0;
   StatusOr<std::shared_ptr<HostProcess>> process =
       HostProcess::Launch(loop_, spec_.program, Label(), std::move(events));
@@ -178,8 +181,9 @@ void PluginHost::AttachNext(size_t port) {
     LoadNext(models_.begin());
     return;
   }
-  ports_[port]->BeginEpoch([weak = weak_from_this(), process = std::weak_ptr<HostProcess>(process_),
-                            port](StatusOr<channel::ConsumerGrant> grant) {
+  ports_[port]->BeginEpoch(death_, [weak = weak_from_this(),
+                                    process = std::weak_ptr<HostProcess>(process_),
+                                    port](StatusOr<channel::ConsumerGrant> grant) {
     const auto self = weak.lock();
     // Meanwhile it may have died: the grant is not its successor's.
     if (self == nullptr || process.expired() || process.lock() != self->process_) return;
@@ -398,7 +402,26 @@ void PluginHost::Stopped() {
   for (const auto& done : std::exchange(stopped_, {})) done();
 }
 
-void PluginHost::OnExit(const std::string& how) {
+// A signal from inside and an exit are its own; so is what it is stopped for
+// while it serves.  The rest was sent by somebody: the administrator, the system
+// when memory runs short.
+channel::Death PluginHost::DeathOf(const sandbox::ExitReport& report) const {
+  if (hung_) return channel::Death::kHung;
+  if (!report.signalled || process_->killed()) return channel::Death::kOfItsOwn;
+  switch (report.code) {
+    case SIGKILL:
+    case SIGTERM:
+    case SIGINT:
+    case SIGHUP:
+    case SIGQUIT:
+      return channel::Death::kFromOutside;
+    default:
+      return channel::Death::kOfItsOwn;
+  }
+}
+
+void PluginHost::OnExit(const sandbox::ExitReport& report, const std::string& how) {
+  death_ = DeathOf(report);
   process_.reset();
   if (spec_.watch != nullptr && ComingUp()) {
     spec_.watch->loads.plugin_failed.Record(NowNanos() - started_ns_);
@@ -481,6 +504,7 @@ void PluginHost::OnHeartbeat(const hostlink::Frame& frame) {
   if (!beat.ok()) {
     process_->Kill("it sent a heartbeat that makes no sense");
   } else if (beat->overdue_ms > spec_.hang_limit_ms) {
+    hung_ = true;
     process_->Kill(fmt::format("a request ran {} s past its deadline", beat->overdue_ms / 1000));
   }
 }

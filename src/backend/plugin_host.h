@@ -98,7 +98,8 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void StartFailed(const Status& status);
   void Stopped();
   void RunDeferred();
-  void OnExit(const std::string& how);
+  void OnExit(const sandbox::ExitReport& report, const std::string& how);
+  channel::Death DeathOf(const sandbox::ExitReport& report) const;
   void Restart();
   void GiveUp(const Status& status);
   void OnNeedSegment(const hostlink::Frame& frame);
@@ -128,7 +129,9 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::vector<std::function<void()>> deferred_;  // until it is back, or given up
   HostState state_ = HostState::kStopped;
   uint32_t restarts_ = 0;
-  uint32_t quick_deaths_ = 0;  // in a row, each soon after its start
+  uint32_t quick_deaths_ = 0;                            // in a row, each soon after its start
+  bool hung_ = false;                                    // the present process was stopped for that
+  channel::Death death_ = channel::Death::kFromOutside;  // of the last one
   uint64_t started_ns_ = 0;
   std::string last_exit_;
   Status start_status_;

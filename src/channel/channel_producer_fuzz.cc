@@ -46,8 +46,14 @@ class Session {
         Release(input);
         break;
       case 5:
-        producer_->FailPending(input->Take<uint8_t>() % 2 == 0,
-                               [this](const Completion& c) { Done(c); });
+        if (const uint8_t how = input->Take<uint8_t>() % 4; how == 3) {
+          producer_->FailPending([this](const Completion& c) { Done(c); });
+        } else {
+          producer_->Judge(
+              static_cast<Death>(how),
+              [this](uint32_t entry) { Require(!producer_->RequestOf(entry).memory.empty()); },
+              [this](const Completion& c) { Done(c); });
+        }
         break;
       case 6:
         if (++epochs_ < kMostEpochs) Require(producer_->BeginEpoch().ok());
@@ -71,7 +77,7 @@ class Session {
 
   // All gone, nothing is left over.
   void Finish() {
-    producer_->FailPending(false, [this](const Completion& c) { Done(c); });
+    producer_->FailPending([this](const Completion& c) { Done(c); });
     producer_->Poll([this](const Completion& c) { Done(c); });
     Require(waiting_.empty());
     for (const uint32_t entry : held_) producer_->Release(entry);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Producer and consumer in one thread: what the interface promises.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
+#include <vector>
 
 #include "base/clock.h"
 #include "channel/test_util.h"
@@ -265,7 +268,7 @@ TEST(ChannelTest, FailPendingAnswersEverythingAsLost) {
     lost.push_back(c.user_data);
     pair.producer->Release(c.entry);
   };
-  EXPECT_EQ(pair.producer->FailPending(false, note), 2u);
+  EXPECT_EQ(pair.producer->FailPending(note), 2u);
   EXPECT_EQ(lost, (std::vector<uint64_t>{1, 3}));
   EXPECT_EQ(pair.CollectAndRelease(), 1u);
   EXPECT_EQ(pair.producer->in_flight(), 0u);
@@ -275,7 +278,28 @@ TEST(ChannelTest, FailPendingAnswersEverythingAsLost) {
   EXPECT_FALSE(pair.consumer->Next(&none));
 }
 
-TEST(ChannelTest, FailPendingCanSpareWhatMayBeRunAgain) {
+// What Judge did: to whom the death was laid, and what was given up.
+struct Verdict {
+  std::vector<uint64_t> strikes, lost, struck;
+};
+
+Verdict Judge(Pair& pair, Death death) {
+  Verdict verdict;
+  const size_t lost = pair.producer->Judge(
+      death,
+      [&](uint32_t entry) {
+        verdict.strikes.push_back(pair.producer->SubmissionOf(entry).user_data);
+      },
+      [&](const Completion& c) {
+        EXPECT_TRUE(c.lost);
+        (c.struck ? verdict.struck : verdict.lost).push_back(c.user_data);
+        pair.producer->Release(c.entry);
+      });
+  EXPECT_EQ(lost, verdict.lost.size() + verdict.struck.size());
+  return verdict;
+}
+
+TEST(ChannelTest, JudgeSparesWhatMayBeRunAgain) {
   Pair pair;
   pair.Send("safe", 1);
   pair.Send("never", 2, kReplayNever);
@@ -283,20 +307,85 @@ TEST(ChannelTest, FailPendingCanSpareWhatMayBeRunAgain) {
   Claim claim;
   ASSERT_TRUE(pair.consumer->Next(&claim));
   ASSERT_TRUE(pair.consumer->Next(&claim));
-  std::vector<uint64_t> lost;
-  EXPECT_EQ(pair.producer->FailPending(true,
-                                       [&](const Completion& c) {
-                                         lost.push_back(c.user_data);
-                                         pair.producer->Release(c.entry);
-                                       }),
-            1u);
-  EXPECT_EQ(lost, std::vector<uint64_t>{2});
+  EXPECT_EQ(Judge(pair, Death::kFromOutside).lost, std::vector<uint64_t>{2});
   pair.NewConsumer();
   ASSERT_TRUE(pair.consumer->NextReplay(&claim));
   EXPECT_FALSE(pair.consumer->NextReplay(&claim));
   ASSERT_TRUE(pair.consumer->Next(&claim));
   EXPECT_EQ(claim.flags, kReplayNever);
   EXPECT_FALSE(pair.consumer->Next(&claim));
+}
+
+// Claims all that there is, in the order of submission, and begins with `begin`.
+std::vector<Claim> ClaimAll(Pair& pair, const std::vector<uint32_t>& begin) {
+  std::vector<Claim> claims;
+  Claim claim;
+  while (pair.consumer->NextReplay(&claim) || pair.consumer->Next(&claim)) {
+    if (std::count(begin.begin(), begin.end(), claim.entry) > 0) {
+      pair.consumer->Begun(claim.entry, NowNanos());
+    }
+    claims.push_back(claim);
+  }
+  return claims;
+}
+
+TEST(ChannelTest, WhatRanIsSuspectedAndWhatRanAloneHasDoneIt) {
+  Pair pair;
+  const uint64_t hour = NowNanos() + 3600 * kNanosPerSecond;
+  const uint32_t poison = pair.Send("poison", 1, 0, hour);
+  const uint32_t beside = pair.Send("beside", 2, 0, hour);
+  const uint32_t queued = pair.Send("queued", 3, 0, hour);
+  ClaimAll(pair, {poison, beside});
+  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
+  pair.NewConsumer();
+  for (const Claim& c : ClaimAll(pair, {poison})) {
+    EXPECT_EQ(c.flags, c.entry == queued ? 0 : kSuspect) << c.entry;
+  }
+  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::ElementsAre(1));
+  // From outside: it says nothing about who ran, and clears nobody.
+  pair.NewConsumer();
+  ClaimAll(pair, {beside});
+  EXPECT_THAT(Judge(pair, Death::kFromOutside).strikes, testing::IsEmpty());
+  // A consumer that has claimed nothing yet says nothing either.
+  pair.NewConsumer();
+  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
+  pair.NewConsumer();
+  for (const Claim& c : ClaimAll(pair, {poison})) {
+    EXPECT_EQ(c.flags, c.entry == queued ? 0 : kSuspect) << c.entry;
+  }
+  const Verdict last = Judge(pair, Death::kOfItsOwn);
+  EXPECT_THAT(last.strikes, testing::ElementsAre(1));
+  EXPECT_THAT(last.struck, testing::ElementsAre(1));
+  pair.NewConsumer();
+  EXPECT_EQ(ClaimAll(pair, {}).size(), 2u);
+}
+
+TEST(ChannelTest, AHangIsLaidToWhatIsLate) {
+  Pair pair;
+  const uint32_t late = pair.Send("late", 1, 0, 1);
+  const uint32_t beside = pair.Send("beside", 2, 0, NowNanos() + 3600 * kNanosPerSecond);
+  pair.Send("late, but waits", 3, 0, 1);
+  ClaimAll(pair, {late, beside});
+  EXPECT_THAT(Judge(pair, Death::kHung).strikes, testing::ElementsAre(1));
+  pair.NewConsumer();
+  for (const Claim& c : ClaimAll(pair, {})) {
+    EXPECT_EQ(c.flags, c.entry == late ? kSuspect : 0) << c.entry;
+  }
+}
+
+TEST(ChannelTest, ANewRequestIsUnderNoSuspicion) {
+  Pair pair;
+  const uint32_t first = pair.Send("x", 1);
+  ClaimAll(pair, {first});
+  Judge(pair, Death::kOfItsOwn);
+  pair.NewConsumer();
+  const std::vector<Claim> again = ClaimAll(pair, {first});
+  ASSERT_EQ(again.size(), 1u);
+  ASSERT_TRUE(pair.Answer(again[0], "y"));
+  EXPECT_EQ(pair.CollectAndRelease(), 1u);
+  EXPECT_EQ(pair.Send("z", 2), first);
+  ClaimAll(pair, {first});
+  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
 }
 
 TEST(ChannelTest, SequenceWrapsAround) {

@@ -146,6 +146,7 @@ void Consumer::Impl::FillClaim(uint32_t entry, uint32_t sequence, Claim* claim) 
   claim->request = {shared.request_segment.load(kRelaxed), 0, shared.request_offset.load(kRelaxed),
                     shared.request_length.load(kRelaxed)};
   claim->claimed_ns = NowNanos();
+  shared.started_ns.store(0, kRelaxed);
   locals[entry].sequence.store(sequence, kRelaxed);
 }
 
@@ -219,6 +220,10 @@ bool Consumer::NextReplay(Claim* claim) {
     impl_->locals[next.entry].use.store(before, std::memory_order_release);
   }
   return false;
+}
+
+void Consumer::Begun(uint32_t entry, uint64_t now_ns) {
+  impl_->entries[entry].started_ns.store(now_ns, std::memory_order_relaxed);
 }
 
 bool Consumer::HasSubmissions() const {

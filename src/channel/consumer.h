@@ -52,14 +52,17 @@ class Consumer {
   // Claims one submitted request; false if there is none.
   bool Next(Claim* claim);
   // Claims one request that an earlier epoch had claimed and not finished;
-  // false if there is none left.  The owner runs these one at a time, before
-  // anything else.
+  // false if there is none left.  Those with kSuspect are run one at a time,
+  // with nothing else running.
   bool NextReplay(Claim* claim);
   // Looks at all entries once more, as Attach did.  While the predecessor of a
   // hand-over lives, what it has claimed is its own: leave NextReplay alone, and
   // rescan when it has ended, in whatever way.
   void Rescan();
   bool HasSubmissions() const;
+  // The plugin gets it now; any thread.  What has not begun when the host dies
+  // is under no suspicion.
+  void Begun(uint32_t entry, uint64_t now_ns);
 
   // Bytes of a block in the request segments; INVALID_ARGUMENT if it does not
   // lie inside a known one.

@@ -188,7 +188,7 @@ class Owner {
 
   // The consumer is gone; all is answered in the end.
   void Finish() {
-    producer_.FailPending(false, [this](const Completion& c) { Done(c); });
+    producer_.FailPending([this](const Completion& c) { Done(c); });
     producer_.Poll([this](const Completion& c) { Done(c); });
     EXPECT_TRUE(waiting_.empty());
     while (!held_.empty()) ReleaseOne();
@@ -239,7 +239,8 @@ class Owner {
   }
 
   void Restart() {
-    producer_.FailPending(true, [this](const Completion& c) { Done(c); });
+    producer_.Judge(
+        Death::kOfItsOwn, [](uint32_t) {}, [this](const Completion& c) { Done(c); });
     ASSERT_TRUE(producer_.BeginEpoch().ok());
   }
 
@@ -426,7 +427,9 @@ TEST_F(LyingConsumerTest, WhatMayNotRunTwiceIsLostWhenItsWordWasSpoiled) {
   Claim claim;
   EXPECT_FALSE(pair_.consumer->Next(&claim));
   EXPECT_FALSE(pair_.consumer->NextReplay(&claim));
-  EXPECT_EQ(pair_.producer->FailPending(true, [](const Completion&) {}), 1u);
+  EXPECT_EQ(pair_.producer->Judge(
+                Death::kOfItsOwn, [](uint32_t) {}, [](const Completion&) {}),
+            1u);
 }
 
 // Memory of the older epoch goes away while an entry that pretends to lie there

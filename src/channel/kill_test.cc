@@ -166,7 +166,7 @@ TEST_F(KillTest, EveryRequestIsAnsweredOnceWhateverDies) {
 TEST_F(KillTest, TheProducerIsToldOfWhatWasLostForGood) {
   Ask();
   ASSERT_TRUE(Kill());
-  size_t lost = producer_->FailPending(false, [this](const Completion& completion) {
+  size_t lost = producer_->FailPending([this](const Completion& completion) {
     EXPECT_TRUE(completion.lost);
     EXPECT_EQ(waiting_.erase(completion.user_data), 1u);
     producer_->Release(completion.entry);

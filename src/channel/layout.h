@@ -66,6 +66,9 @@ struct EntryWord {
 
 // Flags of a submission.
 constexpr uint32_t kReplayNever = 1;  // must not be run again after a host's death
+// It ran when a host died of its own doing: run it with nothing else running, so
+// that it is known what did it.  Set by the producer when it begins an epoch.
+constexpr uint32_t kSuspect = 2;
 
 struct alignas(128) Entry {
   // First cache line: written by the producer before it submits.
@@ -86,7 +89,7 @@ struct alignas(128) Entry {
   std::atomic<uint64_t> response_offset;
   std::atomic<uint64_t> response_length;
   std::atomic<uint64_t> claimed_ns;  // CLOCK_MONOTONIC: taken from the channel
-  std::atomic<uint64_t> started_ns;  // handed to the plugin
+  std::atomic<uint64_t> started_ns;  // handed to the plugin; 0 while it waits for its turn
   std::atomic<uint64_t> finished_ns;
   uint64_t reserved2[2];
 };

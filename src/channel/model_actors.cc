@@ -267,8 +267,7 @@ void Actors::HostStarts(const State& state, int h, std::vector<Op>* starts) {
     const int c = slot / kEntries, e = slot % kEntries;
     if (host.working[slot] != 0) {
       starts->push_back(Start(OpKind::kComplete, slot));
-    } else if (host.replay_sequence[slot] != 0 && !working) {
-      // Replays one at a time, with nothing else claimed.
+    } else if (host.replay_sequence[slot] != 0) {
       starts->push_back(Start(OpKind::kReplay, slot));
     } else if (!replaying && !host.draining && (Peek(state, SubmittedCell(c)) >> e & 1) != 0) {
       starts->push_back(Start(OpKind::kClaim, slot));

@@ -5,7 +5,9 @@
 #include "channel/producer.h"
 
 #include <cassert>
+#include <utility>
 
+#include "base/clock.h"
 #include "channel/entry.h"
 #include "channel/producer_impl.h"
 
@@ -106,7 +108,7 @@ void Producer::Impl::WriteDescriptor(uint32_t entry) {
   shared.model.store(shadow.submission.model, kRelaxed);
   shared.principal.store(shadow.submission.principal, kRelaxed);
   shared.deadline_ns.store(shadow.submission.deadline_ns, kRelaxed);
-  shared.flags.store(shadow.submission.flags, kRelaxed);
+  shared.flags.store(shadow.submission.flags | (shadow.suspect ? kSuspect : 0), kRelaxed);
   shared.request_segment.store(shadow.block.segment, kRelaxed);
   shared.request_offset.store(shadow.block.offset, kRelaxed);
   shared.request_length.store(shadow.block.length, kRelaxed);
@@ -119,7 +121,8 @@ void Producer::Submit(const RequestSlot& slot, const Submission& submission) {
   if (impl_->next_sequence == 0) impl_->next_sequence = 1;  // 0: never submitted
   shadow.sequence = impl_->next_sequence++;
   shadow.submission = submission;
-  shadow.cancelled = false;
+  shadow.cancelled = shadow.suspect = false;
+  shadow.strikes = 0;
   shadow.state = Holder::kConsumer;
   ++impl_->pending;
   ++impl_->in_flight;
@@ -222,8 +225,53 @@ void Producer::Release(uint32_t entry) {
   impl_->FreeEntry(entry);
 }
 
-size_t Producer::FailPending(bool replay_never_only,
-                             const std::function<void(const Completion&)>& done) {
+// Takes the entry from a consumer that is gone.
+Completion Producer::Impl::GiveUp(uint32_t entry) {
+  Shadow& shadow = shadows[entry];
+  entries[entry].word.store(FreeWord(shadow.sequence), std::memory_order_release);
+  shadow.state = Holder::kReader;
+  --pending;
+  Pin(&shadow, nullptr);
+  Completion completion;
+  completion.entry = entry;
+  completion.user_data = shadow.submission.user_data;
+  completion.lost = true;
+  return completion;
+}
+
+size_t Producer::FailPending(const std::function<void(const Completion&)>& done) {
+  size_t failed = 0;
+  for (uint32_t entry = 0; entry < impl_->options.entries; ++entry) {
+    const Shadow& shadow = impl_->shadows[entry];
+    if (shadow.state != Holder::kConsumer) continue;
+    if (RecoverAnswer(impl_->entries[entry].word, impl_->header->completed[entry / 64], Bit(entry),
+                      shadow.sequence)) {
+      continue;
+    }
+    ++failed;
+    done(impl_->GiveUp(entry));
+  }
+  return failed;
+}
+
+// Whether the death is laid to this entry, which its consumer had claimed.  Who
+// ran beside others is only suspected.  When it began is the consumer's word:
+// a false one blames another request of the same plugin.
+bool Producer::Impl::Blame(uint32_t entry, Death death, uint64_t now_ns) {
+  Shadow& shadow = shadows[entry];
+  if (death == Death::kFromOutside) return false;
+  if (entries[entry].started_ns.load(std::memory_order_relaxed) == 0) return false;
+  const bool late = now_ns > shadow.submission.deadline_ns;
+  if (death == Death::kHung) {
+    shadow.suspect |= late;
+    return late;
+  }
+  return std::exchange(shadow.suspect, true);
+}
+
+size_t Producer::Judge(Death death, const std::function<void(uint32_t)>& strike,
+                       const std::function<void(const Completion&)>& done) {
+  const uint64_t now = NowNanos();
   size_t failed = 0;
   for (uint32_t entry = 0; entry < impl_->options.entries; ++entry) {
     Shadow& shadow = impl_->shadows[entry];
@@ -232,22 +280,28 @@ size_t Producer::FailPending(bool replay_never_only,
     if (RecoverAnswer(word, impl_->header->completed[entry / 64], Bit(entry), shadow.sequence)) {
       continue;
     }
-    if (replay_never_only) {
-      if ((shadow.submission.flags & kReplayNever) == 0) continue;
-      if (word.load(std::memory_order_acquire) == SubmittedWord(shadow.sequence)) continue;
+    if (word.load(std::memory_order_acquire) == SubmittedWord(shadow.sequence)) continue;
+    if (impl_->Blame(entry, death, now)) {
+      ++shadow.strikes;
+      strike(entry);
     }
-    word.store(FreeWord(shadow.sequence), std::memory_order_release);
-    shadow.state = Holder::kReader;
-    --impl_->pending;
-    impl_->Pin(&shadow, nullptr);
+    const bool struck = shadow.strikes >= kMostStrikes;
+    if (!struck && (shadow.submission.flags & kReplayNever) == 0) continue;
+    Completion completion = impl_->GiveUp(entry);
+    completion.struck = struck;
     ++failed;
-    Completion completion;
-    completion.entry = entry;
-    completion.user_data = shadow.submission.user_data;
-    completion.lost = true;
     done(completion);
   }
   return failed;
+}
+
+const Submission& Producer::SubmissionOf(uint32_t entry) const {
+  return impl_->shadows[entry].submission;
+}
+
+RequestSlot Producer::RequestOf(uint32_t entry) const {
+  const Shadow& shadow = impl_->shadows[entry];
+  return {entry, shadow.block, shadow.memory};
 }
 
 uint32_t Producer::in_flight() const { return impl_->in_flight; }

@@ -62,14 +62,26 @@ struct Times {
   uint64_t finished_ns = 0;
 };
 
+// How a consumer ended, as far as its requests are concerned.
+enum class Death : uint8_t {
+  kFromOutside,  // killed by others, told to end, or handed over: nobody is suspected
+  kOfItsOwn,     // a signal raised inside, an exit: whatever ran may have done it
+  kHung,         // stopped because requests ran far past their deadlines: those did it
+};
+
+// A request that ran alone, or was late, when its consumer died this often is
+// not run again.
+constexpr uint32_t kMostStrikes = 2;
+
 // An answered request.  `lost` is set instead of a response when it was given
-// up by FailPending.
+// up: by FailPending, or by Judge.
 struct Completion {
   uint32_t entry = 0;
   uint64_t user_data = 0;
   BlockRef response;
   Times times;
   bool lost = false;
+  bool struck = false;  // lost, because it had kMostStrikes
 };
 
 // How much of a channel is in use, for people who watch it.
@@ -141,10 +153,21 @@ class Producer {
   void Release(uint32_t entry);
 
   // The consumer is gone (dead and reaped) and none will follow: everything
-  // submitted or claimed completes as lost.  With `replay_never_only`, a
-  // successor will follow: only claimed entries that carry kReplayNever.
+  // submitted or claimed completes as lost.
   // What it had finished is left for Poll.  As there, Release each entry.
-  size_t FailPending(bool replay_never_only, const std::function<void(const Completion&)>& done);
+  size_t FailPending(const std::function<void(const Completion&)>& done);
+
+  // The consumer is gone, and a successor will follow: to be called before its
+  // BeginEpoch.  Says who is suspected of the death (docs/channel.md), calls
+  // `strike` for each entry that it is laid to, and completes as lost what is
+  // claimed and carries kReplayNever, and what has kMostStrikes.  Returns how
+  // many were lost; Release each.
+  size_t Judge(Death death, const std::function<void(uint32_t entry)>& strike,
+               const std::function<void(const Completion&)>& done);
+  // What was submitted in this entry, as long as it is not released: private
+  // to this end, and request memory that a consumer cannot write.
+  const Submission& SubmissionOf(uint32_t entry) const;
+  RequestSlot RequestOf(uint32_t entry) const;
 
   uint32_t in_flight() const;  // submitted and not released
 

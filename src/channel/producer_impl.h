@@ -39,6 +39,8 @@ enum class Holder : uint8_t {
 struct Shadow {
   Holder state = Holder::kNobody;
   bool cancelled = false;
+  bool suspect = false;
+  uint8_t strikes = 0;
   uint32_t lane = 0;
   uint32_t sequence = 0;
   uint32_t answered_by = 0;
@@ -85,6 +87,8 @@ struct Producer::Impl {
   void FreeEntry(uint32_t entry);
   void WriteDescriptor(uint32_t entry);
   bool Collect(uint32_t entry, Completion* completion);
+  bool Blame(uint32_t entry, Death death, uint64_t now_ns);
+  Completion GiveUp(uint32_t entry);
   bool HasAnswers();
 };
 

@@ -182,6 +182,7 @@ void Producer::Impl::CarryOverWaiting(uint32_t entry) {
   Pin(&shadow, author);
   if (RecoverAnswer(word, header->completed[entry / 64], Bit(entry), shadow.sequence)) return;
   WriteDescriptor(entry);
+  entries[entry].started_ns.store(0, std::memory_order_relaxed);  // not by the next one
   const bool waits = seen.sequence == shadow.sequence &&
                      (seen.state == EntryState::kSubmitted ||
                       (seen.state == EntryState::kClaimed && seen.epoch <= epoch));

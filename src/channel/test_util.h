@@ -30,12 +30,13 @@ struct Pair {
     consumer = std::move(Consumer::Attach(std::move(producer->Grant()).value())).value();
   }
 
-  uint32_t Send(std::string_view text, uint64_t user_data = 0, uint32_t flags = 0) {
+  uint32_t Send(std::string_view text, uint64_t user_data = 0, uint32_t flags = 0,
+                uint64_t deadline_ns = 5) {
     RequestSlot slot;
     if (producer->Begin(0, text.size() + 1, &slot) != BeginResult::kOk) std::abort();
     std::memcpy(slot.memory.data(), text.data(), text.size());
     slot.memory[text.size()] = std::byte{0};
-    producer->Submit(slot, {3, 4, 5, flags, user_data});
+    producer->Submit(slot, {3, 4, deadline_ns, flags, user_data});
     return slot.entry;
   }
 

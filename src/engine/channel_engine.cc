@@ -42,6 +42,16 @@ std::string_view WhyNot(ModelState state) {
 // Of the channel, where requests to a model are counted.
 uint32_t LaneOf(const ModelRoute& route) { return route.handle & 0xffff; }
 
+Status DiedOfIt(const ModelRoute& route) {
+  return Internal(fmt::format(
+      "the plugin host of model \"{}\" died of this request, more than once: requests with these "
+      "inputs are refused for {} minutes from then on",
+      route.name, Quarantine::kRefuseNanos / (60 * kNanosPerSecond)));
+}
+
+// Each host counts its handles from the start.
+uint64_t QuarantineNumber(uint64_t host, uint32_t handle) { return host << 32 | handle; }
+
 Status TooMany(const ModelRoute& route) {
   return Unavailable(
       fmt::format("too many requests for model \"{}\" are in flight: try again later", route.name));
@@ -321,6 +331,20 @@ void ChannelEngine::OnConsumerLost(HostLane& lane) {
       "the plugin host that ended had {} request{}", count, count == 1 ? "" : "s");
 }
 
+void ChannelEngine::OnStrike(HostLane& lane, uint32_t entry) {
+  const auto host = std::find_if(lanes_.begin(), lanes_.end(),
+                                 [&](const auto& l) { return l.second.get() == &lane; });
+  if (host == lanes_.end()) return;
+  const channel::Submission& of = lane.producer().SubmissionOf(entry);
+  const bool refused =
+      quarantine_.Strike(lane.producer().RequestOf(entry), QuarantineNumber(host->first, of.model),
+                         of.principal, NowNanos());
+  const Call* const call = lane.calls()[entry];
+  Log(LogLevel::kWarning, {{"request_id", call == nullptr ? std::string_view() : call->request_id}},
+      "a plugin host died of a request of principal {}{}", of.principal,
+      refused ? ": requests like it are refused for ten minutes" : ", which is tried once more");
+}
+
 // --------------------------------------------------------------------- submit
 
 bool ChannelEngine::Submit(Call& call) {
@@ -329,6 +353,14 @@ bool ChannelEngine::Submit(Call& call) {
     lane.producer().Abandon(call.slot);
     call.stage_ = Call::Stage::kIdle;
     call.status = lane.failure();
+    return true;
+  }
+  if (!quarantine_.empty() &&
+      quarantine_.Holds(call.slot, QuarantineNumber(call.route->host, call.route->handle),
+                        call.principal, NowNanos())) {
+    lane.producer().Abandon(call.slot);
+    call.stage_ = Call::Stage::kIdle;
+    call.status = DiedOfIt(*call.route);
     return true;
   }
   channel::Submission submission;
@@ -362,6 +394,10 @@ void ChannelEngine::OnCompletion(HostLane& lane, const channel::Completion& comp
 
 void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
                                  const channel::Completion& completion) {
+  if (completion.struck) {
+    call.status = DiedOfIt(*call.route);
+    return;
+  }
   if (completion.lost) {
     call.status = !lane.failure().ok()
                       ? lane.failure()

@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "engine/engine.h"
 #include "engine/host_lane.h"
+#include "engine/quarantine.h"
 
 namespace mlos::engine {
 
@@ -74,6 +75,7 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   void OnCompletion(HostLane& lane, const channel::Completion& completion) override;
   void OnSpace(HostLane& lane) override;
   void OnConsumerLost(HostLane& lane) override;
+  void OnStrike(HostLane& lane, uint32_t entry) override;
   bool Pin(Call& call, const RoutePin& route);
   void Count(Call& call, const ModelRoute& route);
   static void Uncount(Call& call);
@@ -104,6 +106,7 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   // Being told that there is memory, or that they are late; null: ended meanwhile.
   std::vector<Call*> retried_;
   std::vector<Call*> late_;
+  Quarantine quarantine_;
   uint32_t running_ = 0;  // submitted and not answered
   tensor::ResponseView view_;
   boost::asio::steady_timer sweep_;

@@ -77,13 +77,19 @@ Status HostLane::Grow(uint64_t bytes) {
   return OkStatus();
 }
 
-void HostLane::BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) {
-  loop_.Post([self = shared_from_this(), done = std::move(done)] {
+void HostLane::BeginEpoch(channel::Death death,
+                          std::function<void(StatusOr<channel::ConsumerGrant>)> done) {
+  loop_.Post([self = shared_from_this(), death, done = std::move(done)] {
     if (self->observer_ != nullptr && self->producer_->epoch() > 0) {
       self->observer_->OnConsumerLost(*self);
     }
     // What the dead host was running and may not be run again ends here.
-    self->producer_->FailPending(true, self->on_completion_);
+    self->producer_->Judge(
+        death,
+        [&](uint32_t entry) {
+          if (self->observer_ != nullptr) self->observer_->OnStrike(*self, entry);
+        },
+        self->on_completion_);
     Status status = self->producer_->BeginEpoch();
     auto grant = std::make_shared<StatusOr<channel::ConsumerGrant>>(
         status.ok() ? self->producer_->Grant() : StatusOr<channel::ConsumerGrant>(status));
@@ -118,7 +124,7 @@ void HostLane::ActivateRequestSegment(uint32_t id) {
 void HostLane::Fail(const Status& status) {
   loop_.Post([self = shared_from_this(), status] {
     self->failure_ = status;
-    self->producer_->FailPending(false, self->on_completion_);
+    self->producer_->FailPending(self->on_completion_);
     self->Poll();  // what was answered before: the lane may close next
     if (self->observer_ != nullptr) self->observer_->OnSpace(*self);
   });

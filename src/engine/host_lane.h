@@ -28,6 +28,9 @@ class LaneObserver {
   virtual void OnSpace(HostLane& lane) = 0;
   // A consumer that was there is gone, and another will follow.
   virtual void OnConsumerLost(HostLane& lane) = 0;
+  // The death is laid to this entry, which may be on its way out: its request
+  // is there until this returns.
+  virtual void OnStrike(HostLane& lane, uint32_t entry) = 0;
 };
 
 class HostLane : public backend::ChannelPort, public std::enable_shared_from_this<HostLane> {
@@ -47,7 +50,8 @@ class HostLane : public backend::ChannelPort, public std::enable_shared_from_thi
   channel::Usage usage() const { return producer_->usage(); }
 
   // ---- control loop: ChannelPort
-  void BeginEpoch(std::function<void(StatusOr<channel::ConsumerGrant>)> done) override;
+  void BeginEpoch(channel::Death death,
+                  std::function<void(StatusOr<channel::ConsumerGrant>)> done) override;
   void AddResponseSegment(uint64_t bytes,
                           std::function<void(StatusOr<channel::SegmentGrant>)> done) override;
   void ActivateRequestSegment(uint32_t id) override;

@@ -21,6 +21,7 @@ class CountingObserver : public LaneObserver {
   }
   void OnSpace(HostLane&) override {}
   void OnConsumerLost(HostLane&) override {}
+  void OnStrike(HostLane&, uint32_t) override {}
   int answered = 0;
   int lost = 0;
 };

@@ -35,6 +35,7 @@ void Execution::Run(const Job& job, const Model& model, bool ring) {
   ring_ = ring;
   answered_ = false;
   started_ns_ = NowNanos();
+  job.consumer->Begun(job.claim.entry, started_ns_);
   const Status status = Prepare();
   if (!status.ok()) {
     Publish(status.code(), Message(status));

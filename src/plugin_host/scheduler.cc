@@ -19,8 +19,6 @@ constexpr uint64_t kShortRunNanos = 50'000;
 // Answers that follow each other this closely wake the producer once: a wake-up
 // for each would have the two ends change places on a shared processor.
 constexpr uint64_t kRingDelayNanos = 20'000;
-// A request that this many hosts died with is not tried again.
-constexpr uint32_t kMaxAttempts = 3;
 // request_.slot has 16 bits: 12 for the entry, 4 for the channel.
 constexpr size_t kMaxChannels = 16;
 constexpr size_t kQueueReserve = 1024;
@@ -129,13 +127,16 @@ Status Scheduler::RemoveModel(uint32_t handle) {
     Queue& q = *it->second;
     // What was submitted before is still answered: what earlier hosts left and
     // what nobody has claimed yet.
-    while (serving_ && replaying_ && !stopping_) changed_.Wait(mutex_);
     if (serving_ && !stopping_) TakeFromChannels();
     work_.NotifyOne();
     q.closing = true;
-    while (q.running > 0 || (!q.waiting.empty() && serving_ && !stopping_)) changed_.Wait(mutex_);
+    while (q.running > 0 ||
+           ((!q.waiting.empty() || HasSuspect(handle)) && serving_ && !stopping_)) {
+      changed_.Wait(mutex_);
+    }
     queue = std::move(it->second);
     std::erase(busy_, queue.get());
+    std::erase_if(suspects_, [&](const Job& job) { return job.claim.model == handle; });
     models_.erase(it);
   }
   return OkStatus();  // the model unloads here, outside the lock
@@ -145,7 +146,6 @@ void Scheduler::Serve() {
   MutexLock lock(mutex_);  // to the end: Stop comes from another thread
   if (serving_ || stopping_) return;
   serving_ = true;
-  replaying_ = true;
   for (auto& worker : workers_) {
     worker->thread = std::thread([this, w = worker.get()] { WorkerLoop(*w); });
   }
@@ -181,7 +181,7 @@ hostlink::Heartbeat Scheduler::Load() const {
     if (now > deadline) h.overdue_ms = std::max(h.overdue_ms, (now - deadline) / kNanosPerMilli);
   }
   MutexLock lock(mutex_);
-  h.queued = waiting_;
+  h.queued = waiting_ + static_cast<uint32_t>(suspects_.size());
   return h;
 }
 
@@ -219,28 +219,14 @@ void Scheduler::WorkerLoop(Worker& self) {
   mutex_.Unlock();
 }
 
-// What a dead predecessor left comes first, alone: if it kills this host too,
-// nothing else is hurt and it is known what did it.
+// What a dead predecessor left comes first.
 void Scheduler::TakeFromChannels() {
   Job job;
-  if (replaying_) {
-    if (running_ > 0 || waiting_ > 0) return;
-    for (const auto& c : *channels_) {
-      if (!c->consumer->NextReplay(&job.claim)) continue;
-      job.consumer = c->consumer.get();
-      job.channel = c->number;
-      Enqueue(job);
-      return;
-    }
-    replaying_ = false;
-    changed_.NotifyAll();
-  }
   for (const auto& c : *channels_) {
-    while (c->consumer->Next(&job.claim)) {
-      job.consumer = c->consumer.get();
-      job.channel = c->number;
-      Enqueue(job);
-    }
+    job.consumer = c->consumer.get();
+    job.channel = c->number;
+    while (c->consumer->NextReplay(&job.claim)) Enqueue(job);
+    while (c->consumer->Next(&job.claim)) Enqueue(job);
   }
 }
 
@@ -248,19 +234,37 @@ void Scheduler::Enqueue(const Job& job) {
   const auto it = models_.find(job.claim.model);
   if (it == models_.end() || it->second->closing) {
     rejected_.push_back({job, "the model is not loaded"});
-    return;
+  } else if ((job.claim.flags & channel::kSuspect) != 0) {
+    suspects_.push_back(job);
+  } else {
+    Push(*it->second, job);
   }
-  if (job.claim.attempts > kMaxAttempts) {
-    rejected_.push_back(
-        {job, fmt::format("{}: the plugin host died {} times while running this request",
-                          it->second->model->label(), job.claim.attempts - 1)});
-    return;
-  }
-  Queue& queue = *it->second;
+}
+
+void Scheduler::Push(Queue& queue, const Job& job) {
   if (queue.waiting.empty()) busy_.push_back(&queue);
   queue.waiting.push_back(job);
   std::push_heap(queue.waiting.begin(), queue.waiting.end(), Later);
   ++waiting_;
+}
+
+bool Scheduler::HasSuspect(uint32_t model) const {
+  return std::any_of(suspects_.begin(), suspects_.end(),
+                     [&](const Job& job) { return job.claim.model == model; });
+}
+
+bool Scheduler::SuspectTurn() const {
+  return !suspects_.empty() && (waiting_ == 0 || NowNanos() >= suspect_turn_ns_);
+}
+
+// Its turn has come: what runs ends first, and nothing begins meanwhile.
+Scheduler::Queue* Scheduler::PickSuspect(Job* job) {
+  if (running_ > 0) return nullptr;
+  *job = suspects_.front();
+  suspects_.pop_front();
+  alone_ = true;
+  // Its model is there: RemoveModel waits for it.
+  return models_.at(job->claim.model).get();
 }
 
 bool Scheduler::AnswerRejected(Execution& execution) {
@@ -274,6 +278,8 @@ bool Scheduler::AnswerRejected(Execution& execution) {
 }
 
 Scheduler::Queue* Scheduler::PickLocked(Job* job) {
+  if (alone_) return nullptr;
+  if (SuspectTurn()) return PickSuspect(job);
   Queue* best = nullptr;
   for (Queue* q : busy_) {
     if (q->running >= q->model->info().max_concurrency) continue;
@@ -309,7 +315,7 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   ++running_;
   const bool takes_long = queue.usual_ns == 0 || queue.usual_ns > kShortRunNanos;
   // Somebody must watch the channels meanwhile, or run what else is ready.
-  if (takes_long && idle_ > 0 && !(replaying_ && watching_)) work_.NotifyOne();
+  if (takes_long && idle_ > 0 && !(alone_ && watching_)) work_.NotifyOne();
   const bool defer = MayDeferRing(self, queue, job, start);
   // This answer's own ring will serve for those before it, unless it is long in
   // coming.
@@ -341,18 +347,17 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   mutex_.Lock();
   --queue.running;
   --running_;
+  if (std::exchange(alone_, false)) {
+    suspect_turn_ns_ = end + took;
+    work_.NotifyAll();
+  }
   queue.usual_ns = queue.usual_ns == 0 ? took : (queue.usual_ns * 7 + took) / 8;
-  if (queue.closing || replaying_) changed_.NotifyAll();
+  if (queue.closing) changed_.NotifyAll();
 }
 
 // Called with the lock held, gives it up while looking.
 void Scheduler::WatchChannels(channel::Spinner& spinner) {
   const std::shared_ptr<const ChannelList> channels = channels_;
-  if (replaying_ && running_ > 0) {
-    // Replays run one at a time: there is nothing to look for until it ends.
-    changed_.Wait(mutex_);
-    return;
-  }
   kicked_.store(false, std::memory_order_relaxed);
   mutex_.Unlock();
   const bool found = spinner.Spin([&] {

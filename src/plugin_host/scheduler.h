@@ -8,6 +8,10 @@
 // no hand-off between threads on the way of a request.  Before it starts
 // something that takes long it wakes another worker to watch meanwhile.
 //
+// What ran when an earlier host died of its own doing is suspected, and runs
+// with nothing else running, so that a second death tells who does it.  Between
+// two such turns the others have as much time as the last one took.
+//
 // Threads: workers of its own; the public functions are for the control
 // thread (and NeedResponseSegment for workers).
 // Lifetime: models and channels are added and removed while it runs; a model
@@ -16,6 +20,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,7 +54,7 @@ class Scheduler : public SegmentSource {
   // Waits until what is queued and running is answered; NOT_FOUND if unknown.
   Status RemoveModel(uint32_t handle);
 
-  // Starts: first what earlier hosts left unfinished, one at a time, then the rest.
+  // Starts: with what earlier hosts left unfinished, and with the rest.
   void Serve();
   // Takes nothing more from the channels, finishes what was taken, ends the workers.
   void Stop();
@@ -74,8 +79,8 @@ class Scheduler : public SegmentSource {
   struct Queue {
     std::unique_ptr<Model> model;
     std::vector<Job> waiting;  // a heap: earliest deadline on top
-    uint32_t running = 0;
-    uint64_t usual_ns = 0;  // moving average of run times; 0: never run
+    uint32_t running = 0;      // the suspects too
+    uint64_t usual_ns = 0;     // moving average of run times; 0: never run
     bool closing = false;
   };
   // A request that cannot be run, and why; answered outside the lock, because
@@ -98,6 +103,10 @@ class Scheduler : public SegmentSource {
   void WorkerLoop(Worker& self);
   void TakeFromChannels() MLOS_REQUIRES(mutex_);
   void Enqueue(const Job& job) MLOS_REQUIRES(mutex_);
+  void Push(Queue& queue, const Job& job) MLOS_REQUIRES(mutex_);
+  bool SuspectTurn() const MLOS_REQUIRES(mutex_);
+  Queue* PickSuspect(Job* job) MLOS_REQUIRES(mutex_);
+  bool HasSuspect(uint32_t model) const MLOS_REQUIRES(mutex_);
   bool AnswerRejected(Execution& execution) MLOS_REQUIRES(mutex_);
   Queue* PickLocked(Job* job) MLOS_REQUIRES(mutex_);
   void RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job)
@@ -125,7 +134,9 @@ class Scheduler : public SegmentSource {
   uint32_t idle_ MLOS_GUARDED_BY(mutex_) = 0;
   bool watching_ MLOS_GUARDED_BY(mutex_) = false;
   bool serving_ MLOS_GUARDED_BY(mutex_) = false;
-  bool replaying_ MLOS_GUARDED_BY(mutex_) = false;
+  std::deque<Job> suspects_ MLOS_GUARDED_BY(mutex_);      // the oldest first
+  bool alone_ MLOS_GUARDED_BY(mutex_) = false;            // one of them runs
+  uint64_t suspect_turn_ns_ MLOS_GUARDED_BY(mutex_) = 0;  // not before, while others wait
   bool stopping_ MLOS_GUARDED_BY(mutex_) = false;
   std::atomic<bool> kicked_{false};
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -245,7 +245,7 @@ TEST(HostTest, ARequestThatKillsItsHostEndsWithAnErrorAndOthersAreServed) {
   auto poison = core.Start("m-crash_in_execute", {Floats({1})});
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(core.Infer("m-echo", {Floats({1})}).status.ok());
   const Answer answer = poison.get();
-  EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
+  EXPECT_EQ(StatusCode::kInternal, answer.status.code());
   EXPECT_THAT(Text(answer), HasSubstr("died"));
   EXPECT_EQ(0u, core.Restarts("echo"));
 }
@@ -359,7 +359,7 @@ TEST(ReplayTest, ExitIsADeathLikeAnyOther) {
   TestCore core;
   ASSERT_TRUE(core.Bring("exit_in_execute").ok());
   const Answer answer = core.Infer("m-exit_in_execute", {Floats({1})});
-  EXPECT_EQ(StatusCode::kUnavailable, answer.status.code());
+  EXPECT_EQ(StatusCode::kInternal, answer.status.code());
   EXPECT_GE(core.Restarts("exit_in_execute"), 3u);
 }
 
@@ -473,8 +473,9 @@ TEST(HostTest, WhatShouldBeLoadedAndIsNotMakesTheCoreUnready) {
   ASSERT_TRUE(core.Bring("crash_in_execute").ok());
   EXPECT_TRUE(ready());
   // It dies of every request until it is given up.
+  float next = 0;  // the same one would be refused
   EXPECT_TRUE(WaitUntil([&] {
-    core.Infer("m-crash_in_execute", {Floats({-1})});
+    core.Infer("m-crash_in_execute", {Floats({++next})});
     return core.ModelState("m-crash_in_execute") == "failed";
   }));
   EXPECT_TRUE(WaitUntil([&] { return !ready(); }));
@@ -515,7 +516,7 @@ class HeldPort : public backend::ChannelPort {
  public:
   using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
   HeldPort() : producer(*channel::Producer::Create({})) {}
-  void BeginEpoch(Granted done) override { held.push_back(std::move(done)); }
+  void BeginEpoch(channel::Death, Granted done) override { held.push_back(std::move(done)); }
   void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {
   }
   void ActivateRequestSegment(uint32_t) override {}
