@@ -257,8 +257,10 @@ void Execution::Publish(StatusCode code, std::string_view text) {
     std::fprintf(stderr, "no memory for an answer: %.*s\n",
                  static_cast<int>(Message(head.status()).size()), Message(head.status()).data());
   }
-  job_->consumer->Complete(job_->claim, block, {job_->claim.claimed_ns, started_ns_, NowNanos()},
+  const uint64_t ended_ns = NowNanos();
+  job_->consumer->Complete(job_->claim, block, {job_->claim.claimed_ns, started_ns_, ended_ns},
                            ring_);
+  publish_ns_ = NowNanos() - ended_ns;
 }
 
 // ------------------------------------------------------------- SMI callbacks

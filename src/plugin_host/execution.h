@@ -43,6 +43,9 @@ class Execution : public RequestPort {
   void Run(const Job& job, const Model& model, bool ring = true);
   // Answers it without running.
   void Fail(const Job& job, StatusCode code, std::string_view text);
+  // What publishing the last answer took: whoever is woken by it may take this
+  // processor at once, and that is not the model's time.
+  uint64_t publish_ns() const { return publish_ns_; }
 
   // Behind the SMI callbacks of smi_host_api.
   smi_code AllocateOutput(uint32_t index, smi_datatype datatype, uint32_t rank,
@@ -67,6 +70,7 @@ class Execution : public RequestPort {
   bool answered_ = false;
   bool ring_ = true;
   uint64_t started_ns_ = 0;
+  uint64_t publish_ns_ = 0;
   tensor::RequestView view_;
   std::vector<smi_tensor> inputs_;
   std::vector<tensor::TensorDesc> allocated_;  // one per output of the model

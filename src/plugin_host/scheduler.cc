@@ -298,10 +298,13 @@ Scheduler::Queue* Scheduler::PickLocked(Job* job) {
 // done in no time.
 bool Scheduler::MayDeferRing(const Worker& self, const Queue& queue, const Job& job,
                              uint64_t now) const {
-  const bool short_run = queue.usual_ns != 0 && queue.usual_ns <= kRingDelayNanos;
-  if (waiting_ == 0 || !short_run) return false;
+  if (waiting_ == 0 || !UsuallyWithin(queue, kRingDelayNanos)) return false;
   if (self.unrung == nullptr) return true;
   return self.unrung == job.consumer && now - self.unrung_since_ns < kRingDelayNanos;
+}
+
+bool Scheduler::UsuallyWithin(const Queue& queue, uint64_t nanos) {
+  return queue.usual.known() && queue.usual.nanos() <= nanos;
 }
 
 void Scheduler::RingDeferred(Worker& self) {
@@ -313,18 +316,19 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   const uint64_t start = NowNanos();
   ++queue.running;
   ++running_;
-  const bool takes_long = queue.usual_ns == 0 || queue.usual_ns > kShortRunNanos;
+  const bool takes_long = !UsuallyWithin(queue, kShortRunNanos);
   // Somebody must watch the channels meanwhile, or run what else is ready.
   if (takes_long && idle_ > 0 && !(alone_ && watching_)) work_.NotifyOne();
   const bool defer = MayDeferRing(self, queue, job, start);
   // This answer's own ring will serve for those before it, unless it is long in
   // coming.
-  const bool soon = queue.usual_ns != 0 && queue.usual_ns <= kRingDelayNanos;
+  const bool soon = UsuallyWithin(queue, kRingDelayNanos);
   if (!defer && (!soon || self.unrung != job.consumer)) RingDeferred(self);
   self.deadline_ns.store(job.claim.deadline_ns, std::memory_order_relaxed);
   self.since_ns.store(start, std::memory_order_relaxed);
   mutex_.Unlock();
 
+  bool ran = false;
   if (job.consumer->IsCancelled(job.claim.entry)) {
     execution.Fail(job, StatusCode::kCancelled, "the request was cancelled");
   } else if (start > job.claim.deadline_ns) {
@@ -333,10 +337,10 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
         fmt::format("{}: the deadline passed while the request waited", queue.model->label()));
   } else {
     execution.Run(job, *queue.model, !defer);
+    ran = true;
   }
 
   const uint64_t end = NowNanos();
-  const uint64_t took = end - start;
   if (!defer) {
     self.unrung = nullptr;  // this answer's ring was for all
   } else if (self.unrung == nullptr) {
@@ -348,10 +352,10 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   --queue.running;
   --running_;
   if (std::exchange(alone_, false)) {
-    suspect_turn_ns_ = end + took;
+    suspect_turn_ns_ = end + (end - start);
     work_.NotifyAll();
   }
-  queue.usual_ns = queue.usual_ns == 0 ? took : (queue.usual_ns * 7 + took) / 8;
+  if (ran) queue.usual.Add(end - start - execution.publish_ns());
   if (queue.closing) changed_.NotifyAll();
 }
 

@@ -35,6 +35,7 @@
 #include "hostlink/messages.h"
 #include "plugin_host/execution.h"
 #include "plugin_host/plugin.h"
+#include "plugin_host/usual_time.h"
 
 namespace mlos::plugin_host {
 
@@ -80,7 +81,7 @@ class Scheduler : public SegmentSource {
     std::unique_ptr<Model> model;
     std::vector<Job> waiting;  // a heap: earliest deadline on top
     uint32_t running = 0;      // the suspects too
-    uint64_t usual_ns = 0;     // moving average of run times; 0: never run
+    UsualTime usual;           // of its runs, but for waking the producer
     bool closing = false;
   };
   // A request that cannot be run, and why; answered outside the lock, because
@@ -113,6 +114,7 @@ class Scheduler : public SegmentSource {
       MLOS_REQUIRES(mutex_);
   bool MayDeferRing(const Worker& self, const Queue& queue, const Job& job, uint64_t now) const
       MLOS_REQUIRES(mutex_);
+  static bool UsuallyWithin(const Queue& queue, uint64_t nanos);
   static void RingDeferred(Worker& self);
   void WatchChannels(channel::Spinner& spinner) MLOS_REQUIRES(mutex_);
   bool ParkOn(const ChannelList& channels);
