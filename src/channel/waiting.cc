@@ -108,7 +108,7 @@ uint64_t MeasureWake(int first, int second) {
 // last for his whole wake-up; if it is a little too short, both ends miss each
 // other for ever, and neither finds out that spinning would work.
 uint64_t MeasureOnce() {
-  constexpr uint64_t kLeast = 2'000, kMost = 60'000;
+  constexpr uint64_t kLeast = 2'000, kMost = 150'000;
   cpu_set_t mine;
   uint64_t measured = 0;
   if (sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) >= 2) {

@@ -29,7 +29,7 @@ TEST(CalibrateTest, IsPlausibleFastAndLeavesTheAffinityAlone) {
   ASSERT_EQ(sched_getaffinity(0, sizeof(after), &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
   EXPECT_GE(costs.wake_ns, 2'000u);
-  EXPECT_LE(costs.wake_ns, 60'000u);
+  EXPECT_LE(costs.wake_ns, 150'000u);
   EXPECT_EQ(costs.processors, static_cast<uint32_t>(CPU_COUNT(&before)));
   RecordProperty("wake_ns", std::to_string(costs.wake_ns));
 }
