@@ -389,13 +389,17 @@ void PluginHost::Stop(std::function<void()> done) {
 }
 
 void PluginHost::KillNow() {
-  if (state_ == HostState::kStopping && process_ != nullptr) process_->Kill("the daemon ends");
+  if (state_ != HostState::kStopping || process_ == nullptr) return;
+  cut_off_ = true;
+  process_->Kill("the daemon ends");
 }
 
 void PluginHost::Stopped() {
   state_ = HostState::kStopped;
   timer_.cancel();
-  const Status status = Unavailable(Label() + " was unloaded");
+  const Status status =
+      Unavailable(cut_off_ ? "the daemon shut down before the request was answered"
+                           : Label() + " was unloaded");
   for (const auto& port : ports_) port->Fail(status);
   if (started_) std::exchange(started_, nullptr)(status);
   RunDeferred();
@@ -505,7 +509,7 @@ void PluginHost::OnHeartbeat(const hostlink::Frame& frame) {
     process_->Kill("it sent a heartbeat that makes no sense");
   } else if (beat->overdue_ms > spec_.hang_limit_ms) {
     hung_ = true;
-    process_->Kill(fmt::format("a request ran {} s past its deadline", beat->overdue_ms / 1000));
+    process_->Kill(fmt::format("a request ran {} ms past its deadline", beat->overdue_ms));
   }
 }
 

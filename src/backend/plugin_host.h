@@ -128,6 +128,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   std::vector<std::pair<size_t, channel::SegmentGrant>> late_segments_;
   std::vector<std::function<void()>> deferred_;  // until it is back, or given up
   HostState state_ = HostState::kStopped;
+  bool cut_off_ = false;  // by KillNow: the daemon ends
   uint32_t restarts_ = 0;
   uint32_t quick_deaths_ = 0;                            // in a row, each soon after its start
   bool hung_ = false;                                    // the present process was stopped for that

@@ -89,6 +89,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
       manager_(control_loop_, catalog_,
                {.host_program = settings_.Text(Id::kPluginHost),
                 .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
+                .hang_limit_ms = settings_.Number(Id::kHangLimit),
                 .package_dir = InDataDir(settings_, "packages"),
                 .watch = &host_watch_}),
       repositories_(control_loop_, catalog_, manager_, RepositoryOptionsFrom(settings_)),
@@ -113,8 +114,9 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   // connections and more; an entry that is not used costs its 128 bytes.
   channel::Options channel_options;
   channel_options.entries = 2048;
-  engine_ =
-      std::make_unique<engine::ChannelEngine>(front_loop_, control_loop_, channel_options, loader);
+  engine_ = std::make_unique<engine::ChannelEngine>(
+      front_loop_, control_loop_, channel_options, loader,
+      settings_.Number(Id::kQuarantineTime) * kNanosPerMilli);
   manager_.AddEngine(engine_.get());
   http::HttpOptions http_options = http::OptionsFrom(settings_);
   http_options.server_version = kVersion;

@@ -42,11 +42,11 @@ std::string_view WhyNot(ModelState state) {
 // Of the channel, where requests to a model are counted.
 uint32_t LaneOf(const ModelRoute& route) { return route.handle & 0xffff; }
 
-Status DiedOfIt(const ModelRoute& route) {
+Status DiedOfIt(const ModelRoute& route, uint64_t refuse_ns) {
   return Internal(fmt::format(
       "the plugin host of model \"{}\" died of this request, more than once: requests with these "
-      "inputs are refused for {} minutes from then on",
-      route.name, Quarantine::kRefuseNanos / (60 * kNanosPerSecond)));
+      "inputs are refused for {} s from then on",
+      route.name, refuse_ns / kNanosPerSecond));
 }
 
 // Each host counts its handles from the start.
@@ -60,13 +60,14 @@ Status TooMany(const ModelRoute& route) {
 }  // namespace
 
 ChannelEngine::ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
-                             Loader loader)
+                             Loader loader, uint64_t quarantine_ns)
     : loop_(loop),
       control_(control),
       channel_options_(channel_options),
       loader_(std::move(loader)),
       table_(std::make_shared<RoutingTable>()),
       prune_at_(kLeastToPrune),
+      quarantine_(quarantine_ns),
       sweep_(loop.io()) {
   loop_.AddPoller(this);
 }
@@ -340,9 +341,11 @@ void ChannelEngine::OnStrike(HostLane& lane, uint32_t entry) {
       quarantine_.Strike(lane.producer().RequestOf(entry), QuarantineNumber(host->first, of.model),
                          of.principal, NowNanos());
   const Call* const call = lane.calls()[entry];
+  const std::string then = refused ? fmt::format(": its like is refused for {} s",
+                                                 quarantine_.refuse_ns() / kNanosPerSecond)
+                                   : ", which is tried once more";
   Log(LogLevel::kWarning, {{"request_id", call == nullptr ? std::string_view() : call->request_id}},
-      "a plugin host died of a request of principal {}{}", of.principal,
-      refused ? ": requests like it are refused for ten minutes" : ", which is tried once more");
+      "a plugin host died of a request of principal {}{}", of.principal, then);
 }
 
 // --------------------------------------------------------------------- submit
@@ -360,7 +363,7 @@ bool ChannelEngine::Submit(Call& call) {
                         call.principal, NowNanos())) {
     lane.producer().Abandon(call.slot);
     call.stage_ = Call::Stage::kIdle;
-    call.status = DiedOfIt(*call.route);
+    call.status = DiedOfIt(*call.route, quarantine_.refuse_ns());
     return true;
   }
   channel::Submission submission;
@@ -395,7 +398,7 @@ void ChannelEngine::OnCompletion(HostLane& lane, const channel::Completion& comp
 void ChannelEngine::DecodeAnswer(HostLane& lane, Call& call,
                                  const channel::Completion& completion) {
   if (completion.struck) {
-    call.status = DiedOfIt(*call.route);
+    call.status = DiedOfIt(*call.route, quarantine_.refuse_ns());
     return;
   }
   if (completion.lost) {

@@ -32,8 +32,9 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   using Loader =
       std::function<void(std::string name, std::string version, std::function<void(Status)> done)>;
 
+  // For `quarantine_ns` requests are refused that hosts died of.
   ChannelEngine(EventLoop& loop, EventLoop& control, channel::Options channel_options,
-                Loader loader);
+                Loader loader, uint64_t quarantine_ns = Quarantine::kRefuseNanos);
   ~ChannelEngine() override;
 
   // ---- control loop

@@ -42,7 +42,7 @@ uint64_t HashContents(const channel::RequestSlot& request) {
 }  // namespace
 
 void Quarantine::Forget(uint64_t now_ns) {
-  while (!known_.empty() && now_ns > known_.front().last_ns + kRefuseNanos) known_.pop_front();
+  while (!known_.empty() && now_ns > known_.front().last_ns + refuse_ns_) known_.pop_front();
   if (known_.size() > kMost) known_.pop_front();
 }
 
@@ -53,7 +53,7 @@ bool Quarantine::Strike(const channel::RequestSlot& request, uint64_t model, uin
     return k.model == model && k.principal == principal && k.contents == struck.contents;
   });
   if (it != known_.end()) {
-    if (now_ns <= it->last_ns + kRefuseNanos) struck.strikes = it->strikes;
+    if (now_ns <= it->last_ns + refuse_ns_) struck.strikes = it->strikes;
     known_.erase(it);
   }
   ++struck.strikes;

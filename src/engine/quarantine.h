@@ -5,8 +5,8 @@
 //
 // A request is known by its model (a number that no other has), its principal,
 // and the contents of its inputs and parameters, whatever its id and deadline.  What has
-// channel::kMostStrikes is refused for kRefuseNanos from the last one; strikes
-// are forgotten after as long.  Others of the same principal, and the same
+// channel::kMostStrikes is refused for some time from the last one; strikes are
+// forgotten after as long.  Others of the same principal, and the same
 // request of others, are not touched.  At most kMost requests are remembered,
 // the newest.
 //
@@ -27,6 +27,9 @@ class Quarantine {
   static constexpr uint64_t kRefuseNanos = 600 * kNanosPerSecond;
   static constexpr size_t kMost = 256;
 
+  explicit Quarantine(uint64_t refuse_ns = kRefuseNanos) : refuse_ns_(refuse_ns) {}
+  uint64_t refuse_ns() const { return refuse_ns_; }
+
   // True: this was the one that has it refused from now on.
   bool Strike(const channel::RequestSlot& request, uint64_t model, uint32_t principal,
               uint64_t now_ns);
@@ -46,6 +49,7 @@ class Quarantine {
   };
   void Forget(uint64_t now_ns);
 
+  const uint64_t refuse_ns_;
   std::deque<Known> known_;  // the newest strike last
 };
 

@@ -48,6 +48,7 @@ uint64_t Manager::LaunchHost(const PluginVersion& plugin,
   spec.start.name = plugin.manifest.name;
   spec.start.version = plugin.manifest.version;
   spec.start.workers = options_.workers;
+  spec.hang_limit_ms = options_.hang_limit_ms;
   spec.watch = options_.watch;
   backend::PluginHost::Events events;
   events.on_failed = [this, number](const Status& status) { OnHostFailed(number, status); };

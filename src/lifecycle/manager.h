@@ -29,6 +29,8 @@ namespace mlos::lifecycle {
 struct ManagerOptions {
   std::string host_program;  // mlos-plugin-host
   uint32_t workers = 2;      // threads of a host that run requests
+  // A request that runs this much past its deadline is taken for a hang.
+  uint64_t hang_limit_ms = 10'000;
   // Requests that still hold a model after so long lose it.
   uint64_t drain_limit_ms = 60'000;
   std::string package_dir;              // where installed packages are kept; empty: nowhere

@@ -24,6 +24,8 @@ enum class Id : uint8_t {
   kPluginDir,
   kPluginHost,
   kWorkers,
+  kHangLimit,
+  kQuarantineTime,
   kModelRepository,
   kModelControlMode,
   kLoadModel,
@@ -171,6 +173,28 @@ inline constexpr Row kTable[] = {
      .doc = "Threads of each plugin host that run requests",
      .reason = "One runs while the other's answer is written; frameworks bring threads of their "
                "own."},
+    {.id = Id::kHangLimit,
+     .name = "hang-limit",
+     .group = Group::kPlugins,
+     .type = Type::kDuration,
+     .initial = Default::Is("10s"),
+     .range = {"100ms", "24h"},
+     .change = Change::kRestart,
+     .doc = "A plugin host that still runs a request this long after its deadline is taken to hang "
+            "and is started anew",
+     .reason = "Whoever asked has had their answer at the deadline; a plugin that looks whether "
+               "it is cancelled ends long before this."},
+    {.id = Id::kQuarantineTime,
+     .name = "quarantine-time",
+     .group = Group::kPlugins,
+     .type = Type::kDuration,
+     .initial = Default::Is("10m"),
+     .range = {"1s", "24h"},
+     .change = Change::kRestart,
+     .doc = "How long a request is refused that two plugin hosts died of, by the same client to "
+            "the same model with the same inputs",
+     .reason = "A client that tries again would take the host from everybody else each time; an "
+               "operator has mended the model by then, or unloads it."},
 
     {.id = Id::kModelRepository,
      .name = "model-repository",
@@ -207,7 +231,8 @@ inline constexpr Row kTable[] = {
      .range = {"100ms", "24h"},
      .change = Change::kRestart,
      .doc = "With --model-control-mode poll: how long after one look at the repositories the next "
-            "begins; in every mode: after what could not be read at the start is tried again",
+            "begins; in every mode: how long until a repository that could not be read at the "
+            "start is tried again",
      .reason = "A deployment waits this long at most; a look at a thousand models takes less than "
                "a second."},
     {.id = Id::kStrictReadiness,

@@ -125,7 +125,7 @@ TEST_F(BadPluginTest, ThatDieLeaveTheOthersAlone) {
   EXPECT_REFUSED(503, "failed", daemon().InferJson("crashes", kOnX));
 
   daemon().BringTestModel("writes_input");  // which is mapped for reading only
-  EXPECT_REFUSED(503, "died", daemon().InferJson("m-writes_input", kOnX));
+  EXPECT_REFUSED(500, "died of this request", daemon().InferJson("m-writes_input", kOnX));
 }
 
 }  // namespace

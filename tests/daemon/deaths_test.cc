@@ -128,13 +128,26 @@ TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
     const auto deaths = daemon.HostOf(plugin).restarts;
     EXPECT_GE(deaths, 2);
     // Tried again by its client it costs no host any more; another request does.
-    EXPECT_REFUSED(500, "refused for 10 minutes", daemon.InferJson(model, kOnX));
+    EXPECT_REFUSED(500, "refused for 600 s", daemon.InferJson(model, kOnX));
     EXPECT_EQ(deaths, daemon.HostOf(plugin).restarts);
     EXPECT_REFUSED(500, "died of this request", daemon.InferJson(model, OnX(2)));
     EXPECT_GT(daemon.HostOf(plugin).restarts, deaths);
     EXPECT_STATUS(200, daemon.InferJson("affine", kOnX));
   }
   EXPECT_EQ(0, daemon.HostOf("template").restarts);
+}
+
+TEST(PoisonTest, ItIsRefusedForAsLongAsTheOptionSays) {
+  Daemon daemon({"--quarantine-time", "1s"});
+  daemon.BringTestModel("poison");
+  EXPECT_REFUSED(500, "died of this request", daemon.InferJson("m-poison", Millis(-1)));
+  EXPECT_REFUSED(500, "refused for 1 s", daemon.InferJson("m-poison", Millis(-1)));
+  const auto deaths = daemon.HostOf("poison").restarts;
+  EXPECT_TRUE(WaitUntil([&] {  // then it costs hosts again
+    daemon.InferJson("m-poison", Millis(-1));
+    return daemon.HostOf("poison").restarts > deaths;
+  }));
+  EXPECT_STATUS(200, daemon.InferJson("m-poison", Millis(0)));
 }
 
 TEST(PoisonTest, AmongInnocentsOnlyThePoisonFails) {
@@ -183,7 +196,7 @@ TEST(PoisonTest, APluginThatDiesOfEverythingIsGivenUp) {
 }
 
 TEST(HangTest, ARequestThatHangsEndsByItsDeadline) {
-  Daemon daemon;
+  Daemon daemon({"--hang-limit", "300ms"});
   daemon.BringTestModel("hang_in_execute");
   const pid_t pid = daemon.HostOf("hang_in_execute").pid;
   const Reply reply = daemon.InferJson(
