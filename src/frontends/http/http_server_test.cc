@@ -206,6 +206,10 @@ TEST_F(HttpTest, OperationsReachTheControlPath) {
   EXPECT_THAT(Ask("GET", "/api/v1/models?limit=3").body, HasSubstr("takes none in its query"));
   EXPECT_THAT(Ask("POST", "/api/v1/plugins/p/versions/1.2.3/load?wait=maybe").body,
               HasSubstr("'wait' is true or false, not 'maybe'"));
+  reply = Ask("POST", "/api/v1/plugins/p/versions/1.2.3/load", R"({"wait":false})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("takes no body"));
+  EXPECT_EQ(Ask("POST", "/api/v1/plugins/p/versions/1.2.3/load", "{}").status, 200);
   reply = Ask("DELETE", "/api/v1/models/m/versions/2");
   EXPECT_EQ(reply.status, 200);
   EXPECT_THAT(reply.body, HasSubstr(kind(K::kRemoveModel)));

@@ -12,6 +12,14 @@ namespace {
 
 constexpr uint32_t kMaxManagementDepth = 32;
 
+// What would be passed over in silence is refused; an empty object says nothing
+// and is what some clients always send.
+Status CheckNoBody(const Body& body) {
+  boost::json::object object;
+  if (ParseObjectBody(body, false, &object).ok() && object.empty()) return OkStatus();
+  return InvalidArgument("this operation takes no body");
+}
+
 }  // namespace
 
 Status ParseObjectBody(const Body& body, bool required, boost::json::object* object) {
@@ -36,6 +44,9 @@ bool ManagementHandler::Handle(const Route& route, const Body& body, Response& r
       response.ManagementError(parsed, "send a JSON object");
       return true;
     }
+  } else if (const Status nothing = CheckNoBody(body); !nothing.ok()) {
+    response.ManagementError(nothing, "leave the body out");
+    return true;
   }
   if (const Status query = ReadQuery(row, route.query, &operation.body); !query.ok()) {
     response.ManagementError(query, {});
