@@ -4,14 +4,51 @@
 report has what the server counted as well."""
 
 import csv
+import http.server
 import os
 import subprocess
+import threading
+import urllib.request
 
 import fixture
 from daemon import ROOT
 
 PLACE = ROOT / ".cache/python-tests/perf"
-REQUESTS = 300
+# Three windows of this length, however different. Told a number of requests instead, the program
+# waits for ever for those that were answered before it began to count: on a busy machine, often.
+WINDOWS = ("--measurement-interval", "200", "--stability-percentage", "999", "--max-trials", "20")
+
+
+class Passer(http.server.ThreadingHTTPServer):
+    """Passes a page on to whoever asks, and counts them."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            with urllib.request.urlopen(self.server.page) as page:
+                body = page.read()
+            self.send_response(200)
+            self.send_header("Content-Type", page.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.server.passed += 1
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self, page):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.page = page
+        self.passed = 0
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
 
 
 class Analyzer(fixture.ClientTest):
@@ -21,7 +58,7 @@ class Analyzer(fixture.ClientTest):
     def run_analyzer(self, model, *arguments):
         address = {"http": self.daemon.address, "grpc": self.daemon.grpc_address}[self.protocol]
         command = [PLACE / "perf_analyzer", "-m", model, "-u", address, "-i", self.protocol,
-                   "--request-count", str(REQUESTS), "--verbose-csv", "-f", self.table(),
+                   *WINDOWS, "--verbose-csv", "-f", self.table(),
                    *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False,
                               env={**os.environ, "LD_LIBRARY_PATH": str(PLACE)})
@@ -36,7 +73,7 @@ class Analyzer(fixture.ClientTest):
         return row
 
     def analyze(self, model, *arguments):
-        """Runs the program with a fixed number of requests; the one row of its table."""
+        """Runs the program to its end; the one row of its table."""
         done = self.run_analyzer(model, *arguments)
         self.assertEqual(0, done.returncode, f"{done.args}\n{done.stdout}\n{done.stderr}")
         return self.row()
@@ -50,16 +87,13 @@ class Analyzer(fixture.ClientTest):
         self.assertGreater(float(row["Server Compute Infer"]), 0)
 
     def check_metrics(self):
-        """It reads the metrics, too, as often as it is told to, and gives up where it cannot."""
-        def collect(address):
-            return self.run_analyzer(
+        """It reads the metrics, too, as often as it is told to."""
+        with Passer(f"http://{self.daemon.metrics_address}/metrics") as passer:
+            self.check(self.analyze(
                 "digits", "--shape", "image:1,64", "--request-rate-range", "200",
-                "--collect-metrics", "--metrics-url", f"{address}/metrics",
-                "--metrics-interval", "100")
-        done = collect(self.daemon.metrics_address)
-        self.assertEqual(0, done.returncode, f"{done.stdout}\n{done.stderr}")
-        self.check(self.row())
-        self.assertNotEqual(0, collect(self.daemon.address).returncode)
+                "--collect-metrics", "--metrics-url", f"{passer.address}/metrics",
+                "--metrics-interval", "100"))
+            self.assertGreater(passer.passed, 1)
 
 
 class HttpTest(Analyzer):
