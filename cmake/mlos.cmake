@@ -23,7 +23,7 @@ target_compile_options(mlos_flags INTERFACE
   -Wall -Wextra -Wno-missing-field-initializers
   -fvisibility=hidden -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(mlos_flags INTERFACE -Wthread-safety)
+  target_compile_options(mlos_flags INTERFACE -Wthread-safety -Werror=thread-safety)
 else()
   target_compile_options(mlos_flags INTERFACE -Wshadow=local)
 endif()
