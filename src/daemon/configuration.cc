@@ -34,6 +34,7 @@ class Checks {
     CheckOrder(Id::kDefaultDeadline, Id::kMaxDeadline);
     CheckOrder(Id::kHttpMaxBody, Id::kHttpMaxBuffered);
     CheckOrder(Id::kGrpcMaxMessage, Id::kGrpcMaxBuffered);
+    CheckOrder(Id::kIpcMaxMessage, Id::kIpcMaxBuffered);
   }
 
  private:

@@ -125,7 +125,10 @@ Core::Core(options::Inputs inputs, options::Settings settings,
   grpc_options.server_version = kVersion;
   const Connections connections = ConnectionsThatFit(
       {http_options.max_connections,
-       Listens(settings_, Id::kGrpcAddress) ? grpc_options.limits.max_connections : 0},
+       Listens(settings_, Id::kGrpcAddress) ? grpc_options.limits.max_connections : 0,
+       settings_.Text(Id::kIpcSocket) != "off"
+           ? static_cast<uint32_t>(settings_.Number(Id::kIpcMaxConnections))
+           : 0},
       RaiseDescriptorLimit(), regions.allowed ? regions.most : 0);
   http_options.max_connections = connections.http;
   grpc_options.limits.max_connections = connections.grpc;
@@ -138,6 +141,15 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                          .tracer = &tracer_,
                                                          .plain = &http_->over_h2()},
                                              std::move(grpc_options));
+  ipc::IpcOptions ipc_options = ipc::OptionsFrom(settings_);
+  ipc_options.server_version = kVersion;
+  ipc_options.max_connections = connections.ipc;
+  ipc_ = std::make_unique<ipc::IpcServer>(ipc::Parts{.loop = front_loop_,
+                                                     .engine = *engine_,
+                                                     .control = control_meter_,
+                                                     .tracer = &tracer_,
+                                                     .client_regions = regions.allowed},
+                                          std::move(ipc_options));
   control_.set_plugin_logs(&host_watch_.logs);
   control_.set_repositories(&repositories_);
   manager_.set_strict_readiness(settings_.Boolean(Id::kStrictReadiness));
@@ -169,6 +181,7 @@ Status Core::Start() {
   MLOS_RETURN_IF_ERROR(repositories_.Start());
   MLOS_RETURN_IF_ERROR(ListenHttp());
   MLOS_RETURN_IF_ERROR(ListenGrpc());
+  MLOS_RETURN_IF_ERROR(ListenIpc());
   manager_.Reconcile();
   MLOS_RETURN_IF_ERROR(observatory_->Start(settings_.List(Id::kMetricsAddress)));
   front_thread_ = std::thread([this] { front_loop_.Run(); });
@@ -225,6 +238,28 @@ Status Core::ListenGrpc() {
   return OkStatus();
 }
 
+// A user's second daemon goes without, unless it was told where to listen.
+Status Core::ListenIpc() {
+  const std::string& path = settings_.Text(Id::kIpcSocket);
+  if (path == "off") return OkStatus();
+  StatusOr<std::string> in_use = ipc_->Listen(path);
+  if (in_use.ok()) {
+    Log(LogLevel::kInfo, "local programs on {}", *in_use);
+    ipc_in_use_ = *std::move(in_use);
+    return OkStatus();
+  }
+  if (settings_.at(Id::kIpcSocket).origin == options::Origin::kDefault) {
+    Log(LogLevel::kWarning,
+        "no socket for local programs: {}; choose another with --ipc-socket PATH",
+        Message(in_use.status()));
+    return OkStatus();
+  }
+  return MakeStatus(in_use.status().code(),
+                    fmt::format("local programs: {}: free it, or choose another with "
+                                "--ipc-socket PATH (off: none)",
+                                Message(in_use.status())));
+}
+
 // For the service manager's status line.
 std::string Core::Serving() const {
   std::string text = "Serving";
@@ -262,6 +297,11 @@ void Core::RegisterPluginDir(const std::string& directory) {
 
 namespace {
 
+boost::json::value OrNull(const std::string& text) {
+  if (text.empty()) return nullptr;
+  return boost::json::string(text);
+}
+
 // The first TCP address, or else the first of any kind; null when there is none.
 boost::json::value FirstOf(const std::vector<std::string>& in_use) {
   if (in_use.empty()) return nullptr;
@@ -276,7 +316,7 @@ Status Core::WriteAddresses() const {
   const boost::json::object object = {{"http", FirstOf(http_in_use_)},
                                       {"grpc", FirstOf(grpc_in_use_)},
                                       {"metrics", FirstOf(observatory_->addresses())},
-                                      {"ipc", nullptr},
+                                      {"ipc", OrNull(ipc_in_use_)},
                                       {"pid", getpid()}};
   return WriteFileWhole(settings_.Text(Id::kPrintAddresses), boost::json::serialize(object) + "\n");
 }
@@ -340,6 +380,7 @@ void Core::OnStopSignal(int number) {
   front_loop_.Post([this] {
     http_->Leave();
     grpc_->Leave();
+    ipc_->Leave();
   });
   drain_timer_.expires_after(grace);
   drain_timer_.async_wait([this](const boost::system::error_code& error) {
@@ -357,13 +398,14 @@ void Core::Drain() {
     StopHosts(End::kAtOnce);
   });
   front_loop_.Post([this] {
-    draining_servers_ = 2;
+    draining_servers_ = 3;
     const auto drained = [this] {
       if (--draining_servers_ > 0) return;
       control_loop_.Post([this] { StopHosts(End::kWhenDone); });
     };
     http_->Drain(drained);
     grpc_->Drain(drained);
+    ipc_->Drain(drained);
   });
 }
 

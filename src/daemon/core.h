@@ -4,7 +4,8 @@
 //
 //   control loop  (the main thread)  catalog, lifecycle, plugin hosts, signals,
 //                                    the service manager's watchdog
-//   front loop    (a thread)         HTTP, gRPC, the engine and its channels
+//   front loop    (a thread)         HTTP, gRPC, the local socket, the engine and
+//                                    its channels
 //   metrics loop  (a thread)         the metrics listener (observatory.h)
 //
 // The control loop is the main thread because plugin hosts die with the thread
@@ -32,6 +33,7 @@
 #include "frontends/common/client_regions.h"
 #include "frontends/grpc/server.h"
 #include "frontends/http/server.h"
+#include "frontends/ipc/server.h"
 #include "lifecycle/manager.h"
 #include "lifecycle/repositories.h"
 #include "options/read.h"
@@ -59,6 +61,7 @@ class Core {
   Status WriteAddresses() const;
   Status ListenHttp();
   Status ListenGrpc();
+  Status ListenIpc();
   std::string Serving() const;
   void WaitForSignal();
   void OnSignal(int number);
@@ -89,6 +92,8 @@ class Core {
   std::vector<std::string> http_in_use_;
   std::unique_ptr<grpc::GrpcServer> grpc_;
   std::vector<std::string> grpc_in_use_;
+  std::unique_ptr<ipc::IpcServer> ipc_;
+  std::string ipc_in_use_;    // the path; empty: none
   int draining_servers_ = 0;  // the front loop's
   std::unique_ptr<Observatory> observatory_;
   boost::asio::signal_set signals_;

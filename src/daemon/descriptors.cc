@@ -31,17 +31,18 @@ Connections ConnectionsThatFit(Connections wanted, uint64_t descriptors, uint64_
   const uint64_t others = std::max(kForOthers, descriptors / kShareForOthers) + regions;
   const uint64_t left =
       std::max(descriptors - std::min(others, descriptors), descriptors / kShareForPeers);
-  const uint64_t all = uint64_t{wanted.http} + wanted.grpc;
+  const uint64_t all = uint64_t{wanted.http} + wanted.grpc + wanted.ipc;
   if (all <= left) return wanted;
   const auto share = [&](uint32_t of) {
     return of == 0 ? 0 : static_cast<uint32_t>(std::max<uint64_t>(left * of / all, 1));
   };
-  const Connections fit{share(wanted.http), share(wanted.grpc)};
+  const Connections fit{share(wanted.http), share(wanted.grpc), share(wanted.ipc)};
   Log(LogLevel::kWarning,
-      "the system allows {} open files, so that there will be at most {} HTTP and {} gRPC "
-      "connections, not {} and {}: raise that limit (LimitNOFILE= of the service, ulimit -n), or "
-      "lower --http-max-connections and --grpc-max-connections{}",
-      descriptors, fit.http, fit.grpc, wanted.http, wanted.grpc,
+      "the system allows {} open files, so that there will be at most {} HTTP, {} gRPC and {} "
+      "local "
+      "connections, not {}, {} and {}: raise that limit (LimitNOFILE= of the service, ulimit -n), "
+      "or lower --http-max-connections, --grpc-max-connections and --ipc-max-connections{}",
+      descriptors, fit.http, fit.grpc, fit.ipc, wanted.http, wanted.grpc, wanted.ipc,
       regions == 0 ? "" : " or --client-shm-regions");
   return fit;
 }

@@ -15,12 +15,13 @@ uint64_t RaiseDescriptorLimit();
 struct Connections {
   uint32_t http = 0;
   uint32_t grpc = 0;
+  uint32_t ipc = 0;
 };
 
 // As many of `wanted` connections as leave descriptors for everything else:
 // plugin hosts, their memory, the files of models that are loaded, the state
 // store, and as many regions as clients may register.  Says so in the log where
-// that is less; both protocols then have their share.
+// that is less; each protocol then has its share.
 Connections ConnectionsThatFit(Connections wanted, uint64_t descriptors, uint64_t regions);
 
 }  // namespace mlos::daemon

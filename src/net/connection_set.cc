@@ -86,6 +86,7 @@ std::shared_ptr<Member> ConnectionSet::Enter(Accepted client) {
   if (error) return nullptr;
   client.fd.Release();
   std::shared_ptr<Member> member = owner_.NewMember(std::move(socket));
+  if (member == nullptr) return nullptr;
   member->index_ = members_.size();
   member->peer_ = client.peer;
   member->late_ = draining_;

@@ -61,11 +61,12 @@ class ConnectionSetOwner {
   enum class Refusal : uint8_t { kFull, kPeerIsFull, kNotMade };
 
   virtual ~ConnectionSetOwner() = default;
+  // Null: it cannot be had, and is closed.
   virtual std::shared_ptr<Member> NewMember(Socket socket) = 0;
   // It is in the set now, and about to be started.
   virtual void OnAccepted() = 0;
   // Closed after this; kNotMade: it is closed already, there was no memory for
-  // it.
+  // it, or no member was made.
   virtual void OnRefused(const OwnedFd& client, Refusal why) = 0;
   // All have been looked at; `last` when there are none any more.
   virtual void OnSwept(uint64_t now_ns, bool last) = 0;

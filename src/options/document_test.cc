@@ -53,14 +53,16 @@ TEST(DocumentTest, TheReferencePageIsUpToDate) {
   EXPECT_EQ(Markdown(), text.str()) << "make it anew: mlosd --manual=markdown > docs/options.md";
 }
 
-// Every number of HTTP and gRPC is a limit: the page of limits has its line, with this default, and
-// no line about an option that there is not.
+// Every number of HTTP, gRPC and the local socket is a limit: the page of limits has its line, with
+// this default, and no line about an option that there is not.
 TEST(DocumentTest, ThePageOfLimitsHasThemAll) {
   std::ifstream file(MLOS_SOURCE_DIR "/docs/limits.md");
   std::ostringstream text;
   text << file.rdbuf();
   for (const Row& row : Table()) {
-    if ((row.group != Group::kHttp && row.group != Group::kGrpc) || !IsNumber(row.type)) continue;
+    const bool limits =
+        row.group == Group::kHttp || row.group == Group::kGrpc || row.group == Group::kIpc;
+    if (!limits || !IsNumber(row.type)) continue;
     EXPECT_THAT(text.str(), HasSubstr("| `" + std::string(row.name) + "` | " +
                                       std::string(row.initial.text) + " | "));
   }

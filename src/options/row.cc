@@ -23,6 +23,8 @@ std::string_view GroupTitle(Group group) {
       return "Limits of HTTP";
     case Group::kGrpc:
       return "Limits of gRPC";
+    case Group::kIpc:
+      return "Limits of the local socket";
     case Group::kClientMemory:
       return "Shared memory of clients";
     case Group::kTracing:

@@ -40,6 +40,7 @@ enum class Group : uint8_t {
   kStopping,
   kHttp,
   kGrpc,
+  kIpc,
   kClientMemory,
   kTracing
 };

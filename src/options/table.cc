@@ -19,6 +19,14 @@ std::string DefaultDataDir() {
   return std::string(home != nullptr ? home : "/tmp") + "/.local/state/mlos";
 }
 
+std::string DefaultIpcSocket() {
+  if (geteuid() == 0) return "/run/mlos/mlos.sock";
+  // Nothing here ever sets a variable.  NOLINTNEXTLINE(concurrency-mt-unsafe)
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime == nullptr || *runtime != '/') return "off";
+  return std::string(runtime) + "/mlos/mlos.sock";
+}
+
 std::string DefaultPluginHost() {
   constexpr const char* kName = "mlos-plugin-host";
   std::error_code error;

@@ -99,6 +99,7 @@ DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string l
   }
   // The first of a name counts: a port of its own, unless the test says otherwise.
   variables.push_back("MLOS_GRPC_ADDRESS=127.0.0.1:0");
+  variables.push_back("MLOS_IPC_SOCKET=off");  // of which a user has one by default
   variables.push_back(nullptr);
   const pid_t parent = getpid();
   pid_ = fork();

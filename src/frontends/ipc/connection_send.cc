@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The half of Connection that sends.
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <boost/asio/bind_allocator.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "base/clock.h"
+#include "frontends/ipc/connection.h"
+#include "ipc/message.h"
+
+namespace mlos::ipc {
+namespace {
+
+// An answer up to this is not counted, when the socket does not take it.
+constexpr uint64_t kSmallAnswer = 64 << 10;
+// The system takes as many at once.
+constexpr size_t kMostPieces = 1024;
+constexpr size_t kKeptBytes = 64 << 10;
+
+// Sent, of as many pieces as can be at once; -1: the client has gone.
+ssize_t SendPieces(int socket, std::span<iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = std::min(pieces.size(), kMostPieces);
+  for (;;) {
+    const ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0) return n;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : -1;
+  }
+}
+
+}  // namespace
+
+void Connection::Answer(Pending& call, Tell type, std::string_view head,
+                        std::span<const std::span<const std::byte>> pieces) {
+  SendFrame(type, call.number, head, pieces);
+  Finish(call);
+}
+
+void Connection::Fail(Pending& call, const Status& status, std::string_view hint) {
+  SendFailure(call.number, status, hint);
+  Finish(call);
+}
+
+void Connection::SendFailure(uint64_t number, const Status& status, std::string_view hint) {
+  text_.Clear();
+  Encode(Failure{.code = status.code(), .text = Message(status), .hint = hint}, &text_);
+  SendFrame(Tell::kFailure, number, text_.view(), {});
+}
+
+void Connection::SendFrame(Tell type, uint64_t number, std::string_view head,
+                           std::span<const std::span<const std::byte>> pieces) {
+  if (closed_) return;
+  FrameHeader header{.type = static_cast<uint32_t>(type), .call = number, .bytes = head.size()};
+  for (const auto& piece : pieces) header.bytes += piece.size();
+  const uint64_t whole = sizeof(header) + header.bytes;
+  const bool counted = whole > kSmallAnswer;
+  if (counted && !context_.Reserve(whole)) {
+    return SendFailure(number, ResourceExhausted("too many large answers at once: try again"), {});
+  }
+  gathered_.clear();
+  gathered_.push_back({&header, sizeof(header)});
+  const auto add = [&](const void* data, size_t size) {
+    if (size > 0) gathered_.push_back({const_cast<void*>(data), size});
+  };
+  add(head.data(), head.size());
+  for (const auto& piece : pieces) add(piece.data(), piece.size());
+  ssize_t sent = 0;
+  if (out_.empty()) sent = SendPieces(socket_.native_handle(), gathered_);
+  if (sent < 0 || static_cast<uint64_t>(sent) == whole) {
+    if (counted) context_.Unreserve(whole);
+    if (sent < 0) Close();
+    return;
+  }
+  if (counted) out_reserved_ += whole;
+  Keep(gathered_, static_cast<size_t>(sent));
+  WaitWritable();
+}
+
+// All but what is sent.
+void Connection::Keep(std::span<const iovec> pieces, size_t sent) {
+  if (out_.empty()) {
+    out_began_ns_ = NowNanos();
+    out_sent_ = 0;
+  }
+  for (const iovec& piece : pieces) {
+    const size_t skip = std::min(sent, piece.iov_len);
+    sent -= skip;
+    out_.Append({static_cast<const char*>(piece.iov_base) + skip, piece.iov_len - skip});
+  }
+}
+
+void Connection::WaitWritable() {
+  if (closed_ || std::exchange(waits_writable_, true)) return;
+  socket_.async_wait(net::Socket::wait_write,
+                     boost::asio::bind_allocator(
+                         net::IoAllocator<std::byte>(write_memory_),
+                         [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->waits_writable_ = false;
+                           if (!error) self->Flush();
+                         }));
+}
+
+void Connection::Flush() {
+  if (closed_ || out_.empty()) return;
+  iovec rest{out_.data() + out_at_, out_.size() - out_at_};
+  const ssize_t sent = SendPieces(socket_.native_handle(), {&rest, 1});
+  if (sent < 0) return Close();
+  out_at_ += static_cast<size_t>(sent);
+  out_sent_ += static_cast<uint64_t>(sent);
+  if (out_at_ < out_.size()) return WaitWritable();
+  out_.Clear();
+  out_.Trim(kKeptBytes);
+  out_at_ = 0;
+  out_began_ns_ = 0;
+  context_.Unreserve(std::exchange(out_reserved_, 0));
+  OnReadable();
+}
+
+}  // namespace mlos::ipc
