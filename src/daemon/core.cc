@@ -163,6 +163,7 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                        .http = http_->counters(),
                                                        .grpc = grpc_->counters(),
                                                        .grpc_calls = grpc_->calls(),
+                                                       .ipc = ipc_->counters(),
                                                        .operations = control_meter_.counters(),
                                                        .loads = host_watch_.loads,
                                                        .tracer = tracer_});

@@ -36,7 +36,8 @@ Observatory::Observatory(const Parts& parts)
                .log_lines_dropped = LogLinesDropped,
                .trace_records_dropped = [&tracer = parts.tracer] { return tracer.dropped(); },
                .grpc = &parts.grpc,
-               .grpc_calls = &parts.grpc_calls}),
+               .grpc_calls = &parts.grpc_calls,
+               .ipc = &parts.ipc}),
       server_(std::make_unique<http::HttpServer>(loop_, http::NewMetricsService(loop_, *this),
                                                  ListenerOptions())) {}
 

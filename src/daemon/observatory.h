@@ -24,6 +24,7 @@
 #include "lifecycle/manager.h"
 #include "metrics/grpc_counters.h"
 #include "metrics/h2_counters.h"
+#include "metrics/ipc_counters.h"
 #include "metrics/report.h"
 #include "trace/tracer.h"
 
@@ -39,6 +40,7 @@ class Observatory final : public http::MetricsSource {
     const metrics::HttpCounters& http;
     const metrics::H2Counters& grpc;
     const metrics::GrpcCounters& grpc_calls;
+    const metrics::IpcCounters& ipc;
     const metrics::ControlCounters& operations;
     const metrics::LoadCounters& loads;
     const trace::Tracer& tracer;

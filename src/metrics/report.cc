@@ -30,6 +30,7 @@ std::string Report::Write(const State& state, Format format) {
   WriteModels(state, out);
   WriteHttp(out);
   WriteGrpc(out);
+  WriteIpc(out);
   WriteStates(state, out);
   WriteHosts(out);
   WriteLanes(out);
@@ -225,6 +226,34 @@ void Report::WriteGrpc(Exposition& out) const {
   for (size_t code = 0; code < GrpcCounters::kCodes; ++code) {
     const uint64_t calls = sources_.grpc_calls->answers[code].value();
     if (calls != 0 || code == 0) out.Value({CodeName(static_cast<StatusCode>(code))}, calls);
+  }
+}
+
+void Report::WriteIpc(Exposition& out) const {
+  if (sources_.ipc == nullptr) return;
+  const IpcCounters& ipc = *sources_.ipc;
+  out.Begin(Id::kIpcConnectionsOpen);
+  out.Value({}, ipc.open.value());
+  out.Begin(Id::kIpcConnectionsAccepted);
+  out.Value({}, ipc.accepted.value());
+  out.Begin(Id::kIpcConnectionsRefused);
+  for (size_t why = 0; why < kIpcRefusalCount; ++why) {
+    out.Value({kIpcRefusals[why]}, ipc.refused[why].value());
+  }
+  out.Begin(Id::kIpcConnectionsEnded);
+  for (size_t why = 0; why < kIpcEnds; ++why) {
+    out.Value({IpcEndName(static_cast<IpcEnd>(why))}, ipc.ended[why].value());
+  }
+  out.Begin(Id::kIpcReceived);
+  out.Value({}, ipc.received_bytes.value());
+  out.Begin(Id::kIpcSent);
+  out.Value({}, ipc.sent_bytes.value());
+  out.Begin(Id::kIpcCalls);
+  for (size_t kind = 0; kind < kIpcKinds; ++kind) {
+    for (size_t code = 0; code < IpcCounters::kCodes; ++code) {
+      const uint64_t calls = ipc.answers[kind][code].value();
+      if (calls > 0) out.Value({IpcKindName(static_cast<IpcKind>(kind)), CodeLabel(code)}, calls);
+    }
   }
 }
 

@@ -22,6 +22,7 @@
 #include "metrics/grpc_counters.h"
 #include "metrics/h2_counters.h"
 #include "metrics/http_counters.h"
+#include "metrics/ipc_counters.h"
 #include "metrics/model_counters.h"
 #include "metrics/process_stats.h"
 
@@ -78,6 +79,7 @@ class Report {
     std::function<uint64_t()> trace_records_dropped;
     const H2Counters* grpc = nullptr;
     const GrpcCounters* grpc_calls = nullptr;
+    const IpcCounters* ipc = nullptr;
   };
   explicit Report(Sources sources) : sources_(std::move(sources)) {}
 
@@ -119,6 +121,7 @@ class Report {
   void WriteModels(const State& state, Exposition& out);
   void WriteHttp(Exposition& out) const;
   void WriteGrpc(Exposition& out) const;
+  void WriteIpc(Exposition& out) const;
   void WriteStates(const State& state, Exposition& out) const;
   void WriteHosts(Exposition& out) const;
   void WriteLanes(Exposition& out) const;

@@ -53,7 +53,8 @@ class ReportTest : public testing::Test {
                    .log_lines_dropped = nullptr,
                    .trace_records_dropped = [] { return uint64_t{5}; },
                    .grpc = &grpc_,
-                   .grpc_calls = &calls_});
+                   .grpc_calls = &calls_,
+                   .ipc = &ipc_});
   }
   ParsedExposition Write(Report& report, Format format = Format::kPrometheus) {
     text_ = report.Write(state_, format);
@@ -76,6 +77,7 @@ class ReportTest : public testing::Test {
   HttpCounters http_;
   H2Counters grpc_;
   GrpcCounters calls_;
+  IpcCounters ipc_;
   ControlCounters control_{{"plugin.load", "status.get"}};
   LoadCounters loads_;
   Counter dropped_;
@@ -96,6 +98,11 @@ TEST_F(ReportTest, SumsTheLoops) {
   grpc_.received_bytes.Add(11);
   grpc_.ended[5].Add(2);
   calls_.answers[14].Add(3);
+  ipc_.sent_bytes.Add(12);
+  ipc_.refused[1].Add(4);
+  ipc_.CountEnd(IpcEnd::kSlow);
+  ipc_.CountAnswer(IpcKind::kModel, 5);
+  ipc_.CountAnswer(IpcKind::kModel, 99);
   control_.Count("plugin.load", StatusCode::kOk, 5);
   control_.Count("no such operation", StatusCode::kOk, 5);
   loads_.model_failed.Record(1);
@@ -123,6 +130,11 @@ TEST_F(ReportTest, SumsTheLoops) {
     EXPECT_EQ(11, value("mlos_grpc_received_bytes_total", {}));
     EXPECT_EQ(2, value("mlos_grpc_connections_ended_total", {{"reason", "resets"}}));
     EXPECT_EQ(3, value("mlos_grpc_calls_total", {{"code", "UNAVAILABLE"}}));
+    EXPECT_EQ(12, value("mlos_ipc_sent_bytes_total", {}));
+    EXPECT_EQ(4, value("mlos_ipc_connections_refused_total", {{"reason", "user"}}));
+    EXPECT_EQ(1, value("mlos_ipc_connections_ended_total", {{"reason", "slow"}}));
+    EXPECT_EQ(1, value("mlos_ipc_calls_total", {{"kind", "model"}, {"code", "NOT_FOUND"}}));
+    EXPECT_EQ(1, value("mlos_ipc_calls_total", {}));
     EXPECT_EQ(1, value("mlos_control_operations_total", {{"operation", "plugin.load"}}));
     EXPECT_EQ(
         1, value("mlos_load_duration_seconds_count", {{"kind", "model"}, {"outcome", "failed"}}));
@@ -142,6 +154,7 @@ TEST_F(ReportTest, WritesTheWholeTable) {
   Count(first_, 1, "a", "1", StatusCode::kOk, 1);
   first_.CountUnknown(Protocol::kHttp, StatusCode::kNotFound);
   http_.CountAnswer(RouteClass::kHealth, 200);
+  ipc_.CountAnswer(IpcKind::kServer, 0);
   control_.Count("status.get", StatusCode::kOk, 5);
   Report report = NewReport();
   const auto parsed = Write(report);

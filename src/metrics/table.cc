@@ -70,6 +70,27 @@ constexpr Row kTable[] = {
      "Calls that were answered, by gRPC's status; a request that fails in a stream that goes on is "
      "not one of them",
      "gRPC front end"},
+    {Id::kIpcConnectionsOpen, "mlos_ipc_connections_open", kG, kNo, kNoLabels,
+     "Connections of the local socket that are open", "local front end"},
+    {Id::kIpcConnectionsAccepted, "mlos_ipc_connections_accepted_total", kC, kNo, kNoLabels,
+     "Connections of the local socket that were taken", "local front end"},
+    {Id::kIpcConnectionsRefused, "mlos_ipc_connections_refused_total", kC, kNo, "reason",
+     "Connections of the local socket that were refused, by why: full (too many in all), user (too "
+     "many of one user), not_made (no memory, or the kernel did not say whose it is)",
+     "local front end"},
+    {Id::kIpcConnectionsEnded, "mlos_ipc_connections_ended_total", kC, kNo, "reason",
+     "Connections of the local socket that have ended, by why: drained, peer (the client ended "
+     "it), handshake (another protocol, or no version that both know), protocol (a frame that "
+     "makes no sense), slow (handshake, message or the taking of an answer)",
+     "local front end"},
+    {Id::kIpcReceived, "mlos_ipc_received_bytes_total", kC, kByte, kNoLabels,
+     "Bytes read from the local socket's clients", "local front end"},
+    {Id::kIpcSent, "mlos_ipc_sent_bytes_total", kC, kByte, kNoLabels,
+     "Bytes written to the local socket's clients", "local front end"},
+    {Id::kIpcCalls, "mlos_ipc_calls_total", kC, kNo, "kind,code",
+     "Calls over the local socket that were answered, by what they ask (server, model, control, "
+     "infer, unknown) and canonical code",
+     "local front end"},
     {Id::kPluginState, "mlos_plugin_state", kG, kNo, "plugin,version,state",
      "1 for the present state of each registered plugin version", "catalog, at each scrape"},
     {Id::kModelState, "mlos_model_state", kG, kNo, "model,version,plugin,state",

@@ -29,6 +29,23 @@ constexpr uint64_t kTurnBytes = 1 << 20;
 // Inferences that are kept for the next.
 constexpr size_t kIdleCalls = 8;
 
+metrics::IpcKind KindOf(Ask type) {
+  switch (type) {
+    case Ask::kServer:
+      return metrics::IpcKind::kServer;
+    case Ask::kModel:
+      return metrics::IpcKind::kModel;
+    case Ask::kControl:
+      return metrics::IpcKind::kControl;
+    case Ask::kInfer:
+      return metrics::IpcKind::kInfer;
+    case Ask::kHello:
+    case Ask::kCancel:
+      break;
+  }
+  return metrics::IpcKind::kUnknown;
+}
+
 }  // namespace
 
 Connection::Connection(net::Socket socket, Identity who, Context& context, ConnectionOwner& owner)
@@ -48,7 +65,13 @@ void Connection::Close() {
   context_.Unreserve(std::exchange(body_reserved_, 0) + std::exchange(out_reserved_, 0));
   boost::system::error_code ignored;
   socket_.close(ignored);
-  owner_.OnClosed(*this);
+  owner_.OnClosed(*this, end_.value_or(metrics::IpcEnd::kDrained));
+}
+
+// The first reason counts.
+void Connection::End(metrics::IpcEnd why) {
+  if (!end_) end_ = why;
+  Close();
 }
 
 void Connection::Sweep(uint64_t now) {
@@ -60,9 +83,10 @@ void Connection::Sweep(uint64_t now) {
     return now > began_ns + allowed_ns;
   };
   // Who is not read from cannot send.
-  if (late(out_began_ns_, out_sent_)) return Close();
+  if (late(out_began_ns_, out_sent_)) return End(metrics::IpcEnd::kSlow);
   if (!Paused() && late(message_began_ns_, message_bytes_)) {
-    Broken(DeadlineExceeded(welcome_ ? "the message did not come within its time"
+    CutOff(metrics::IpcEnd::kSlow,
+           DeadlineExceeded(welcome_ ? "the message did not come within its time"
                                      : "the handshake did not come within its time"));
   }
 }
@@ -165,11 +189,12 @@ size_t Connection::Receive(char* to, size_t room, bool* drained) {
   for (;;) {
     const ssize_t n = ::recv(socket_.native_handle(), to, room, MSG_DONTWAIT);
     if (n > 0) {
+      context_.counters.received_bytes.Add(static_cast<uint64_t>(n));
       *drained = static_cast<size_t>(n) < room;
       return static_cast<size_t>(n);
     }
     if (n < 0 && errno == EINTR) continue;
-    if (n == 0 || errno != EAGAIN) Close();
+    if (n == 0 || errno != EAGAIN) End(metrics::IpcEnd::kPeer);
     return 0;
   }
 }
@@ -269,12 +294,24 @@ void Connection::Refuse(const Status& status) {
   in_at_ += part;
   skip_ -= part;
   if (skip_ == 0) message_began_ns_ = 0;
+  FailFrame(status);
+}
+
+// What the frame asks is not begun.
+void Connection::FailFrame(const Status& status) {
+  context_.counters.CountAnswer(KindOf(static_cast<Ask>(header_.type)),
+                                static_cast<size_t>(status.code()));
   SendFailure(header_.call, status, {});
 }
 
 // Nothing that follows can be understood.
 void Connection::Broken(const Status& status) {
+  CutOff(welcome_ ? metrics::IpcEnd::kProtocol : metrics::IpcEnd::kHandshake, status);
+}
+
+void Connection::CutOff(metrics::IpcEnd why, const Status& status) {
   if (closed_) return;
+  end_ = why;  // also where the client does not wait to be told
   Log(LogLevel::kDebug, "a local client (user {}, process {}) is cut off: {}", who_.uid, who_.pid,
       Message(status));
   if (out_.empty()) SendFailure(0, status, {});
@@ -335,9 +372,10 @@ void Connection::StartCall(Ask type) {
   }
   if (!refused.ok()) {
     DropBody();
-    return SendFailure(header_.call, refused, {});
+    return FailFrame(refused);
   }
   call->number = header_.call;
+  call->kind = KindOf(type);
   call->reserved = std::exchange(body_reserved_, 0);
   call->place = running_.size();
   Pending& begun = *call;

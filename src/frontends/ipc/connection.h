@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "frontends/ipc/pending.h"
 #include "ipc/identity.h"
 #include "ipc/wire.h"
+#include "metrics/ipc_counters.h"
 #include "net/connection_set.h"
 #include "net/io_memory.h"
 
@@ -37,7 +39,7 @@ class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
   // May be further down the stack.
-  virtual void OnClosed(Connection& connection) = 0;
+  virtual void OnClosed(Connection& connection, metrics::IpcEnd why) = 0;
 };
 
 class Connection final : public net::Member,
@@ -77,13 +79,17 @@ class Connection final : public net::Member,
   void Cancel(uint64_t number);
   bool Runs(uint64_t number) const;
   void Refuse(const Status& status);
+  void FailFrame(const Status& status);
   void Broken(const Status& status);
+  void CutOff(metrics::IpcEnd why, const Status& status);
+  void End(metrics::IpcEnd why);
   void DropBody();
 
   // connection_send.cc: what goes
   void SendFailure(uint64_t number, const Status& status, std::string_view hint);
-  void SendFrame(Tell type, uint64_t number, std::string_view head,
-                 std::span<const std::span<const std::byte>> pieces);
+  StatusCode SendFrame(Tell type, uint64_t number, std::string_view head,
+                       std::span<const std::span<const std::byte>> pieces);
+  ssize_t SendPieces(std::span<iovec> pieces);
   void Keep(std::span<const iovec> pieces, size_t sent);
   void WaitWritable();
   void Flush();
@@ -95,7 +101,8 @@ class Connection final : public net::Member,
   ConnectionOwner& owner_;
   bool welcome_ = false;
   bool closed_ = false;
-  bool draining_ = false;  // it ends once it is quiet
+  std::optional<metrics::IpcEnd> end_;  // why; none: somebody else's wish
+  bool draining_ = false;               // it ends once it is quiet
   bool waits_readable_ = false;
   bool waits_writable_ = false;
   bool processing_ = false;  // somebody below on the stack reads on

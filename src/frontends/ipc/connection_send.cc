@@ -22,28 +22,17 @@ constexpr uint64_t kSmallAnswer = 64 << 10;
 constexpr size_t kMostPieces = 1024;
 constexpr size_t kKeptBytes = 64 << 10;
 
-// Sent, of as many pieces as can be at once; -1: the client has gone.
-ssize_t SendPieces(int socket, std::span<iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = std::min(pieces.size(), kMostPieces);
-  for (;;) {
-    const ssize_t n = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0) return n;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : -1;
-  }
-}
-
 }  // namespace
 
 void Connection::Answer(Pending& call, Tell type, std::string_view head,
                         std::span<const std::span<const std::byte>> pieces) {
-  SendFrame(type, call.number, head, pieces);
+  const StatusCode code = SendFrame(type, call.number, head, pieces);
+  context_.counters.CountAnswer(call.kind, static_cast<size_t>(code));
   Finish(call);
 }
 
 void Connection::Fail(Pending& call, const Status& status, std::string_view hint) {
+  context_.counters.CountAnswer(call.kind, static_cast<size_t>(status.code()));
   SendFailure(call.number, status, hint);
   Finish(call);
 }
@@ -54,15 +43,17 @@ void Connection::SendFailure(uint64_t number, const Status& status, std::string_
   SendFrame(Tell::kFailure, number, text_.view(), {});
 }
 
-void Connection::SendFrame(Tell type, uint64_t number, std::string_view head,
-                           std::span<const std::span<const std::byte>> pieces) {
-  if (closed_) return;
+// Not OK: what the client is told instead, because the answer is too large to be kept.
+StatusCode Connection::SendFrame(Tell type, uint64_t number, std::string_view head,
+                                 std::span<const std::span<const std::byte>> pieces) {
+  if (closed_) return StatusCode::kOk;
   FrameHeader header{.type = static_cast<uint32_t>(type), .call = number, .bytes = head.size()};
   for (const auto& piece : pieces) header.bytes += piece.size();
   const uint64_t whole = sizeof(header) + header.bytes;
   const bool counted = whole > kSmallAnswer;
   if (counted && !context_.Reserve(whole)) {
-    return SendFailure(number, ResourceExhausted("too many large answers at once: try again"), {});
+    SendFailure(number, ResourceExhausted("too many large answers at once: try again"), {});
+    return StatusCode::kResourceExhausted;
   }
   gathered_.clear();
   gathered_.push_back({&header, sizeof(header)});
@@ -72,15 +63,32 @@ void Connection::SendFrame(Tell type, uint64_t number, std::string_view head,
   add(head.data(), head.size());
   for (const auto& piece : pieces) add(piece.data(), piece.size());
   ssize_t sent = 0;
-  if (out_.empty()) sent = SendPieces(socket_.native_handle(), gathered_);
+  if (out_.empty()) sent = SendPieces(gathered_);
   if (sent < 0 || static_cast<uint64_t>(sent) == whole) {
     if (counted) context_.Unreserve(whole);
-    if (sent < 0) Close();
-    return;
+    if (sent < 0) End(metrics::IpcEnd::kPeer);
+    return StatusCode::kOk;
   }
   if (counted) out_reserved_ += whole;
   Keep(gathered_, static_cast<size_t>(sent));
   WaitWritable();
+  return StatusCode::kOk;
+}
+
+// Sent, of as many pieces as can be at once; -1: the client has gone.
+ssize_t Connection::SendPieces(std::span<iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = std::min(pieces.size(), kMostPieces);
+  for (;;) {
+    const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0) {
+      context_.counters.sent_bytes.Add(static_cast<uint64_t>(n));
+      return n;
+    }
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : -1;
+  }
 }
 
 // All but what is sent.
@@ -110,8 +118,8 @@ void Connection::WaitWritable() {
 void Connection::Flush() {
   if (closed_ || out_.empty()) return;
   iovec rest{out_.data() + out_at_, out_.size() - out_at_};
-  const ssize_t sent = SendPieces(socket_.native_handle(), {&rest, 1});
-  if (sent < 0) return Close();
+  const ssize_t sent = SendPieces({&rest, 1});
+  if (sent < 0) return End(metrics::IpcEnd::kPeer);
   out_at_ += static_cast<size_t>(sent);
   out_sent_ += static_cast<uint64_t>(sent);
   if (out_at_ < out_.size()) return WaitWritable();

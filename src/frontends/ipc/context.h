@@ -14,6 +14,7 @@
 #include "frontends/common/classification.h"
 #include "frontends/ipc/options.h"
 #include "frontends/ipc/server.h"
+#include "metrics/ipc_counters.h"
 #include "tensor/message.h"
 
 namespace mlos::ipc {
@@ -53,6 +54,7 @@ struct Context {
   frontend::CallPlanner planner;
   std::vector<tensor::TensorDesc> descs;  // of one planning
   const frontend::CallContext calls;
+  metrics::IpcCounters counters;
   uint64_t buffered = 0;
   bool leaving = false;   // not ready any more
   bool draining = false;  // nothing new begins

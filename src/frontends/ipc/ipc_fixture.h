@@ -107,6 +107,13 @@ class IpcTest : public testing::Test {
     OnLoop([&] { n = server_->buffered_bytes(); });
     return n;
   }
+  const metrics::IpcCounters& counters() const { return server_->counters(); }
+  uint64_t Answers(metrics::IpcKind kind, StatusCode code) const {
+    return counters().answers[static_cast<size_t>(kind)][static_cast<size_t>(code)].value();
+  }
+  uint64_t Ended(metrics::IpcEnd why) const {
+    return counters().ended[static_cast<size_t>(why)].value();
+  }
 
   std::string directory_;
   FakeControl control_;

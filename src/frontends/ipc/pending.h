@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "ipc/message.h"
 #include "ipc/wire.h"
+#include "metrics/ipc_counters.h"
 
 namespace mlos::ipc {
 
@@ -43,7 +44,8 @@ class Pending {
   // For another call, when it is over.
   virtual bool reusable() const { return false; }
 
-  uint64_t number = 0;    // the client's
+  uint64_t number = 0;  // the client's
+  metrics::IpcKind kind = metrics::IpcKind::kUnknown;
   uint64_t reserved = 0;  // bytes that are accounted for
   size_t place = 0;       // among those that run
 

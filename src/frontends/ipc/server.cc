@@ -12,6 +12,9 @@
 
 namespace mlos::ipc {
 
+static_assert(static_cast<size_t>(net::ConnectionSetOwner::Refusal::kNotMade) + 1 ==
+              metrics::kIpcRefusalCount);
+
 IpcOptions OptionsFrom(const options::Settings& settings) {
   IpcOptions o;
   o.max_connections = static_cast<uint32_t>(settings.Number(Id::kIpcMaxConnections));
@@ -58,9 +61,14 @@ class IpcServer::Impl final : public ConnectionOwner, private net::ConnectionSet
 
   size_t connections() const { return connections_.size(); }
   uint64_t buffered_bytes() const { return context_.buffered; }
+  const metrics::IpcCounters& counters() const { return context_.counters; }
 
   // ConnectionOwner
-  void OnClosed(Connection& connection) override { connections_.Remove(connection); }
+  void OnClosed(Connection& connection, metrics::IpcEnd why) override {
+    connections_.Remove(connection);
+    context_.counters.open.Set(connections_.size());
+    context_.counters.CountEnd(why);
+  }
 
  private:
   // ConnectionSetOwner
@@ -69,8 +77,13 @@ class IpcServer::Impl final : public ConnectionOwner, private net::ConnectionSet
     if (!who.ok()) return nullptr;
     return std::make_shared<Connection>(std::move(socket), *who, context_, *this);
   }
-  void OnAccepted() override {}
-  void OnRefused(const OwnedFd&, Refusal) override {}
+  void OnAccepted() override {
+    context_.counters.accepted.Add();
+    context_.counters.open.Set(connections_.size());
+  }
+  void OnRefused(const OwnedFd&, Refusal why) override {
+    context_.counters.refused[static_cast<size_t>(why)].Add();
+  }
   void OnSwept(uint64_t, bool) override {}
 
   const IpcOptions options_;
@@ -92,5 +105,7 @@ void IpcServer::Drain(std::function<void()> done) { impl_->Drain(std::move(done)
 size_t IpcServer::connections() const { return impl_->connections(); }
 
 uint64_t IpcServer::buffered_bytes() const { return impl_->buffered_bytes(); }
+
+const metrics::IpcCounters& IpcServer::counters() const { return impl_->counters(); }
 
 }  // namespace mlos::ipc

@@ -18,6 +18,7 @@
 #include "control/operation.h"
 #include "engine/engine.h"
 #include "frontends/ipc/options.h"
+#include "metrics/ipc_counters.h"
 #include "trace/tracer.h"
 
 namespace mlos::ipc {
@@ -49,6 +50,7 @@ class IpcServer {
 
   size_t connections() const;
   uint64_t buffered_bytes() const;
+  const metrics::IpcCounters& counters() const;  // any thread
 
  private:
   class Impl;

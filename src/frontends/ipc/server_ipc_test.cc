@@ -15,6 +15,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
+// Of the greeting of a Client.
+uint64_t HelloBytes() {
+  Buffer hello;
+  Encode(Hello{.client = "test"}, &hello);
+  return hello.view().size();
+}
+
 class ServerIpc : public IpcTest {
  protected:
   ServerIpc() : IpcTest(Small()) {}
@@ -244,9 +251,23 @@ TEST_F(ServerIpc, ConnectionsAreBounded) {
   for (int i = 0; i < 6; ++i) clients.push_back(std::make_unique<Client>(path_));
   Client more(path_, false);
   EXPECT_FALSE(more.Read());
+  EXPECT_EQ(1u, counters().refused[0].value()) << "full";
   clients.pop_back();
   EXPECT_TRUE(Eventually([this] { return Connections() == 5; }));
   Client again(path_);
+}
+
+class OnePerUserIpc : public IpcTest {
+ protected:
+  OnePerUserIpc() : IpcTest(IpcOptions{.max_connections_per_user = 1}) {}
+};
+
+TEST_F(OnePerUserIpc, ConnectionsOfAUserAreBounded) {
+  Client first(path_);
+  Client more(path_, false);
+  EXPECT_FALSE(more.Read());
+  EXPECT_EQ(1u, counters().refused[1].value()) << "user";
+  EXPECT_EQ(1u, counters().accepted.value());
 }
 
 // No more than four run; the rest waits in the socket, and all are answered.
@@ -324,6 +345,64 @@ TEST_F(ServerIpc, WhoComesLateIsToldAndHoldsNothingUp) {
   Client late(path_);
   EXPECT_THAT(FailureOf(late.Ask1(Ask::kModel, AskModel{.model = "m"})), StartsWith("UNAVAILABLE"));
   EXPECT_EQ(Tell::kServer, (late.SendFrame(Ask::kServer, 1, ""), late.Read())->type());
+}
+
+// ------------------------------------------------------------ what is counted
+
+TEST_F(ServerIpc, CountsBytes) {
+  Client client(path_);
+  const metrics::IpcCounters& c = counters();
+  EXPECT_EQ(1u, c.accepted.value());
+  EXPECT_EQ(1u, c.open.value());
+  EXPECT_EQ(sizeof(FrameHeader) + HelloBytes(), c.received_bytes.value());
+  ASSERT_TRUE(Eventually([&] { return c.sent_bytes.value() > 0; }));
+  const uint64_t welcome = c.sent_bytes.value();
+  client.SendFrame(Ask::kServer, 2, "");
+  const auto frame = client.Read();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(2 * sizeof(FrameHeader) + HelloBytes(), c.received_bytes.value());
+  const uint64_t all = welcome + sizeof(FrameHeader) + frame->payload.size();
+  EXPECT_TRUE(Eventually([&] { return c.sent_bytes.value() == all; }));
+}
+
+TEST_F(ServerIpc, CountsCallsByWhatTheyAskAndTheirCode) {
+  using metrics::IpcKind;
+  Client client(path_);
+  client.SendFrame(Ask::kServer, 1, "");
+  client.Read();
+  client.Ask1(Ask::kModel, AskModel{.model = "none"});
+  client.Ask1(Ask::kControl, AskControl{.operation = "status.get"});
+  client.SendFrame(static_cast<Ask>(77), 2, "");
+  client.Read();
+  client.SendFrame(Ask::kControl, 3, std::string((1 << 20) + 1, 'x'));
+  client.Read();
+  client.SendFrame(Ask::kInfer, 4, InferOf("id_FP32", tensor::Datatype::kFp32, 1, "1234"));
+  client.Read();
+  EXPECT_TRUE(Eventually([&] { return Answers(IpcKind::kInfer, StatusCode::kOk) == 1; }));
+  EXPECT_EQ(1u, Answers(IpcKind::kServer, StatusCode::kOk));
+  EXPECT_EQ(1u, Answers(IpcKind::kModel, StatusCode::kNotFound));
+  EXPECT_EQ(1u, Answers(IpcKind::kControl, StatusCode::kOk));
+  EXPECT_EQ(1u, Answers(IpcKind::kUnknown, StatusCode::kUnimplemented));
+  EXPECT_EQ(1u, Answers(IpcKind::kControl, StatusCode::kInvalidArgument));
+}
+
+TEST_F(ServerIpc, CountsWhyConnectionsEnd) {
+  using metrics::IpcEnd;
+  Client(path_).Close();
+  Client http(path_, false);
+  http.SendBytes("GET /v2/health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  Client broken(path_);
+  broken.SendFrame(Ask::kServer, 0, "");
+  Client silent(path_, false);
+  Client idle(path_);
+  EXPECT_TRUE(Eventually([this] { return counters().open.value() == 1; }));
+  OnLoop([this] { server_->Drain([] {}); });
+  EXPECT_TRUE(Eventually([this] { return counters().open.value() == 0; }));
+  for (size_t why = 0; why < metrics::kIpcEnds; ++why) {
+    const auto end = static_cast<IpcEnd>(why);
+    EXPECT_TRUE(Eventually([&] { return Ended(end) == 1; })) << IpcEndName(end);
+  }
+  EXPECT_EQ(5u, counters().accepted.value());
 }
 
 }  // namespace
