@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 namespace mlos::test {
 namespace fs = std::filesystem;
@@ -86,6 +88,18 @@ uint64_t RssBytes(pid_t pid) {
 
 std::string Maps(pid_t pid) { return ReadWhole("/proc/" + std::to_string(pid) + "/maps"); }
 
+namespace {
+
+// Whether one of them has the name that `variable` has.
+bool Names(const std::vector<std::string>& variables, std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('=') + 1);
+  return std::any_of(variables.begin(), variables.end(), [&](const std::string& other) {
+    return other.compare(0, name.size(), name) == 0;
+  });
+}
+
+}  // namespace
+
 DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string log,
                              const std::vector<std::string>& environment)
     : log_(std::move(log)) {
@@ -97,9 +111,11 @@ DaemonProcess::DaemonProcess(const std::vector<std::string>& args, std::string l
   for (char** inherited = environ; *inherited != nullptr; ++inherited) {
     variables.push_back(*inherited);
   }
-  // The first of a name counts: a port of its own, unless the test says otherwise.
-  variables.push_back("MLOS_GRPC_ADDRESS=127.0.0.1:0");
-  variables.push_back("MLOS_IPC_SOCKET=off");  // of which a user has one by default
+  // The first of a name counts: a port of its own, and no socket, of which a user
+  // has one by default, unless the test says otherwise.
+  for (const char* own : {"MLOS_GRPC_ADDRESS=127.0.0.1:0", "MLOS_IPC_SOCKET=off"}) {
+    if (!Names(environment, own)) variables.push_back(own);
+  }
   variables.push_back(nullptr);
   const pid_t parent = getpid();
   pid_ = fork();

@@ -52,7 +52,7 @@ std::string Maps(pid_t pid);
 class DaemonProcess {
  public:
   // Runs mlosd with exactly these arguments and, on top of the test's own, these
-  // "NAME=value"; its output goes to `log`.
+  // "NAME=value" ("NAME=": the daemon's default); its output goes to `log`.
   DaemonProcess(const std::vector<std::string>& args, std::string log,
                 const std::vector<std::string>& environment = {});
   ~DaemonProcess();  // kills it if it still runs

@@ -9,6 +9,7 @@
 
 #include "fixture.h"
 #include "ipc/test_client.h"
+#include "metrics/exposition_parser.h"
 
 namespace mlos::test {
 namespace {
@@ -114,7 +115,22 @@ TEST_F(IpcDaemonTest, IsForItsOwnerAndKnowsHim) {
   EXPECT_EQ(static_cast<uint32_t>(daemon->pid()), welcome.server_pid);
 }
 
-// Who says where it is to be gets it or an error; who does not goes without.
+TEST_F(IpcDaemonTest, IsCounted) {
+  const auto daemon = Start();
+  Client client(path());
+  client.SendFrame(Ask::kServer, 1, "");
+  const auto frame = client.Read();
+  ASSERT_TRUE(frame);
+  const auto page = metrics::ParsedExposition::Parse(
+      std::string(HttpClient(daemon->metrics_address()).Send("GET", "/metrics").body),
+      metrics::Format::kPrometheus);
+  EXPECT_EQ(1, page.Value("mlos_ipc_connections_open"));
+  EXPECT_EQ(1, page.Value("mlos_ipc_connections_accepted_total"));
+  EXPECT_GE(page.Value("mlos_ipc_received_bytes_total"), 2 * sizeof(ipc::FrameHeader));
+  EXPECT_GE(page.Value("mlos_ipc_sent_bytes_total"), frame->payload.size());
+  EXPECT_EQ(1, page.Value("mlos_ipc_calls_total", {{"kind", "server"}, {"code", "OK"}}));
+}
+
 TEST_F(IpcDaemonTest, TheSocketOfAnotherDaemonIsLeftAlone) {
   const auto first = Start();
   const Ended told = RunMlosd({"--auth", "off", "--data-dir", dir_ / "told", "--http-address",
@@ -124,6 +140,71 @@ TEST_F(IpcDaemonTest, TheSocketOfAnotherDaemonIsLeftAlone) {
   Client client(path());
   EXPECT_EQ(Tell::kServer, (client.SendFrame(Ask::kServer, 1, ""), client.Read())->type());
 }
+
+// ------------------------------------------------------------ the default path
+
+// Daemons that are not told where the socket is to be.
+class IpcDefaultPathTest : public testing::Test {
+ protected:
+  // Of another user than root it is in a directory of the test's own.  Root has but
+  // one, which a daemon that is no test's may have: then both here go without.
+  std::string path() const {
+    return ::geteuid() == 0 ? "/run/mlos/mlos.sock" : dir_ / "mlos/mlos.sock";
+  }
+  std::vector<std::string> environment() const {
+    return {"MLOS_IPC_SOCKET=", "XDG_RUNTIME_DIR=" + dir_.path()};
+  }
+  std::vector<std::string> Arguments(const std::string& name) const {
+    return {"--auth",
+            "off",
+            "--data-dir",
+            dir_ / name,
+            "--http-address",
+            "127.0.0.1:0",
+            "--metrics-address",
+            "off",
+            "--print-addresses",
+            dir_ / (name + ".json")};
+  }
+  std::unique_ptr<DaemonProcess> Start(const std::string& name) const {
+    auto process =
+        std::make_unique<DaemonProcess>(Arguments(name), dir_ / (name + ".log"), environment());
+    EXPECT_TRUE(WaitUntil([&] { return !Addresses(name).empty() || !process->Running(); }));
+    EXPECT_TRUE(process->Running()) << process->log();
+    return process;
+  }
+  std::string Addresses(const std::string& name) const {
+    return ReadWhole(dir_ / (name + ".json"));
+  }
+
+  const TempDir dir_;
+};
+
+// Who says where it is to be gets it or an error; who does not goes without.
+TEST_F(IpcDefaultPathTest, ASecondDaemonGoesWithoutOrDoesNotStart) {
+  const auto first = Start("first");
+  if (At(boost::json::parse(Addresses("first")), "/ipc") == path()) {
+    EXPECT_THAT(first->log(), HasSubstr("local programs on " + path()));
+  } else {
+    EXPECT_EQ(0u, ::geteuid()) << first->log();
+  }
+  const auto second = Start("second");
+  EXPECT_EQ("null", At(boost::json::parse(Addresses("second")), "/ipc"));
+  EXPECT_THAT(second->log(), testing::AllOf(HasSubstr("no socket for local programs"),
+                                            HasSubstr("another program"), HasSubstr(path()),
+                                            HasSubstr("--ipc-socket")));
+  auto arguments = Arguments("told");
+  arguments.insert(arguments.end(), {"--ipc-socket", path()});
+  const Ended told = RunMlosd(arguments, environment());
+  EXPECT_EQ(1, told.status) << told.output;
+  EXPECT_THAT(told.output, testing::AllOf(HasSubstr("another program"), HasSubstr(path()),
+                                          HasSubstr("--ipc-socket")));
+  EXPECT_EQ("", Addresses("told"));
+  first->Signal(SIGTERM);  // takes its socket away
+  EXPECT_EQ(0, first->WaitExit().value_or(-1)) << first->log();
+}
+
+// ----------------------------------------------------------------- the end
 
 TEST_F(IpcDaemonTest, DrainingAnswersWhatRuns) {
   const auto daemon = Start();
