@@ -341,6 +341,7 @@ void ChannelEngine::OnStrike(HostLane& lane, uint32_t entry) {
       quarantine_.Strike(lane.producer().RequestOf(entry), QuarantineNumber(host->first, of.model),
                          of.principal, NowNanos());
   const Call* const call = lane.calls()[entry];
+  if (call != nullptr) call->counters->blamed.Add();
   const std::string then = refused ? fmt::format(": its like is refused for {} s",
                                                  quarantine_.refuse_ns() / kNanosPerSecond)
                                    : ", which is tried once more";
@@ -364,6 +365,7 @@ bool ChannelEngine::Submit(Call& call) {
     lane.producer().Abandon(call.slot);
     call.stage_ = Call::Stage::kIdle;
     call.status = DiedOfIt(*call.route, quarantine_.refuse_ns());
+    call.counters->quarantined.Add();
     return true;
   }
   channel::Submission submission;

@@ -85,7 +85,9 @@ StatusOr<std::string> Server::Listen(std::string_view address) {
 
 void Server::Leave() { impl_->Leave(); }
 
-void Server::Drain(std::function<void()> done) { impl_->connections().Drain(std::move(done)); }
+void Server::Drain(std::function<void()> begin, std::function<void()> done) {
+  impl_->connections().DrainAfterReading(std::move(begin), std::move(done));
+}
 
 size_t Server::connections() const { return impl_->connections().size(); }
 

@@ -36,9 +36,10 @@ class Server {
   // elsewhere, and everything is still answered.
   void Leave();
   // Tells clients to go, lets running streams be answered, then calls `done`
-  // (once, on the loop; never if the server is destroyed first).  Connections
-  // that come now do not hold it up.
-  void Drain(std::function<void()> done);
+  // (once, on the loop; never if the server is destroyed first).  What clients
+  // have sent by now is read before; then `begin` is called, and connections
+  // that come from there on do not hold it up.
+  void Drain(std::function<void()> begin, std::function<void()> done);
 
   size_t connections() const;
   uint64_t buffered_bytes() const;

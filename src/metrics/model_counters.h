@@ -94,7 +94,9 @@ class ModelCounters {
   BatchCounters batches;
   Counter inferences;
   Counter executions;
-  Gauge last_ns;  // CLOCK_MONOTONIC of the last answer; 0: none
+  Counter blamed;       // deaths of its host that one of its requests is held to have caused
+  Counter quarantined;  // requests refused because hosts died of their like
+  Gauge last_ns;        // CLOCK_MONOTONIC of the last answer; 0: none
 
  private:
   const uint64_t id_;

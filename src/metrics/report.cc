@@ -53,6 +53,8 @@ void Report::Gather() {
       counters->run.AddTo(&t.run);
       t.in_flight += counters->in_flight.value();
       t.inferences += counters->inferences.value();
+      t.blamed += counters->blamed.value();
+      t.quarantined += counters->quarantined.value();
     }
   }
 }
@@ -170,6 +172,12 @@ void Report::WriteModels(const State& state, Exposition& out) {
   });
   each(Id::kInferences, [&](const State::Model& m, const Totals& t) {
     out.Value({m.name, m.version}, t.inferences);
+  });
+  each(Id::kBlamedDeaths, [&](const State::Model& m, const Totals& t) {
+    out.Value({m.name, m.version}, t.blamed);
+  });
+  each(Id::kQuarantined, [&](const State::Model& m, const Totals& t) {
+    out.Value({m.name, m.version}, t.quarantined);
   });
   each(Id::kModelProcessor, [&](const State::Model& m, const Totals&) {
     out.Seconds({m.name, m.version}, charged_[m.id].processor_ns);

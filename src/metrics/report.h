@@ -93,6 +93,8 @@ class Report {
     HistogramValue run;
     uint64_t in_flight = 0;
     uint64_t inferences = 0;
+    uint64_t blamed = 0;
+    uint64_t quarantined = 0;
   };
   // Processor time of a host, as far as models are charged with it.
   struct Charged {

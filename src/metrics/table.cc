@@ -35,6 +35,11 @@ constexpr Row kTable[] = {
     {Id::kInferences, "mlos_inferences_total", kC, kNo, "model,version",
      "Inferences done: a request that carries a batch counts as its elements",
      "front ends, when an answer is ready"},
+    {Id::kBlamedDeaths, "mlos_blamed_host_deaths_total", kC, kNo, "model,version",
+     "Deaths and hangs of a plugin host that one request of the model is held to have caused",
+     "engine, when a host is lost"},
+    {Id::kQuarantined, "mlos_quarantined_requests_total", kC, kNo, "model,version",
+     "Requests refused because plugin hosts died of their like", "engine, before the submission"},
     {Id::kModelProcessor, "mlos_model_processor_seconds_total", kC, kSec, "model,version",
      "Processor time of the plugin host that falls to the model by its share of run time; never "
      "more than its run time",

@@ -25,6 +25,8 @@ enum class Id : uint8_t {
   kRunDuration,
   kRequestsInFlight,
   kInferences,
+  kBlamedDeaths,
+  kQuarantined,
   kModelProcessor,
   kHttpRequests,
   kHttpConnectionsOpen,

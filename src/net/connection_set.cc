@@ -15,6 +15,8 @@ namespace {
 
 // So many connections that went leave memory behind that is worth looking for.
 constexpr size_t kCrowd = 256;
+// Sockets that the loop learns of in one turn (Boost.Asio).
+constexpr size_t kSeenAtOnce = 128;
 
 }  // namespace
 
@@ -41,6 +43,23 @@ StatusOr<std::string> ConnectionSet::Listen(std::string_view text) {
 
 void ConnectionSet::AcceptWaiting() {
   for (const auto& listener : listeners_) listener->AcceptWaiting();
+}
+
+// A turn of the loop sees that something is there, of so many sockets at once,
+// and the next one reads it.
+void ConnectionSet::DrainAfterReading(std::function<void()> begin, std::function<void()> done) {
+  AcceptWaiting();
+  DrainIn(2 + members_.size() / kSeenAtOnce, std::move(begin), std::move(done));
+}
+
+void ConnectionSet::DrainIn(size_t turns, std::function<void()> begin, std::function<void()> done) {
+  loop_.Post([this, turns, alive = std::weak_ptr<int>(alive_), begin = std::move(begin),
+              done = std::move(done)]() mutable {
+    if (alive.expired()) return;
+    if (turns > 1) return DrainIn(turns - 1, std::move(begin), std::move(done));
+    begin();
+    Drain(std::move(done));
+  });
 }
 
 void ConnectionSet::Drain(std::function<void()> done) {

@@ -92,6 +92,9 @@ class ConnectionSet {
   // Accepts those that have connected and were not looked at yet: who is about
   // to drain owes them an answer, and closing the listening socket resets them.
   void AcceptWaiting();
+  // Drain, for what clients have sent by now as well: accepts who waits, and
+  // leaves the loop the turns to read it.  `begin` is called just before.
+  void DrainAfterReading(std::function<void()> begin, std::function<void()> done);
   // Drains all that there are, then calls `done`: once, on the loop, never
   // after End.  Those that come now are late, and do not hold it up.
   void Drain(std::function<void()> done);
@@ -116,6 +119,7 @@ class ConnectionSet {
   void Sweep();
   void GiveBackHeap();
   void CheckDrained();
+  void DrainIn(size_t turns, std::function<void()> begin, std::function<void()> done);
 
   EventLoop& loop_;
   ConnectionSetOwner& owner_;

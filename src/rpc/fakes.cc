@@ -246,6 +246,22 @@ void Wire::Raw(std::string_view bytes) {
   session_->Feed({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()});
 }
 
+std::string Wire::Request(std::string_view path, std::string_view message) {
+  // Not for a table, with a name that is in the fixed one.
+  const auto field = [](std::string_view index, std::string_view value) {
+    std::string out(index);
+    out += static_cast<char>(value.size());
+    out += value;
+    return out;
+  };
+  std::string head = "\x83\x86";
+  head += field("\x04", path);
+  head += field("\x01", "test");
+  head += field("\x0f\x10", "application/grpc");
+  return Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head) +
+         Frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, Framed(message));
+}
+
 std::string Wire::Frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload) {
   std::string out;
   for (int shift = 16; shift >= 0; shift -= 8) out += static_cast<char>(payload.size() >> shift);

@@ -86,6 +86,10 @@ class Wire {
   // Bytes that no library would send.
   void Raw(std::string_view bytes);
   static std::string Frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload);
+  // What a client begins a connection with, before its settings.
+  static constexpr std::string_view kHello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  // One call as stream 1: a head, a message and the end.
+  static std::string Request(std::string_view path, std::string_view message);
 
   Answer& answer(int32_t id) { return answers_[id]; }
   h2::Session& session() { return *session_; }

@@ -23,8 +23,6 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr std::string_view kHello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 // Blocking, with a time limit on everything.
 class Client {
  public:
@@ -44,7 +42,7 @@ class Client {
   }
   static std::unique_ptr<Client> Greeted(const std::string& address) {
     auto client = std::make_unique<Client>(address);
-    client->Send(std::string(kHello) + Wire::Frame(NGHTTP2_SETTINGS, 0, 0, ""));
+    client->Send(std::string(Wire::kHello) + Wire::Frame(NGHTTP2_SETTINGS, 0, 0, ""));
     return client;
   }
   // False when the server is gone.
@@ -117,24 +115,6 @@ class ThrowingMethod final : public Method {
     Call& call_;
   };
 };
-
-// Not for a table, with a name that is in the fixed one.
-std::string Field(std::string_view index, std::string_view value) {
-  std::string out(index);
-  out += static_cast<char>(value.size());
-  out += value;
-  return out;
-}
-
-// One call: a head, a message and the end.
-std::string Request(std::string_view path, std::string_view message) {
-  std::string head = "\x83\x86";
-  head += Field("\x04", path);
-  head += Field("\x01", "test");
-  head += Field("\x0f\x10", "application/grpc");
-  return Wire::Frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, head) +
-         Wire::Frame(NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, Framed(message));
-}
 
 class SocketTest : public testing::Test {
  protected:
@@ -254,10 +234,11 @@ TEST_F(SocketTest, ClosesNoConnectionBeforeTheClientHasEverything) {
   const std::string message(16'000, 'm');
   const std::string update = Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {"\0\0\0\1", 4});
   Client client(address_, /*receive_bytes=*/16 << 10);
-  ASSERT_TRUE(client.Send(
-      std::string(kHello) + Wire::Frame(NGHTTP2_SETTINGS, 0, 0, {"\0\4\x10\0\0\0", 6}) +
-      Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {"\x10\0\0\0", 4}) + Request("/t.T/Unary", message) +
-      Wire::Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0'))));
+  ASSERT_TRUE(client.Send(std::string(Wire::kHello) +
+                          Wire::Frame(NGHTTP2_SETTINGS, 0, 0, {"\0\4\x10\0\0\0", 6}) +
+                          Wire::Frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {"\x10\0\0\0", 4}) +
+                          Wire::Request("/t.T/Unary", message) +
+                          Wire::Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0'))));
   std::string got;
   bool more = true;
   while (more) {
@@ -276,7 +257,7 @@ TEST_F(SocketTest, OutlivesWhatIsThrown) {
   for (const Where where : {Where::kBegin, Where::kMessage, Where::kSent, Where::kCancel}) {
     OnLoop([&] { throwing_.where = where; });
     auto client = Client::Greeted(address_);
-    ASSERT_TRUE(client->Send(Request("/t.T/Throw", "x")));
+    ASSERT_TRUE(client->Send(Wire::Request("/t.T/Throw", "x")));
     if (where == Where::kCancel) {
       client.reset();
     } else {
@@ -291,7 +272,7 @@ TEST_F(SocketTest, OutlivesWhatIsThrown) {
     EXPECT_EQ(3, throwing_.done);
   });
   const auto client = Client::Greeted(address_);
-  ASSERT_TRUE(client->Send(Request("/t.T/Unary", "still here") +
+  ASSERT_TRUE(client->Send(Wire::Request("/t.T/Unary", "still here") +
                            Wire::Frame(NGHTTP2_GOAWAY, 0, 0, std::string(8, '\0'))));
   std::string got;
   EXPECT_TRUE(client->ReadAll(&got));
@@ -302,7 +283,7 @@ TEST_F(SocketTest, DrainsAndIsDone) {
   const auto client = Client::Greeted(address_);
   ASSERT_TRUE(Await(1));
   std::promise<void> drained;
-  OnLoop([&] { server_->Drain([&] { drained.set_value(); }); });
+  OnLoop([&] { server_->Drain([] {}, [&] { drained.set_value(); }); });
   // The client never answers the PING that it is asked with.
   EXPECT_EQ(std::future_status::ready, drained.get_future().wait_for(std::chrono::seconds(20)));
   std::string got;

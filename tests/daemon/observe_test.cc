@@ -164,6 +164,16 @@ TEST(MetricsTest, ADeadHostIsCountedAndItsRequestsAreNamed) {
   EXPECT_THAT(daemon.process().log(), HasSubstr("request_ids=in-the-host-17"));
 }
 
+TEST(MetricsTest, ARequestThatHostsDieOfIsCounted) {
+  Daemon daemon;
+  daemon.BringTestModel("poison");
+  EXPECT_EQ(500, daemon.InferJson("m-poison", Millis(-1)).status);
+  EXPECT_EQ(500, daemon.InferJson("m-poison", Millis(-1)).status);
+  const auto parsed = Scrape(daemon);
+  EXPECT_EQ(2, parsed.Value("mlos_blamed_host_deaths_total", {{"model", "m-poison"}}));
+  EXPECT_EQ(1, parsed.Value("mlos_quarantined_requests_total", {{"model", "m-poison"}}));
+}
+
 TEST(MetricsTest, TheListenerCanBeChosenOrLeftOut) {
   Daemon off({"--metrics-address", "off"});
   EXPECT_EQ("null", off.metrics_address());

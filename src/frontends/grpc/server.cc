@@ -33,8 +33,8 @@ class GrpcServer::Impl {
     server_.Leave();
   }
   void Drain(std::function<void()> done) {
-    services_.set_draining();
-    server_.Drain(std::move(done));
+    Leave();
+    server_.Drain([this] { services_.set_draining(); }, std::move(done));
   }
 
  private:

@@ -32,8 +32,9 @@ class GrpcServer {
   StatusOr<std::string> Listen(std::string_view address);
   // Not ready any more, and clients are told to go elsewhere; all is answered.
   void Leave();
-  // New calls are answered UNAVAILABLE, but for those that ask how the server
-  // is; `done` when those that run are answered.
+  // Calls that clients have sent by now are taken; later ones are answered
+  // UNAVAILABLE, but for those that ask how the server is; `done` when those
+  // that run are answered.
   void Drain(std::function<void()> done);
 
   size_t connections() const;

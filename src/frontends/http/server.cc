@@ -13,8 +13,6 @@
 namespace mlos::http {
 namespace {
 
-// Sockets that the loop learns of in one turn (Boost.Asio).
-constexpr size_t kSeenAtOnce = 128;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
     "Content-Length: 48\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
@@ -70,10 +68,7 @@ class HttpServer::Impl final : public ConnectionOwner,
 
   void Drain(std::function<void()> done) {
     Leave();
-    connections_.AcceptWaiting();
-    // What clients have sent by now came before the drain: a turn of the loop
-    // sees that it is there, of so many at once, and the next one reads it.
-    DrainIn(2 + connections_.size() / kSeenAtOnce, std::move(done));
+    connections_.DrainAfterReading([this] { service_->set_draining(); }, std::move(done));
   }
 
   h2::Acceptor& over_h2() {
@@ -128,15 +123,6 @@ class HttpServer::Impl final : public ConnectionOwner,
   }
 
  private:
-  void DrainIn(size_t turns, std::function<void()> done) {
-    loop_.Post([this, turns, alive = std::weak_ptr<int>(alive_), done = std::move(done)]() mutable {
-      if (alive.expired()) return;
-      if (turns > 1) return DrainIn(turns - 1, std::move(done));
-      service_->set_draining();
-      connections_.Drain(std::move(done));
-    });
-  }
-
   // Poller.  One slice of one connection's work in each turn of the loop:
   // however many there are, the others wait for no more than that.
   size_t Work() override {
@@ -171,7 +157,6 @@ class HttpServer::Impl final : public ConnectionOwner,
 
   const HttpOptions options_;
   EventLoop& loop_;
-  const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   bool leaving_ = false;
   uint64_t buffered_ = 0;
   size_t held_answers_ = 0;
