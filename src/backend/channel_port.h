@@ -19,7 +19,7 @@ class ChannelPort {
 
   // The consumer is gone for good (or there was none), and how: starts the next
   // epoch and gives what the next consumer needs.
-  virtual void BeginEpoch(channel::Death death,
+  virtual void BeginEpoch(const channel::Ending& ending,
                           std::function<void(StatusOr<channel::ConsumerGrant>)> done) = 0;
   // A further response segment, for the consumer.
   virtual void AddResponseSegment(uint64_t bytes,

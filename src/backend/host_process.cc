@@ -146,7 +146,7 @@ void HostProcess::Request(hostlink::Frame frame, uint64_t limit_ms, Reply reply)
       [weak = weak_from_this(), limit_ms](const boost::system::error_code& error) {
         if (error) return;
         if (const auto self = weak.lock()) {
-          self->Kill(fmt::format("it did not answer within {} s", limit_ms / 1000));
+          self->Kill(fmt::format("it did not answer within {} s", limit_ms / 1000), Blame::kNobody);
         }
       });
   pending_.emplace(frame.id, std::move(pending));
@@ -175,9 +175,12 @@ void HostProcess::FlushLink() {
                          });
 }
 
-void HostProcess::Kill(const std::string& why) {
+void HostProcess::Kill(const std::string& why, Blame blame) {
   if (ended_) return;
-  if (kill_reason_.empty()) kill_reason_ = why;
+  if (kill_reason_.empty()) {
+    kill_reason_ = why;
+    blame_ = blame;
+  }
   sandbox::Kill(child_);
 }
 

@@ -45,10 +45,12 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
   void Send(hostlink::Frame frame);  // without a reply
 
   // Kills it; on_exit follows.  The first reason given is the one reported.
-  void Kill(const std::string& why);
+  enum class Blame : uint8_t { kRequests, kNobody };  // whether what it ran may be why
+  void Kill(const std::string& why, Blame blame = Blame::kRequests);
 
   pid_t pid() const { return child_.pid; }
   bool killed() const { return !kill_reason_.empty(); }  // by Kill
+  Blame blame() const { return blame_; }                 // of that
   bool ended() const { return ended_; }  // already so while its outstanding replies fail
 
  private:
@@ -80,6 +82,7 @@ class HostProcess : public std::enable_shared_from_this<HostProcess> {
   uint64_t next_id_ = 1;
   std::string line_;
   std::string kill_reason_;
+  Blame blame_ = Blame::kRequests;
   bool write_waiting_ = false;
   bool ended_ = false;
 };

@@ -111,7 +111,7 @@ void PluginHost::Launch() {
     if (const auto self = weak.lock()) self->OnExit(report, how);
   };
   started_ns_ = NowNanos();
-  hung_ = false;
+  hung_ = may_claim_ = false;
   unloaded_bytes_ = residue_bytes_ = 0;
   StatusOr<std::shared_ptr<HostProcess>> process =
       HostProcess::Launch(loop_, spec_.program, Label(), std::move(events));
@@ -181,9 +181,9 @@ void PluginHost::AttachNext(size_t port) {
     LoadNext(models_.begin());
     return;
   }
-  ports_[port]->BeginEpoch(death_, [weak = weak_from_this(),
-                                    process = std::weak_ptr<HostProcess>(process_),
-                                    port](StatusOr<channel::ConsumerGrant> grant) {
+  ports_[port]->BeginEpoch(ending_, [weak = weak_from_this(),
+                                     process = std::weak_ptr<HostProcess>(process_),
+                                     port](StatusOr<channel::ConsumerGrant> grant) {
     const auto self = weak.lock();
     // Meanwhile it may have died: the grant is not its successor's.
     if (self == nullptr || process.expired() || process.lock() != self->process_) return;
@@ -229,6 +229,7 @@ void PluginHost::OnReloaded(uint32_t handle, const StatusOr<boost::json::object>
 }
 
 void PluginHost::Serve() {
+  may_claim_ = true;
   Step(hostlink::Frame{hostlink::kServe, 0, "{}", {}}, spec_.start_limit_ms,
        [](PluginHost& self, const boost::json::object&) {
          self.state_ = HostState::kReady;
@@ -407,11 +408,15 @@ void PluginHost::Stopped() {
 }
 
 // A signal from inside and an exit are its own; so is what it is stopped for
-// while it serves.  The rest was sent by somebody: the administrator, the system
-// when memory runs short.
+// while it serves, but for control messages that it does not answer.  The rest
+// was sent by somebody: the administrator, the system when memory runs short.
 channel::Death PluginHost::DeathOf(const sandbox::ExitReport& report) const {
   if (hung_) return channel::Death::kHung;
-  if (!report.signalled || process_->killed()) return channel::Death::kOfItsOwn;
+  if (process_->killed()) {
+    return process_->blame() == HostProcess::Blame::kNobody ? channel::Death::kFromOutside
+                                                            : channel::Death::kOfItsOwn;
+  }
+  if (!report.signalled) return channel::Death::kOfItsOwn;
   switch (report.code) {
     case SIGKILL:
     case SIGTERM:
@@ -425,7 +430,9 @@ channel::Death PluginHost::DeathOf(const sandbox::ExitReport& report) const {
 }
 
 void PluginHost::OnExit(const sandbox::ExitReport& report, const std::string& how) {
-  death_ = DeathOf(report);
+  // One that never served had claimed nothing: whoever was before it is judged
+  // by its own end.
+  if (may_claim_) ending_.how = DeathOf(report);
   process_.reset();
   if (spec_.watch != nullptr && ComingUp()) {
     spec_.watch->loads.plugin_failed.Record(NowNanos() - started_ns_);
@@ -508,7 +515,8 @@ void PluginHost::OnHeartbeat(const hostlink::Frame& frame) {
   if (!beat.ok()) {
     process_->Kill("it sent a heartbeat that makes no sense");
   } else if (beat->overdue_ms > spec_.hang_limit_ms) {
-    hung_ = true;
+    if (std::exchange(hung_, true)) return;
+    ending_.late_before_ns = NowNanos() - spec_.hang_limit_ms * kNanosPerMilli;
     process_->Kill(fmt::format("a request ran {} ms past its deadline", beat->overdue_ms));
   }
 }

@@ -130,9 +130,10 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   HostState state_ = HostState::kStopped;
   bool cut_off_ = false;  // by KillNow: the daemon ends
   uint32_t restarts_ = 0;
-  uint32_t quick_deaths_ = 0;                            // in a row, each soon after its start
-  bool hung_ = false;                                    // the present process was stopped for that
-  channel::Death death_ = channel::Death::kFromOutside;  // of the last one
+  uint32_t quick_deaths_ = 0;  // in a row, each soon after its start
+  bool hung_ = false;          // the present process was stopped for that
+  bool may_claim_ = false;     // the present process was told to serve
+  channel::Ending ending_;     // of the last one that served
   uint64_t started_ns_ = 0;
   std::string last_exit_;
   Status start_status_;

@@ -50,7 +50,7 @@ class Session {
           producer_->FailPending([this](const Completion& c) { Done(c); });
         } else {
           producer_->Judge(
-              static_cast<Death>(how),
+              {static_cast<Death>(how), uint64_t{1} << input->Take<uint8_t>() % 64},
               [this](uint32_t entry) { Require(!producer_->RequestOf(entry).memory.empty()); },
               [this](const Completion& c) { Done(c); });
         }

@@ -283,10 +283,10 @@ struct Verdict {
   std::vector<uint64_t> strikes, lost, struck;
 };
 
-Verdict Judge(Pair& pair, Death death) {
+Verdict Judge(Pair& pair, const Ending& ending) {
   Verdict verdict;
   const size_t lost = pair.producer->Judge(
-      death,
+      ending,
       [&](uint32_t entry) {
         verdict.strikes.push_back(pair.producer->SubmissionOf(entry).user_data);
       },
@@ -307,7 +307,7 @@ TEST(ChannelTest, JudgeSparesWhatMayBeRunAgain) {
   Claim claim;
   ASSERT_TRUE(pair.consumer->Next(&claim));
   ASSERT_TRUE(pair.consumer->Next(&claim));
-  EXPECT_EQ(Judge(pair, Death::kFromOutside).lost, std::vector<uint64_t>{2});
+  EXPECT_EQ(Judge(pair, {Death::kFromOutside}).lost, std::vector<uint64_t>{2});
   pair.NewConsumer();
   ASSERT_TRUE(pair.consumer->NextReplay(&claim));
   EXPECT_FALSE(pair.consumer->NextReplay(&claim));
@@ -336,24 +336,24 @@ TEST(ChannelTest, WhatRanIsSuspectedAndWhatRanAloneHasDoneIt) {
   const uint32_t beside = pair.Send("beside", 2, 0, hour);
   const uint32_t queued = pair.Send("queued", 3, 0, hour);
   ClaimAll(pair, {poison, beside});
-  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
+  EXPECT_THAT(Judge(pair, {Death::kOfItsOwn}).strikes, testing::IsEmpty());
   pair.NewConsumer();
   for (const Claim& c : ClaimAll(pair, {poison})) {
     EXPECT_EQ(c.flags, c.entry == queued ? 0 : kSuspect) << c.entry;
   }
-  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::ElementsAre(1));
+  EXPECT_THAT(Judge(pair, {Death::kOfItsOwn}).strikes, testing::ElementsAre(1));
   // From outside: it says nothing about who ran, and clears nobody.
   pair.NewConsumer();
   ClaimAll(pair, {beside});
-  EXPECT_THAT(Judge(pair, Death::kFromOutside).strikes, testing::IsEmpty());
+  EXPECT_THAT(Judge(pair, {Death::kFromOutside}).strikes, testing::IsEmpty());
   // A consumer that has claimed nothing yet says nothing either.
   pair.NewConsumer();
-  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
+  EXPECT_THAT(Judge(pair, {Death::kOfItsOwn}).strikes, testing::IsEmpty());
   pair.NewConsumer();
   for (const Claim& c : ClaimAll(pair, {poison})) {
     EXPECT_EQ(c.flags, c.entry == queued ? 0 : kSuspect) << c.entry;
   }
-  const Verdict last = Judge(pair, Death::kOfItsOwn);
+  const Verdict last = Judge(pair, {Death::kOfItsOwn});
   EXPECT_THAT(last.strikes, testing::ElementsAre(1));
   EXPECT_THAT(last.struck, testing::ElementsAre(1));
   pair.NewConsumer();
@@ -362,22 +362,44 @@ TEST(ChannelTest, WhatRanIsSuspectedAndWhatRanAloneHasDoneIt) {
 
 TEST(ChannelTest, AHangIsLaidToWhatIsLate) {
   Pair pair;
-  const uint32_t late = pair.Send("late", 1, 0, 1);
-  const uint32_t beside = pair.Send("beside", 2, 0, NowNanos() + 3600 * kNanosPerSecond);
-  pair.Send("late, but waits", 3, 0, 1);
+  constexpr uint64_t kLimit = 1000;
+  const uint32_t late = pair.Send("late", 1, 0, kLimit - 1);
+  const uint32_t beside = pair.Send("beside, its deadline just over", 2, 0, kLimit);
+  pair.Send("late, but waits", 3, 0, kLimit - 1);
   ClaimAll(pair, {late, beside});
-  EXPECT_THAT(Judge(pair, Death::kHung).strikes, testing::ElementsAre(1));
+  EXPECT_THAT(Judge(pair, {Death::kHung, kLimit}).strikes, testing::ElementsAre(1));
   pair.NewConsumer();
   for (const Claim& c : ClaimAll(pair, {})) {
     EXPECT_EQ(c.flags, c.entry == late ? kSuspect : 0) << c.entry;
   }
 }
 
+TEST(ChannelTest, WhatRanAtEveryDeathFromOutsideIsSuspectedInTheEnd) {
+  Pair pair;
+  const uint32_t greedy = pair.Send("takes all memory, and is killed for it", 1);
+  pair.Send("waits", 2);
+  for (uint32_t death = 1; death < kMostOutside; ++death) {
+    ClaimAll(pair, {greedy});
+    EXPECT_THAT(Judge(pair, {}).strikes, testing::IsEmpty());
+    pair.NewConsumer();
+  }
+  for (const Claim& c : ClaimAll(pair, {greedy})) EXPECT_EQ(c.flags, 0u);
+  EXPECT_THAT(Judge(pair, {}).strikes, testing::IsEmpty());
+  pair.NewConsumer();
+  for (const Claim& c : ClaimAll(pair, {greedy})) {
+    EXPECT_EQ(c.flags, c.entry == greedy ? kSuspect : 0) << c.entry;
+  }
+  EXPECT_THAT(Judge(pair, {}).strikes, testing::ElementsAre(1));
+  pair.NewConsumer();
+  ClaimAll(pair, {greedy});
+  EXPECT_THAT(Judge(pair, {}).struck, testing::ElementsAre(1));
+}
+
 TEST(ChannelTest, ANewRequestIsUnderNoSuspicion) {
   Pair pair;
   const uint32_t first = pair.Send("x", 1);
   ClaimAll(pair, {first});
-  Judge(pair, Death::kOfItsOwn);
+  Judge(pair, {Death::kOfItsOwn});
   pair.NewConsumer();
   const std::vector<Claim> again = ClaimAll(pair, {first});
   ASSERT_EQ(again.size(), 1u);
@@ -385,7 +407,7 @@ TEST(ChannelTest, ANewRequestIsUnderNoSuspicion) {
   EXPECT_EQ(pair.CollectAndRelease(), 1u);
   EXPECT_EQ(pair.Send("z", 2), first);
   ClaimAll(pair, {first});
-  EXPECT_THAT(Judge(pair, Death::kOfItsOwn).strikes, testing::IsEmpty());
+  EXPECT_THAT(Judge(pair, {Death::kOfItsOwn}).strikes, testing::IsEmpty());
 }
 
 TEST(ChannelTest, SequenceWrapsAround) {

@@ -240,7 +240,7 @@ class Owner {
 
   void Restart() {
     producer_.Judge(
-        Death::kOfItsOwn, [](uint32_t) {}, [this](const Completion& c) { Done(c); });
+        {Death::kOfItsOwn}, [](uint32_t) {}, [this](const Completion& c) { Done(c); });
     ASSERT_TRUE(producer_.BeginEpoch().ok());
   }
 
@@ -428,7 +428,7 @@ TEST_F(LyingConsumerTest, WhatMayNotRunTwiceIsLostWhenItsWordWasSpoiled) {
   EXPECT_FALSE(pair_.consumer->Next(&claim));
   EXPECT_FALSE(pair_.consumer->NextReplay(&claim));
   EXPECT_EQ(pair_.producer->Judge(
-                Death::kOfItsOwn, [](uint32_t) {}, [](const Completion&) {}),
+                {Death::kOfItsOwn}, [](uint32_t) {}, [](const Completion&) {}),
             1u);
 }
 

@@ -7,7 +7,6 @@
 #include <cassert>
 #include <utility>
 
-#include "base/clock.h"
 #include "channel/entry.h"
 #include "channel/producer_impl.h"
 
@@ -122,12 +121,13 @@ void Producer::Submit(const RequestSlot& slot, const Submission& submission) {
   shadow.sequence = impl_->next_sequence++;
   shadow.submission = submission;
   shadow.cancelled = shadow.suspect = false;
-  shadow.strikes = 0;
+  shadow.strikes = shadow.outside = 0;
   shadow.state = Holder::kConsumer;
   ++impl_->pending;
   ++impl_->in_flight;
   impl_->WriteDescriptor(slot.entry);
   impl_->entries[slot.entry].attempts.store(0, std::memory_order_relaxed);
+  impl_->entries[slot.entry].started_ns.store(0, std::memory_order_relaxed);
   PublishSubmission(impl_->entries[slot.entry].word, impl_->header->submitted[slot.entry / 64],
                     Bit(slot.entry), shadow.sequence);
   Ring(impl_->header->consumer, impl_->consumer_bell.get(), EventKind::kSocket);
@@ -257,21 +257,23 @@ size_t Producer::FailPending(const std::function<void(const Completion&)>& done)
 // Whether the death is laid to this entry, which its consumer had claimed.  Who
 // ran beside others is only suspected.  When it began is the consumer's word:
 // a false one blames another request of the same plugin.
-bool Producer::Impl::Blame(uint32_t entry, Death death, uint64_t now_ns) {
+bool Producer::Impl::Blame(uint32_t entry, const Ending& ending) {
   Shadow& shadow = shadows[entry];
-  if (death == Death::kFromOutside) return false;
   if (entries[entry].started_ns.load(std::memory_order_relaxed) == 0) return false;
-  const bool late = now_ns > shadow.submission.deadline_ns;
-  if (death == Death::kHung) {
+  if (ending.how == Death::kHung) {
+    const bool late = shadow.submission.deadline_ns < ending.late_before_ns;
     shadow.suspect |= late;
     return late;
+  }
+  if (ending.how == Death::kFromOutside) {
+    if (shadow.outside < kMostOutside) ++shadow.outside;
+    if (shadow.outside < kMostOutside) return false;
   }
   return std::exchange(shadow.suspect, true);
 }
 
-size_t Producer::Judge(Death death, const std::function<void(uint32_t)>& strike,
+size_t Producer::Judge(const Ending& ending, const std::function<void(uint32_t)>& strike,
                        const std::function<void(const Completion&)>& done) {
-  const uint64_t now = NowNanos();
   size_t failed = 0;
   for (uint32_t entry = 0; entry < impl_->options.entries; ++entry) {
     Shadow& shadow = impl_->shadows[entry];
@@ -281,7 +283,7 @@ size_t Producer::Judge(Death death, const std::function<void(uint32_t)>& strike,
       continue;
     }
     if (word.load(std::memory_order_acquire) == SubmittedWord(shadow.sequence)) continue;
-    if (impl_->Blame(entry, death, now)) {
+    if (impl_->Blame(entry, ending)) {
       ++shadow.strikes;
       strike(entry);
     }

@@ -69,6 +69,15 @@ enum class Death : uint8_t {
   kHung,         // stopped because requests ran far past their deadlines: those did it
 };
 
+struct Ending {
+  Death how = Death::kFromOutside;
+  uint64_t late_before_ns = 0;  // kHung: whose deadline was before this
+};
+
+// What ran each time that its consumer was killed from outside so often is
+// suspected all the same: the system kills whoever takes too much memory.
+constexpr uint32_t kMostOutside = 3;
+
 // A request that ran alone, or was late, when its consumer died this often is
 // not run again.
 constexpr uint32_t kMostStrikes = 2;
@@ -162,7 +171,7 @@ class Producer {
   // `strike` for each entry that it is laid to, and completes as lost what is
   // claimed and carries kReplayNever, and what has kMostStrikes.  Returns how
   // many were lost; Release each.
-  size_t Judge(Death death, const std::function<void(uint32_t entry)>& strike,
+  size_t Judge(const Ending& ending, const std::function<void(uint32_t entry)>& strike,
                const std::function<void(const Completion&)>& done);
   // What was submitted in this entry, as long as it is not released: private
   // to this end, and request memory that a consumer cannot write.

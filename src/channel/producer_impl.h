@@ -41,6 +41,7 @@ struct Shadow {
   bool cancelled = false;
   bool suspect = false;
   uint8_t strikes = 0;
+  uint8_t outside = 0;  // deaths from outside while it ran; at most kMostOutside
   uint32_t lane = 0;
   uint32_t sequence = 0;
   uint32_t answered_by = 0;
@@ -87,7 +88,7 @@ struct Producer::Impl {
   void FreeEntry(uint32_t entry);
   void WriteDescriptor(uint32_t entry);
   bool Collect(uint32_t entry, Completion* completion);
-  bool Blame(uint32_t entry, Death death, uint64_t now_ns);
+  bool Blame(uint32_t entry, const Ending& ending);
   Completion GiveUp(uint32_t entry);
   bool HasAnswers();
 };

@@ -49,6 +49,18 @@ Status DiedOfIt(const ModelRoute& route, uint64_t refuse_ns) {
       route.name, refuse_ns / kNanosPerSecond));
 }
 
+// For what happens seldom: looks at all of them.  Null: it is not there any more.
+const ModelRoute* RouteTo(const RoutingTable& table, uint64_t host, uint32_t handle) {
+  for (const auto& [name, model] : table.models) {
+    for (const RoutePin& route : model->versions) {
+      if (route->lease != nullptr && route->host == host && route->handle == handle) {
+        return route.get();
+      }
+    }
+  }
+  return nullptr;
+}
+
 // Each host counts its handles from the start.
 uint64_t QuarantineNumber(uint64_t host, uint32_t handle) { return host << 32 | handle; }
 
@@ -340,13 +352,15 @@ void ChannelEngine::OnStrike(HostLane& lane, uint32_t entry) {
   const bool refused =
       quarantine_.Strike(lane.producer().RequestOf(entry), QuarantineNumber(host->first, of.model),
                          of.principal, NowNanos());
-  const Call* const call = lane.calls()[entry];
-  if (call != nullptr) call->counters->blamed.Add();
+  const Call* const call = lane.calls()[entry];  // null: nobody waits for it any more
+  const ModelRoute* const route = RouteTo(*table_, host->first, of.model);
+  if (route != nullptr) book_.Of(route->id, route->name, route->version)->blamed.Add();
   const std::string then = refused ? fmt::format(": its like is refused for {} s",
                                                  quarantine_.refuse_ns() / kNanosPerSecond)
                                    : ", which is tried once more";
   Log(LogLevel::kWarning, {{"request_id", call == nullptr ? std::string_view() : call->request_id}},
-      "a plugin host died of a request of principal {}{}", of.principal, then);
+      "a plugin host died of a request of principal {} to {}{}", of.principal,
+      route == nullptr ? "a model that is gone" : "model " + Quoted(route->name), then);
 }
 
 // --------------------------------------------------------------------- submit

@@ -165,7 +165,7 @@ TEST_F(ChannelEngineTest, OneThatWaitsForItsModelAndIsLateMayEndTheOthers) {
 // Clients take an error without a text for success.
 TEST_F(ChannelEngineTest, AnErrorHasATextEvenIfTheHostGivesNone) {
   std::unique_ptr<channel::Consumer> host;
-  lane_->BeginEpoch(channel::Death::kFromOutside, [&](StatusOr<channel::ConsumerGrant> grant) {
+  lane_->BeginEpoch({}, [&](StatusOr<channel::ConsumerGrant> grant) {
     ASSERT_TRUE(grant.ok());
     auto consumer = channel::Consumer::Attach(*std::move(grant));
     ASSERT_TRUE(consumer.ok());

@@ -77,15 +77,15 @@ Status HostLane::Grow(uint64_t bytes) {
   return OkStatus();
 }
 
-void HostLane::BeginEpoch(channel::Death death,
+void HostLane::BeginEpoch(const channel::Ending& ending,
                           std::function<void(StatusOr<channel::ConsumerGrant>)> done) {
-  loop_.Post([self = shared_from_this(), death, done = std::move(done)] {
+  loop_.Post([self = shared_from_this(), ending, done = std::move(done)] {
     if (self->observer_ != nullptr && self->producer_->epoch() > 0) {
       self->observer_->OnConsumerLost(*self);
     }
     // What the dead host was running and may not be run again ends here.
     self->producer_->Judge(
-        death,
+        ending,
         [&](uint32_t entry) {
           if (self->observer_ != nullptr) self->observer_->OnStrike(*self, entry);
         },

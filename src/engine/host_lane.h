@@ -50,7 +50,7 @@ class HostLane : public backend::ChannelPort, public std::enable_shared_from_thi
   channel::Usage usage() const { return producer_->usage(); }
 
   // ---- control loop: ChannelPort
-  void BeginEpoch(channel::Death death,
+  void BeginEpoch(const channel::Ending& ending,
                   std::function<void(StatusOr<channel::ConsumerGrant>)> done) override;
   void AddResponseSegment(uint64_t bytes,
                           std::function<void(StatusOr<channel::SegmentGrant>)> done) override;

@@ -22,6 +22,14 @@ uint64_t Mix(uint64_t hash, std::span<const T> values) {
              std::string_view(reinterpret_cast<const char*>(values.data()), values.size_bytes()));
 }
 
+uint64_t InputBytes(const channel::RequestSlot& request) {
+  tensor::RequestView view;
+  if (!tensor::ReadRequest(request.memory, &view).ok()) return 0;
+  uint64_t bytes = 0;
+  for (const tensor::TensorDesc& desc : view.inputs) bytes += desc.bytes;
+  return bytes;
+}
+
 // Of what the model is given, not of where in the channel it lies.
 uint64_t HashContents(const channel::RequestSlot& request) {
   tensor::RequestView view;
@@ -48,7 +56,7 @@ void Quarantine::Forget(uint64_t now_ns) {
 
 bool Quarantine::Strike(const channel::RequestSlot& request, uint64_t model, uint32_t principal,
                         uint64_t now_ns) {
-  Known struck{model, principal, HashContents(request), 0, now_ns};
+  Known struck{model, principal, InputBytes(request), HashContents(request), 0, now_ns};
   const auto it = std::find_if(known_.begin(), known_.end(), [&](const Known& k) {
     return k.model == model && k.principal == principal && k.contents == struck.contents;
   });
@@ -65,8 +73,11 @@ bool Quarantine::Strike(const channel::RequestSlot& request, uint64_t model, uin
 bool Quarantine::Holds(const channel::RequestSlot& request, uint64_t model, uint32_t principal,
                        uint64_t now_ns) {
   Forget(now_ns);
+  if (known_.empty()) return false;
+  const uint64_t bytes = InputBytes(request);
   const auto of_them = [&](const Known& k) {
-    return k.model == model && k.principal == principal && k.strikes >= channel::kMostStrikes;
+    return k.model == model && k.principal == principal && k.bytes == bytes &&
+           k.strikes >= channel::kMostStrikes;
   };
   if (std::none_of(known_.begin(), known_.end(), of_them)) return false;
   const uint64_t contents = HashContents(request);

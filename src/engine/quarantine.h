@@ -34,7 +34,7 @@ class Quarantine {
   bool Strike(const channel::RequestSlot& request, uint64_t model, uint32_t principal,
               uint64_t now_ns);
   // Whether it is refused.  Reads the contents only where something of this
-  // model and principal is remembered.
+  // model and principal, and of its size, is remembered.
   bool Holds(const channel::RequestSlot& request, uint64_t model, uint32_t principal,
              uint64_t now_ns);
   bool empty() const { return known_.empty(); }
@@ -43,6 +43,7 @@ class Quarantine {
   struct Known {
     uint64_t model = 0;
     uint32_t principal = 0;
+    uint64_t bytes = 0;  // of its inputs: another size is another request, without a look inside
     uint64_t contents = 0;
     uint32_t strikes = 0;
     uint64_t last_ns = 0;

@@ -19,6 +19,8 @@ constexpr uint64_t kShortRunNanos = 50'000;
 // Answers that follow each other this closely wake the producer once: a wake-up
 // for each would have the two ends change places on a shared processor.
 constexpr uint64_t kRingDelayNanos = 20'000;
+// How long nothing begins while a suspect waits for what runs.
+constexpr uint64_t kSuspectPatienceNanos = kNanosPerSecond;
 // request_.slot has 16 bits: 12 for the entry, 4 for the channel.
 constexpr size_t kMaxChannels = 16;
 constexpr size_t kQueueReserve = 1024;
@@ -188,6 +190,8 @@ hostlink::Heartbeat Scheduler::Load() const {
 void Scheduler::WatchAgain() {
   MutexLock lock(mutex_);
   if (idle_ > 0 && !watching_) work_.NotifyOne();
+  // What waits for a suspect's turn may wait no longer.
+  if (waiting_ > 0 && !suspects_.empty()) Kick();
 }
 
 // ------------------------------------------------------------------- workers
@@ -257,9 +261,20 @@ bool Scheduler::SuspectTurn() const {
   return !suspects_.empty() && (waiting_ == 0 || NowNanos() >= suspect_turn_ns_);
 }
 
+// What runs takes too long to be waited for: the others go on for a while.
+bool Scheduler::WaitsInVain() {
+  if (running_ == 0) return false;
+  const uint64_t now = NowNanos();
+  if (suspect_since_ns_ == 0) suspect_since_ns_ = now;
+  if (now - suspect_since_ns_ < kSuspectPatienceNanos) return false;
+  suspect_turn_ns_ = now + (now - std::exchange(suspect_since_ns_, 0));
+  return true;
+}
+
 // Its turn has come: what runs ends first, and nothing begins meanwhile.
 Scheduler::Queue* Scheduler::PickSuspect(Job* job) {
   if (running_ > 0) return nullptr;
+  suspect_since_ns_ = 0;
   *job = suspects_.front();
   suspects_.pop_front();
   alone_ = true;
@@ -279,7 +294,7 @@ bool Scheduler::AnswerRejected(Execution& execution) {
 
 Scheduler::Queue* Scheduler::PickLocked(Job* job) {
   if (alone_) return nullptr;
-  if (SuspectTurn()) return PickSuspect(job);
+  if (SuspectTurn() && !WaitsInVain()) return PickSuspect(job);
   Queue* best = nullptr;
   for (Queue* q : busy_) {
     if (q->running >= q->model->info().max_concurrency) continue;

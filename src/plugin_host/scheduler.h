@@ -10,7 +10,9 @@
 //
 // What ran when an earlier host died of its own doing is suspected, and runs
 // with nothing else running, so that a second death tells who does it.  Between
-// two such turns the others have as much time as the last one took.
+// two such turns the others have as much time as the last one took.  While one
+// waits for what runs nothing begins, for a second at most: then the others have
+// as much time again, and a suspect that never finds the host quiet is late.
 //
 // Threads: workers of its own; the public functions are for the control
 // thread (and NeedResponseSegment for workers).
@@ -106,6 +108,7 @@ class Scheduler : public SegmentSource {
   void Enqueue(const Job& job) MLOS_REQUIRES(mutex_);
   void Push(Queue& queue, const Job& job) MLOS_REQUIRES(mutex_);
   bool SuspectTurn() const MLOS_REQUIRES(mutex_);
+  bool WaitsInVain() MLOS_REQUIRES(mutex_);
   Queue* PickSuspect(Job* job) MLOS_REQUIRES(mutex_);
   bool HasSuspect(uint32_t model) const MLOS_REQUIRES(mutex_);
   bool AnswerRejected(Execution& execution) MLOS_REQUIRES(mutex_);
@@ -136,9 +139,10 @@ class Scheduler : public SegmentSource {
   uint32_t idle_ MLOS_GUARDED_BY(mutex_) = 0;
   bool watching_ MLOS_GUARDED_BY(mutex_) = false;
   bool serving_ MLOS_GUARDED_BY(mutex_) = false;
-  std::deque<Job> suspects_ MLOS_GUARDED_BY(mutex_);      // the oldest first
-  bool alone_ MLOS_GUARDED_BY(mutex_) = false;            // one of them runs
-  uint64_t suspect_turn_ns_ MLOS_GUARDED_BY(mutex_) = 0;  // not before, while others wait
+  std::deque<Job> suspects_ MLOS_GUARDED_BY(mutex_);       // the oldest first
+  bool alone_ MLOS_GUARDED_BY(mutex_) = false;             // one of them runs
+  uint64_t suspect_turn_ns_ MLOS_GUARDED_BY(mutex_) = 0;   // not before, while others wait
+  uint64_t suspect_since_ns_ MLOS_GUARDED_BY(mutex_) = 0;  // waits for what runs; 0: does not
   bool stopping_ MLOS_GUARDED_BY(mutex_) = false;
   std::atomic<bool> kicked_{false};
   std::vector<std::unique_ptr<Worker>> workers_;

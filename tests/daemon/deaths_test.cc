@@ -137,11 +137,19 @@ TEST(PoisonTest, ARequestThatKillsItsHostIsGivenUpAndTheOthersAreServed) {
   EXPECT_EQ(0, daemon.HostOf("template").restarts);
 }
 
+TEST(PoisonTest, WhatTheSystemKillsItsHostForIsFoundOutToo) {
+  Daemon daemon;
+  daemon.BringTestModel("poison");
+  EXPECT_REFUSED(500, "died of this request", daemon.InferJson("m-poison", Millis(-2)));
+  EXPECT_EQ(5, daemon.HostOf("poison").restarts);
+  EXPECT_STATUS(200, daemon.InferJson("m-poison", Millis(0)));
+}
+
 TEST(PoisonTest, ItIsRefusedForAsLongAsTheOptionSays) {
-  Daemon daemon({"--quarantine-time", "1s"});
+  Daemon daemon({"--quarantine-time", "3s"});
   daemon.BringTestModel("poison");
   EXPECT_REFUSED(500, "died of this request", daemon.InferJson("m-poison", Millis(-1)));
-  EXPECT_REFUSED(500, "refused for 1 s", daemon.InferJson("m-poison", Millis(-1)));
+  EXPECT_REFUSED(500, "refused for 3 s", daemon.InferJson("m-poison", Millis(-1)));
   const auto deaths = daemon.HostOf("poison").restarts;
   EXPECT_TRUE(WaitUntil([&] {  // then it costs hosts again
     daemon.InferJson("m-poison", Millis(-1));

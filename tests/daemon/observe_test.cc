@@ -174,6 +174,19 @@ TEST(MetricsTest, ARequestThatHostsDieOfIsCounted) {
   EXPECT_EQ(1, parsed.Value("mlos_quarantined_requests_total", {{"model", "m-poison"}}));
 }
 
+TEST(MetricsTest, ARequestThatHangsIsCountedThoughNobodyWaitsForIt) {
+  Daemon daemon({"--hang-limit", "100ms"});
+  daemon.BringTestModel("hang_in_execute");
+  const Reply reply = daemon.InferJson(
+      "m-hang_in_execute",
+      R"({"parameters":{"timeout":100000},"inputs":[{"name":"X","datatype":"FP32","shape":[1],"data":[1]}]})");
+  EXPECT_EQ(504, reply.status) << Show(reply);
+  EXPECT_TRUE(WaitUntil([&] {
+    return Scrape(daemon).Value("mlos_blamed_host_deaths_total",
+                                {{"model", "m-hang_in_execute"}}) == 1;
+  }));
+}
+
 TEST(MetricsTest, TheListenerCanBeChosenOrLeftOut) {
   Daemon off({"--metrics-address", "off"});
   EXPECT_EQ("null", off.metrics_address());

@@ -516,7 +516,7 @@ class HeldPort : public backend::ChannelPort {
  public:
   using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
   HeldPort() : producer(*channel::Producer::Create({})) {}
-  void BeginEpoch(channel::Death, Granted done) override { held.push_back(std::move(done)); }
+  void BeginEpoch(const channel::Ending&, Granted done) override { held.push_back(std::move(done)); }
   void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {
   }
   void ActivateRequestSegment(uint32_t) override {}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <time.h>
 
 #include "test_plugin.h"
 
-/* X is one INT64.  Below 0: stores to address 0.  Else behaves, after so many
- * milliseconds, four at once; a request that nobody waits for ends early. */
+/* X is one INT64.  -2: dies of SIGKILL, as where memory runs out; else below 0:
+ * stores to address 0.  Otherwise behaves, after so many milliseconds, four at
+ * once; a request that nobody waits for ends early. */
 static smi_code Load(smi_plugin* plugin, const smi_load_params* params, smi_model** model,
                      smi_error* error) {
   const smi_code code = TestLoadAs(plugin, params, SMI_INT64, SMI_INT64, model, error);
@@ -17,6 +19,7 @@ static smi_code Execute(smi_model* model, const smi_request* const* requests, ui
   (void)error;
   for (uint32_t i = 0; i < count; ++i) {
     int64_t left = *(const int64_t*)requests[i]->inputs->data;
+    if (left == -2) raise(SIGKILL);
     if (left < 0) TestCrash();
     for (; left > 0 && !model->host->is_cancelled(requests[i]); --left) {
       const struct timespec nap = {0, 1000000};
