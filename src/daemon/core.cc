@@ -242,7 +242,14 @@ Status Core::ListenGrpc() {
 // A user's second daemon goes without, unless it was told where to listen.
 Status Core::ListenIpc() {
   const std::string& path = settings_.Text(Id::kIpcSocket);
-  if (path == "off") return OkStatus();
+  if (path == "off") {
+    if (settings_.at(Id::kIpcSocket).origin == options::Origin::kDefault) {
+      Log(LogLevel::kInfo,
+          "no socket for local programs: XDG_RUNTIME_DIR is not set; say where with --ipc-socket "
+          "PATH");
+    }
+    return OkStatus();
+  }
   StatusOr<std::string> in_use = ipc_->Listen(path);
   if (in_use.ok()) {
     Log(LogLevel::kInfo, "local programs on {}", *in_use);

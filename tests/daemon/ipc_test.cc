@@ -121,14 +121,20 @@ TEST_F(IpcDaemonTest, IsCounted) {
   client.SendFrame(Ask::kServer, 1, "");
   const auto frame = client.Read();
   ASSERT_TRUE(frame);
-  const auto page = metrics::ParsedExposition::Parse(
-      std::string(HttpClient(daemon->metrics_address()).Send("GET", "/metrics").body),
-      metrics::Format::kPrometheus);
+  const auto scrape = [&] {
+    return metrics::ParsedExposition::Parse(
+        std::string(HttpClient(daemon->metrics_address()).Send("GET", "/metrics").body),
+        metrics::Format::kPrometheus);
+  };
+  // An answer is counted after it is sent.
+  EXPECT_TRUE(WaitUntil([&] {
+    return scrape().Value("mlos_ipc_calls_total", {{"kind", "server"}, {"code", "OK"}}) == 1;
+  }));
+  const auto page = scrape();
   EXPECT_EQ(1, page.Value("mlos_ipc_connections_open"));
   EXPECT_EQ(1, page.Value("mlos_ipc_connections_accepted_total"));
   EXPECT_GE(page.Value("mlos_ipc_received_bytes_total"), 2 * sizeof(ipc::FrameHeader));
   EXPECT_GE(page.Value("mlos_ipc_sent_bytes_total"), frame->payload.size());
-  EXPECT_EQ(1, page.Value("mlos_ipc_calls_total", {{"kind", "server"}, {"code", "OK"}}));
 }
 
 TEST_F(IpcDaemonTest, TheSocketOfAnotherDaemonIsLeftAlone) {

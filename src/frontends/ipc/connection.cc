@@ -26,8 +26,10 @@ constexpr uint64_t kSmallMessage = kReadBytes - sizeof(FrameHeader);
 constexpr uint64_t kFirstBody = 1 << 20;
 // Read of one client before others have their turn.
 constexpr uint64_t kTurnBytes = 1 << 20;
+// What a frame costs of that at least: it is work, too, where it carries nothing.
+constexpr uint64_t kLeastFrame = 1 << 10;
 // Inferences that are kept for the next.
-constexpr size_t kIdleCalls = 8;
+constexpr size_t kIdleCalls = 2;
 
 metrics::IpcKind KindOf(Ask type) {
   switch (type) {
@@ -75,7 +77,7 @@ void Connection::End(metrics::IpcEnd why) {
 }
 
 void Connection::Sweep(uint64_t now) {
-  if (!processing_) ended_.clear();
+  ended_.clear();
   const auto late = [&](uint64_t began_ns, uint64_t bytes) {
     if (began_ns == 0) return false;
     const uint64_t allowed_ns = context_.options.transfer_timeout_ns +
@@ -105,9 +107,13 @@ bool Connection::Quiet() const {
 
 // ------------------------------------------------------------------- reading
 
-bool Connection::Paused() const {
-  return !out_.empty() || running_.size() >= context_.options.max_calls;
+// What the frame in hand asks for has to wait until another call has ended.
+bool Connection::HeldUp() const {
+  return has_header_ && header_.type != static_cast<uint32_t>(Ask::kCancel) &&
+         running_.size() >= context_.options.max_calls;
 }
+
+bool Connection::Paused() const { return !out_.empty() || HeldUp(); }
 
 void Connection::WaitReadable() {
   if (closed_ || std::exchange(waits_readable_, true)) return;
@@ -116,33 +122,59 @@ void Connection::WaitReadable() {
                          net::IoAllocator<std::byte>(read_memory_),
                          [self = shared_from_this()](const boost::system::error_code& error) {
                            self->waits_readable_ = false;
+                           self->ended_.clear();  // the stack has none of them here
                            if (!error) self->OnReadable();
                          }));
+}
+
+// Of a client that is not read from.  What it has sent lies before its end in the
+// socket: only that it has closed both directions can be seen from here.
+void Connection::WaitForTheEnd() {
+  if (closed_ || std::exchange(waits_for_end_, true)) return;
+  socket_.async_wait(net::Socket::wait_error,
+                     boost::asio::bind_allocator(
+                         net::IoAllocator<std::byte>(end_memory_),
+                         [self = shared_from_this()](const boost::system::error_code& error) {
+                           self->waits_for_end_ = false;
+                           // Else it is read from, and found in its place.
+                           if (!error && self->HeldUp()) self->End(metrics::IpcEnd::kPeer);
+                         }));
+}
+
+// The socket need not become readable for it: something was read already.
+void Connection::GoOnLater() {
+  if (std::exchange(goes_on_, true)) return;
+  context_.loop.Post([self = shared_from_this()] {
+    self->goes_on_ = false;
+    self->OnReadable();
+  });
 }
 
 // Everything that is there, or as much as one client may have read in one turn.
 void Connection::OnReadable() {
   if (closed_ || processing_) return;
   processing_ = true;
-  ended_.clear();
   if (std::exchange(was_paused_, false) && message_began_ns_ != 0) {
     message_began_ns_ = NowNanos();  // it was we who did not read
     message_bytes_ = 0;
   }
-  uint64_t budget = kTurnBytes;
+  Turn turn{.left = kTurnBytes};
   // What was read before and not taken comes first.
-  while (!closed_ && !Paused() && (TakeFrame() || ReadSome(&budget))) {
+  while (!closed_ && !Paused() && turn.left > 0 && (TakeFrame(&turn) || ReadSome(&turn))) {
   }
   processing_ = false;
   if (closed_) return;
   if (draining_ && Quiet()) return Close();
   was_paused_ = Paused();
-  if (!was_paused_) WaitReadable();
+  if (HeldUp()) return WaitForTheEnd();
+  if (was_paused_) return;
+  if (turn.left == 0) return GoOnLater();
+  WaitReadable();
 }
 
-// False: there is no more now, or it is others' turn.
-bool Connection::ReadSome(uint64_t* budget) {
-  if (*budget == 0) return false;
+// False: there is no more now.
+bool Connection::ReadSome(Turn* turn) {
+  if (turn->drained) return false;
   char* to = nullptr;
   size_t room = 0;
   if (body_open_) {
@@ -162,11 +194,10 @@ bool Connection::ReadSome(uint64_t* budget) {
     room = skip_ > 0 ? std::min<uint64_t>(skip_, kReadBytes) : kReadBytes - in_.size();
     to = in_.Tail(room);
   }
-  room = std::min<uint64_t>(room, *budget);
-  bool drained = false;
-  const size_t got = Receive(to, room, &drained);
+  room = std::min<uint64_t>(room, turn->left);
+  const size_t got = Receive(to, room, &turn->drained);
   if (got == 0) return false;
-  *budget -= drained ? *budget : got;
+  turn->Charge(got);
   if (message_began_ns_ == 0) {
     message_began_ns_ = NowNanos();
     message_bytes_ = 0;
@@ -199,31 +230,11 @@ size_t Connection::Receive(char* to, size_t room, bool* drained) {
   }
 }
 
-// A whole message, which is then begun.  False: more is to be read before.
-bool Connection::TakeFrame() {
+// A step towards a whole message, which is then begun.  False: more is to be read
+// before.
+bool Connection::TakeFrame(Turn* turn) {
   if (skip_ > 0) return false;
-  if (!has_header_) {
-    if (in_.size() - in_at_ < sizeof(header_)) {
-      if (in_.size() == in_at_ && welcome_) message_began_ns_ = 0;
-      return false;
-    }
-    std::memcpy(&header_, in_.data() + in_at_, sizeof(header_));
-    in_at_ += sizeof(header_);
-    has_header_ = true;
-    Status sound = CheckHeader(header_);
-    if (!welcome_ && (!sound.ok() || header_.bytes > kMostHelloBytes)) {
-      sound =
-          InvalidArgument("this is the socket of mlOS's local protocol, which begins otherwise");
-    }
-    if (!sound.ok()) {
-      Broken(sound);
-      return false;
-    }
-    if (const Status fits = CheckSize(); !fits.ok()) {
-      Refuse(fits);
-      return !closed_;
-    }
-  }
+  if (!has_header_) return TakeHeader(turn);
   const std::string_view rest = in_.view().substr(in_at_);
   if (header_.bytes <= kSmallMessage) {
     if (rest.size() < header_.bytes) return false;
@@ -231,7 +242,7 @@ bool Connection::TakeFrame() {
     body_.Append(rest.substr(0, header_.bytes));
     in_at_ += header_.bytes;
   } else if (!BeginBody()) {
-    return !closed_ && skip_ == 0 && !body_open_;
+    return true;  // it is refused
   } else if (body_.size() < header_.bytes) {
     return false;
   }
@@ -241,6 +252,39 @@ bool Connection::TakeFrame() {
   OnFrame();
   body_.Trim(kReadBytes);
   return true;
+}
+
+bool Connection::TakeHeader(Turn* turn) {
+  if (in_.size() - in_at_ < sizeof(header_)) {
+    if (in_.size() == in_at_ && welcome_) message_began_ns_ = 0;
+    return false;
+  }
+  std::memcpy(&header_, in_.data() + in_at_, sizeof(header_));
+  in_at_ += sizeof(header_);
+  has_header_ = true;
+  if (header_.bytes < kLeastFrame) turn->Charge(kLeastFrame - header_.bytes);
+  if (const Status sound = CheckFrame(); !sound.ok()) {
+    Broken(sound);
+  } else if (const Status fits = CheckSize(); !fits.ok()) {
+    Refuse(fits);
+  }
+  return true;
+}
+
+// Whether what follows can be understood.
+Status Connection::CheckFrame() const {
+  const Status sound = CheckHeader(header_);
+  if (!welcome_) {
+    if (sound.ok() && header_.bytes <= kMostHelloBytes) return OkStatus();
+    return InvalidArgument("this is the socket of mlOS's local protocol, which begins otherwise");
+  }
+  MLOS_RETURN_IF_ERROR(sound);
+  if (header_.type == static_cast<uint32_t>(Ask::kCancel)) {
+    return header_.bytes == 0 ? OkStatus() : InvalidArgument("a cancel carries something");
+  }
+  if (header_.call == 0) return InvalidArgument("a call has the number 0");
+  if (!Runs(header_.call)) return OkStatus();
+  return InvalidArgument("two calls that run have the number " + std::to_string(header_.call));
 }
 
 // Only inferences carry much.
@@ -293,7 +337,7 @@ void Connection::Refuse(const Status& status) {
   const size_t part = std::min<uint64_t>(in_.size() - in_at_, skip_);
   in_at_ += part;
   skip_ -= part;
-  if (skip_ == 0) message_began_ns_ = 0;
+  if (skip_ == 0) message_began_ns_ = in_.size() > in_at_ ? NowNanos() : 0;
   FailFrame(status);
 }
 
@@ -324,11 +368,6 @@ void Connection::OnFrame() {
   if (!welcome_) return OnHello();
   const auto type = static_cast<Ask>(header_.type);
   if (type == Ask::kCancel) return Cancel(header_.call);
-  if (header_.call == 0) return Broken(InvalidArgument("a call has the number 0"));
-  if (Runs(header_.call)) {
-    return Broken(
-        InvalidArgument("two calls that run have the number " + std::to_string(header_.call)));
-  }
   StartCall(type);
 }
 

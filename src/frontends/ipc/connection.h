@@ -3,8 +3,9 @@
 // One client of the local socket: reads frames, begins what they ask for, and
 // sends the answers in the order in which they are there.
 //
-// A client is held up, not buffered for: while as many calls run as it may have,
-// or an answer waits for it to read, nothing more is read of it.  A message is
+// A client is held up, not buffered for: while an answer waits for it to read, or
+// it asks for a call beyond those that it may have, nothing more is read of it.  A
+// cancel is no call, and is heard while all of them run.  A message is
 // kept once it is larger than what one look at the socket gives, counted, and
 // thrown away where there is too much of them.  An answer is sent from where it
 // lies; what the socket does not take is copied, so that nobody who reads slowly
@@ -62,14 +63,27 @@ class Connection final : public net::Member,
               std::span<const std::span<const std::byte>> pieces) override;
   void Fail(Pending& call, const Status& status, std::string_view hint) override;
 
+  // What one client may have read before others have their turn.
+  struct Turn {
+    void Charge(uint64_t bytes) { left -= bytes < left ? bytes : left; }
+
+    uint64_t left;
+    bool drained = false;  // the socket has no more
+  };
+
   // connection.cc: what arrives
   void WaitReadable();
+  void WaitForTheEnd();
+  void GoOnLater();
   void OnReadable();
+  bool HeldUp() const;
   bool Paused() const;
   bool Quiet() const;
-  bool ReadSome(uint64_t* budget);
+  bool ReadSome(Turn* turn);
   size_t Receive(char* to, size_t room, bool* drained);
-  bool TakeFrame();
+  bool TakeFrame(Turn* turn);
+  bool TakeHeader(Turn* turn);
+  Status CheckFrame() const;
   Status CheckSize() const;
   bool BeginBody();
   void OnFrame();
@@ -105,6 +119,8 @@ class Connection final : public net::Member,
   bool draining_ = false;               // it ends once it is quiet
   bool waits_readable_ = false;
   bool waits_writable_ = false;
+  bool waits_for_end_ = false;
+  bool goes_on_ = false;     // in a turn that is to come
   bool processing_ = false;  // somebody below on the stack reads on
   bool was_paused_ = false;
 
@@ -132,6 +148,7 @@ class Connection final : public net::Member,
   std::vector<iovec> gathered_;
   net::IoMemory read_memory_;
   net::IoMemory write_memory_;
+  net::IoMemory end_memory_;
 };
 
 }  // namespace mlos::ipc

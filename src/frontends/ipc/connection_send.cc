@@ -16,7 +16,7 @@
 namespace mlos::ipc {
 namespace {
 
-// An answer up to this is not counted, when the socket does not take it.
+// Answers up to this together are not counted, when the socket does not take them.
 constexpr uint64_t kSmallAnswer = 64 << 10;
 // The system takes as many at once.
 constexpr size_t kMostPieces = 1024;
@@ -50,7 +50,8 @@ StatusCode Connection::SendFrame(Tell type, uint64_t number, std::string_view he
   FrameHeader header{.type = static_cast<uint32_t>(type), .call = number, .bytes = head.size()};
   for (const auto& piece : pieces) header.bytes += piece.size();
   const uint64_t whole = sizeof(header) + header.bytes;
-  const bool counted = whole > kSmallAnswer;
+  // Failures are small, at most one for each call, and what is said instead of what is too much.
+  const bool counted = type != Tell::kFailure && out_.size() + whole > kSmallAnswer;
   if (counted && !context_.Reserve(whole)) {
     SendFailure(number, ResourceExhausted("too many large answers at once: try again"), {});
     return StatusCode::kResourceExhausted;

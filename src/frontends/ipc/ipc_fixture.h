@@ -31,9 +31,9 @@ class FakeControl final : public control::Control {
     const std::lock_guard lock(mutex_);
     operations_.push_back(operation);
     if (hold) {
-      held_.push_back(std::move(done));
+      held_.push_back([this, operation, done = std::move(done)] { Answer(operation, done); });
     } else {
-      done(answer ? answer(operation) : Plain());
+      Answer(operation, done);
     }
   }
   static control::Outcome Plain() {
@@ -43,7 +43,7 @@ class FakeControl final : public control::Control {
   }
   void LetGo() {
     const std::lock_guard lock(mutex_);
-    for (const auto& done : held_) done(Plain());
+    for (const auto& let_go : held_) let_go();
     held_.clear();
   }
   std::vector<control::Operation> operations() {
@@ -55,9 +55,14 @@ class FakeControl final : public control::Control {
   std::atomic<bool> hold{false};
 
  private:
+  void Answer(const control::Operation& operation,
+              const std::function<void(control::Outcome)>& done) const {
+    done(answer ? answer(operation) : Plain());
+  }
+
   std::mutex mutex_;
   std::vector<control::Operation> operations_;
-  std::vector<std::function<void(control::Outcome)>> held_;
+  std::vector<std::function<void()>> held_;
 };
 
 // Waits until `condition` holds; false after ten seconds.

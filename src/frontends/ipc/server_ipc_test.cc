@@ -29,7 +29,19 @@ class ServerIpc : public IpcTest {
     IpcOptions options;
     options.max_connections = 6;
     options.max_calls = 4;
-    options.transfer_timeout_ns = 200 * kNanosPerMilli;
+    options.sweep_ns = 10 * kNanosPerMilli;
+    return options;
+  }
+};
+
+// For who is to be late; who is not has to greet within this.
+class ImpatientIpc : public IpcTest {
+ protected:
+  ImpatientIpc() : IpcTest(Impatient()) {}
+  static IpcOptions Impatient() {
+    IpcOptions options;
+    options.max_message_bytes = 100;
+    options.transfer_timeout_ns = kNanosPerSecond;
     options.sweep_ns = 10 * kNanosPerMilli;
     return options;
   }
@@ -209,6 +221,39 @@ TEST_F(ServerIpc, TwoCallsOfOneNumberEndTheConnection) {
   control_.LetGo();
 }
 
+// The number is looked at first: only the header is sent of what is too large.
+TEST_F(ServerIpc, NumbersOfMessagesThatAreTooLargeCount) {
+  control_.hold = true;
+  for (const uint64_t number : {0u, 7u}) {
+    Client client(path_);
+    client.Send(Ask::kControl, 7, AskControl{.operation = "status.get"});
+    const FrameHeader header{
+        .type = static_cast<uint32_t>(Ask::kControl), .call = number, .bytes = kMostHeadBytes + 1};
+    client.SendBytes({reinterpret_cast<const char*>(&header), sizeof(header)});
+    const auto frame = client.Read();
+    EXPECT_THAT(FailureOf(frame), HasSubstr("the number " + std::to_string(number)));
+    EXPECT_EQ(0u, frame ? frame->header.call : 1u);
+    EXPECT_FALSE(client.Read());
+  }
+  control_.LetGo();
+}
+
+TEST_F(ServerIpc, ACancelCarriesNothing) {
+  control_.hold = true;
+  for (const size_t bytes : {size_t{1}, size_t{40} << 10, kMostHeadBytes + 1}) {
+    Client client(path_);
+    client.Send(Ask::kControl, 7, AskControl{.operation = "status.get"});
+    client.SendFrame(Ask::kCancel, 7, std::string(bytes, 'x'));
+    const auto frame = client.Read();
+    EXPECT_THAT(FailureOf(frame), StartsWith("INVALID_ARGUMENT")) << bytes;
+    EXPECT_EQ(0u, frame ? frame->header.call : 1u) << bytes;
+    EXPECT_FALSE(client.Read());
+  }
+  EXPECT_TRUE(Eventually([this] { return Ended(metrics::IpcEnd::kProtocol) == 3; }));
+  EXPECT_EQ(0u, Buffered());
+  control_.LetGo();
+}
+
 TEST_F(ServerIpc, DescriptorsThatNobodyAskedForAreNotKept) {
   Client client(path_);
   int pipe[2] = {-1, -1};
@@ -236,14 +281,19 @@ TEST_F(ServerIpc, DescriptorsThatNobodyAskedForAreNotKept) {
   EXPECT_EQ(0, ::read(out.get(), &end, 1));  // nobody else has it
 }
 
-TEST_F(ServerIpc, SlowHandshakesAndMessagesEnd) {
-  Client silent(path_, false);
-  EXPECT_THAT(FailureOf(silent.Read()), StartsWith("DEADLINE_EXCEEDED"));
-  EXPECT_FALSE(silent.Read());
+// The last of them: half a frame behind one that is refused.
+TEST_F(ImpatientIpc, SlowHandshakesAndMessagesEnd) {
+  const std::string half_a_frame = Client::Framed(Ask::kServer, 1, "").substr(0, 10);
   Client half(path_);
-  half.SendBytes(Client::Framed(Ask::kServer, 1, "").substr(0, 10));
-  EXPECT_THAT(FailureOf(half.Read()), StartsWith("DEADLINE_EXCEEDED"));
-  EXPECT_FALSE(half.Read());
+  half.SendBytes(half_a_frame);
+  Client behind(path_);
+  behind.SendBytes(Client::Framed(Ask::kInfer, 1, std::string(200, 'x')) + half_a_frame);
+  EXPECT_THAT(FailureOf(behind.Read()), HasSubstr("of at most"));
+  Client silent(path_, false);
+  for (Client* slow : {&half, &behind, &silent}) {
+    EXPECT_THAT(FailureOf(slow->Read()), StartsWith("DEADLINE_EXCEEDED"));
+    EXPECT_FALSE(slow->Read());
+  }
 }
 
 TEST_F(ServerIpc, ConnectionsAreBounded) {
@@ -285,6 +335,37 @@ TEST_F(ServerIpc, CallsOfOneConnectionAreBounded) {
   control_.hold = false;
   control_.LetGo();
   for (uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(Tell::kOutcome, client.Read()->type());
+}
+
+TEST_F(ServerIpc, WhoGoesWhileHeldUpIsNoticed) {
+  Client client(path_);
+  const std::string payload = InferOf("hang", tensor::Datatype::kFp32, 1, "1234");
+  for (uint64_t i = 1; i <= 6; ++i) client.SendFrame(Ask::kInfer, i, payload);
+  ASSERT_TRUE(Eventually([this] { return engine_->submitted == 4; }));
+  client.Close();
+  EXPECT_TRUE(Eventually([this] { return Ended(metrics::IpcEnd::kPeer) == 1; }));
+  EXPECT_EQ(0, engine_->running);
+  EXPECT_EQ(0u, Buffered());
+}
+
+// One behind a call that is held up is read after it.
+TEST_F(ServerIpc, ACancelIsHeardWhileAllCallsRun) {
+  Client client(path_);
+  const std::string payload = InferOf("hang", tensor::Datatype::kFp32, 1, "1234");
+  for (uint64_t i = 1; i <= 4; ++i) client.SendFrame(Ask::kInfer, i, payload);
+  ASSERT_TRUE(Eventually([this] { return engine_->submitted == 4; }));
+  client.SendFrame(Ask::kCancel, 3, "");
+  auto frame = client.Read();
+  ASSERT_TRUE(frame);
+  EXPECT_THAT(FailureOf(frame), StartsWith("CANCELLED"));
+  EXPECT_EQ(3u, frame->header.call);
+
+  client.SendFrame(Ask::kInfer, 5, payload);
+  ASSERT_TRUE(Eventually([this] { return engine_->submitted == 5; }));
+  client.SendFrame(Ask::kServer, 6, "");  // held up
+  client.SendFrame(Ask::kCancel, 5, "");
+  OnLoop([] {});
+  EXPECT_EQ(4, engine_->running);
 }
 
 TEST_F(ServerIpc, ACancelledOperationIsAnsweredOnce) {
@@ -347,6 +428,87 @@ TEST_F(ServerIpc, WhoComesLateIsToldAndHoldsNothingUp) {
   EXPECT_EQ(Tell::kServer, (late.SendFrame(Ask::kServer, 1, ""), late.Read())->type());
 }
 
+// Thousands of frames that carry nothing do not keep the loop from others, and
+// what was read of them is not forgotten when their turn is over.
+TEST_F(ServerIpc, OthersHaveTheirTurnBetweenSmallFrames) {
+  Client many(path_);
+  Client one(path_);
+  const auto load = [](std::string_view name) {
+    Buffer payload;
+    Encode(AskControl{.operation = "model.load", .name = name, .version = "1"}, &payload);
+    return Client::Framed(Ask::kControl, 1, payload.view());
+  };
+  std::string frames;
+  for (int i = 0; i < 4000; ++i) frames += Client::Framed(Ask::kCancel, 7, "");
+  OnLoop([&] {
+    many.SendBytes(frames + load("many"));
+    one.SendBytes(load("one"));
+  });
+  EXPECT_EQ(Tell::kOutcome, many.Read()->type());
+  EXPECT_EQ(Tell::kOutcome, one.Read()->type());
+  EXPECT_EQ("one", control_.operations()[0].name);
+}
+
+// ---------------------------------------------------- answers that nobody reads
+
+class GatheringIpc : public IpcTest {
+ protected:
+  static constexpr uint64_t kCalls = 16;
+
+  explicit GatheringIpc(IpcOptions options = {}) : IpcTest(With16Calls(std::move(options))) {
+    control_.hold = true;
+    control_.answer = [](const control::Operation&) {
+      control::Outcome outcome;
+      outcome.body = boost::json::object{{"text", std::string(60'000, 'x')}};
+      return outcome;
+    };
+    for (uint64_t i = 1; i <= kCalls; ++i) {
+      client_.Send(Ask::kControl, i, AskControl{.operation = "status.get"});
+    }
+    EXPECT_TRUE(Eventually([this] { return control_.operations().size() == kCalls; }));
+    control_.LetGo();
+    EXPECT_TRUE(Eventually([this] { return counters().sent_bytes.value() > 60'000; }));
+    OnLoop([] {});  // all are answered
+  }
+  static IpcOptions With16Calls(IpcOptions options) {
+    options.max_calls = kCalls;
+    return options;
+  }
+  // How many were answered with what they asked for.
+  uint64_t ReadAll() {
+    uint64_t whole = 0;
+    for (uint64_t i = 1; i <= kCalls; ++i) {
+      const auto frame = client_.Read();
+      if (frame && frame->type() == Tell::kOutcome) {
+        ++whole;
+      } else {
+        EXPECT_THAT(FailureOf(frame), StartsWith("RESOURCE_EXHAUSTED"));
+      }
+    }
+    return whole;
+  }
+
+  Client client_{path_};
+};
+
+TEST_F(GatheringIpc, SmallAnswersThatGatherAreCounted) {
+  EXPECT_GT(Buffered(), uint64_t{400} << 10);
+  EXPECT_EQ(kCalls, ReadAll());
+  EXPECT_TRUE(Eventually([this] { return Buffered() == 0; }));
+}
+
+class LittleMemoryIpc : public GatheringIpc {
+ protected:
+  LittleMemoryIpc() : GatheringIpc(IpcOptions{.max_buffered_bytes = 128 << 10}) {}
+};
+
+TEST_F(LittleMemoryIpc, SmallAnswersThatGatherAreBounded) {
+  EXPECT_GT(Buffered(), 0u);
+  EXPECT_LT(Buffered(), uint64_t{256} << 10);
+  EXPECT_LT(ReadAll(), kCalls);
+  EXPECT_TRUE(Eventually([this] { return Buffered() == 0; }));
+}
+
 // ------------------------------------------------------------ what is counted
 
 TEST_F(ServerIpc, CountsBytes) {
@@ -386,7 +548,7 @@ TEST_F(ServerIpc, CountsCallsByWhatTheyAskAndTheirCode) {
   EXPECT_EQ(1u, Answers(IpcKind::kControl, StatusCode::kInvalidArgument));
 }
 
-TEST_F(ServerIpc, CountsWhyConnectionsEnd) {
+TEST_F(ImpatientIpc, CountsWhyConnectionsEnd) {
   using metrics::IpcEnd;
   Client(path_).Close();
   Client http(path_, false);
