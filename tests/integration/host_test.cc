@@ -516,7 +516,9 @@ class HeldPort : public backend::ChannelPort {
  public:
   using Granted = std::function<void(StatusOr<channel::ConsumerGrant>)>;
   HeldPort() : producer(*channel::Producer::Create({})) {}
-  void BeginEpoch(const channel::Ending&, Granted done) override { held.push_back(std::move(done)); }
+  void BeginEpoch(const channel::Ending&, Granted done) override {
+    held.push_back(std::move(done));
+  }
   void AddResponseSegment(uint64_t, std::function<void(StatusOr<channel::SegmentGrant>)>) override {
   }
   void ActivateRequestSegment(uint32_t) override {}
