@@ -91,6 +91,15 @@ void Connection::Sweep(uint64_t now) {
            DeadlineExceeded(welcome_ ? "the message did not come within its time"
                                      : "the handshake did not come within its time"));
   }
+  if (!std::exchange(used_, false) && !closed_ && Quiet()) GiveBack();
+}
+
+// What it has grown to is not counted: who says nothing does not keep it.
+void Connection::GiveBack() {
+  idle_.clear();
+  for (Buffer* buffer : {&in_, &body_, &out_, &text_}) buffer->Trim(0);
+  in_at_ = 0;
+  gathered_ = {};
 }
 
 // What it has sent by now is begun; of what comes whole later, it is told that
@@ -154,6 +163,7 @@ void Connection::GoOnLater() {
 void Connection::OnReadable() {
   if (closed_ || processing_) return;
   processing_ = true;
+  used_ = true;
   if (std::exchange(was_paused_, false) && message_began_ns_ != 0) {
     message_began_ns_ = NowNanos();  // it was we who did not read
     message_bytes_ = 0;

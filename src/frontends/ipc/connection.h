@@ -79,6 +79,7 @@ class Connection final : public net::Member,
   bool HeldUp() const;
   bool Paused() const;
   bool Quiet() const;
+  void GiveBack();
   bool ReadSome(Turn* turn);
   size_t Receive(char* to, size_t room, bool* drained);
   bool TakeFrame(Turn* turn);
@@ -123,6 +124,7 @@ class Connection final : public net::Member,
   bool goes_on_ = false;     // in a turn that is to come
   bool processing_ = false;  // somebody below on the stack reads on
   bool was_paused_ = false;
+  bool used_ = false;  // since the last sweep
 
   Buffer in_;         // as it came
   size_t in_at_ = 0;  // taken of it

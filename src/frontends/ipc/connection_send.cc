@@ -20,7 +20,7 @@ namespace {
 constexpr uint64_t kSmallAnswer = 64 << 10;
 // The system takes as many at once.
 constexpr size_t kMostPieces = 1024;
-constexpr size_t kKeptBytes = 64 << 10;
+constexpr size_t kKeptBytes = 4 << 10;
 
 }  // namespace
 

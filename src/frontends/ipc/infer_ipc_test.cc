@@ -204,6 +204,8 @@ TEST_F(ImpatientInferIpc, WhoDoesNotReadHoldsNoMemoryOfAModel) {
   EXPECT_TRUE(Eventually([this] { return Ended(metrics::IpcEnd::kSlow) == 1; }));
   EXPECT_EQ(1u, Connections());
   EXPECT_EQ(0u, Buffered());
+  // The other was idle meanwhile, and has nothing left of what it had grown to.
+  EXPECT_EQ("1234", DataOf(Infer(InferOf("id_FP32", Datatype::kFp32, 1, "1234"))));
 }
 
 }  // namespace
