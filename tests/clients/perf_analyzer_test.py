@@ -4,11 +4,11 @@
 report has what the server counted as well."""
 
 import csv
+import http.client
 import http.server
 import os
 import subprocess
 import threading
-import urllib.request
 
 import fixture
 from daemon import ROOT
@@ -20,13 +20,16 @@ WINDOWS = ("--measurement-interval", "200", "--stability-percentage", "999", "--
 
 
 class Passer(http.server.ThreadingHTTPServer):
-    """Passes a page on to whoever asks, and counts them."""
+    """Passes pages of another server on, and counts them."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            with urllib.request.urlopen(self.server.page) as page:
-                body = page.read()
-            self.send_response(200)
+            connection = http.client.HTTPConnection(self.server.origin, timeout=60)
+            connection.request("GET", self.path)
+            page = connection.getresponse()
+            body = page.read()
+            connection.close()
+            self.send_response(page.status)
             self.send_header("Content-Type", page.headers["Content-Type"])
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -36,9 +39,9 @@ class Passer(http.server.ThreadingHTTPServer):
         def log_message(self, *_):
             pass
 
-    def __init__(self, page):
+    def __init__(self, origin):
         super().__init__(("127.0.0.1", 0), self.Handler)
-        self.page = page
+        self.origin = origin
         self.passed = 0
         self.address = f"127.0.0.1:{self.server_address[1]}"
 
@@ -88,7 +91,7 @@ class Analyzer(fixture.ClientTest):
 
     def check_metrics(self):
         """It reads the metrics, too, as often as it is told to."""
-        with Passer(f"http://{self.daemon.metrics_address}/metrics") as passer:
+        with Passer(self.daemon.metrics_address) as passer:
             self.check(self.analyze(
                 "digits", "--shape", "image:1,64", "--request-rate-range", "200",
                 "--collect-metrics", "--metrics-url", f"{passer.address}/metrics",
