@@ -120,7 +120,7 @@ class Mlosd(Server):
         with open(self._log, "wb") as log:
             super().__init__(subprocess.Popen(
                 [build / "bin/mlosd", "--auth", "off", "--http-address", "127.0.0.1:0",
-                 "--grpc-address", grpc, "--metrics-address", "off",
+                 "--grpc-address", grpc, "--metrics-address", "off", "--ipc-socket", "off",
                  "--data-dir", directory / "data", "--print-addresses", addresses],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
         try:

@@ -4,6 +4,7 @@
 // refuses, and what becomes of it at the end.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
@@ -179,6 +180,15 @@ class IpcDefaultPathTest : public testing::Test {
     EXPECT_TRUE(process->Running()) << process->log();
     return process;
   }
+  // The log has a thread of its own.
+  static void ExpectLogged(const DaemonProcess& daemon, const std::vector<std::string>& texts) {
+    EXPECT_TRUE(WaitUntil([&] {
+      const std::string log = daemon.log();
+      return std::all_of(texts.begin(), texts.end(), [&](const std::string& text) {
+        return log.find(text) != std::string::npos;
+      });
+    })) << daemon.log();
+  }
   std::string Addresses(const std::string& name) const {
     return ReadWhole(dir_ / (name + ".json"));
   }
@@ -190,15 +200,14 @@ class IpcDefaultPathTest : public testing::Test {
 TEST_F(IpcDefaultPathTest, ASecondDaemonGoesWithoutOrDoesNotStart) {
   const auto first = Start("first");
   if (At(boost::json::parse(Addresses("first")), "/ipc") == path()) {
-    EXPECT_THAT(first->log(), HasSubstr("local programs on " + path()));
+    ExpectLogged(*first, {"local programs on " + path()});
   } else {
     EXPECT_EQ(0u, ::geteuid()) << first->log();
   }
   const auto second = Start("second");
   EXPECT_EQ("null", At(boost::json::parse(Addresses("second")), "/ipc"));
-  EXPECT_THAT(second->log(), testing::AllOf(HasSubstr("no socket for local programs"),
-                                            HasSubstr("another program"), HasSubstr(path()),
-                                            HasSubstr("--ipc-socket")));
+  ExpectLogged(*second,
+               {"no socket for local programs", "another program", path(), "--ipc-socket"});
   auto arguments = Arguments("told");
   arguments.insert(arguments.end(), {"--ipc-socket", path()});
   const Ended told = RunMlosd(arguments, environment());

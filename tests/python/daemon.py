@@ -79,6 +79,7 @@ class Daemon:
         command = [self.build / "bin/mlosd", "--auth", "off", "--http-address", "127.0.0.1:0",
                    "--http-address", f"unix:{self.socket_path}", "--metrics-address", "127.0.0.1:0",
                    "--grpc-address", "127.0.0.1:0", "--grpc-address", f"unix:{self.grpc_socket_path}",
+                   "--ipc-socket", self.directory / "mlos.sock",
                    "--data-dir", self.directory / "data", "--print-addresses", addresses]
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
