@@ -334,12 +334,14 @@ World After(World world, const Change& c) {
 
 std::vector<World> Outcomes(const World& world) {
   std::vector<World> outcomes{world};
-  outcomes.front().left_out.clear();
+  // Also what a policy took out in an earlier run: it may have done so after that run's end only,
+  // in this one, which then remembers it.
   for (const auto& [model, version] : world.left_out) {
     const size_t so_far = outcomes.size();
     for (size_t i = 0; i < so_far; ++i) {
       World readmitted = outcomes[i];
       readmitted.models[model][version] = "on_demand";
+      readmitted.left_out.erase({model, version});
       outcomes.push_back(std::move(readmitted));
     }
   }

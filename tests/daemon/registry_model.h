@@ -70,8 +70,9 @@ struct World {
   std::map<std::string, std::map<std::string, Plugin>> plugins;
   std::map<std::string, std::map<std::string, std::string>> models;  // what is desired
   std::map<std::string, Group> groups;
-  // Versions that a policy took out in this run.  Once it admits them again, their next request
-  // may load them; whether it does so at once depends on whether they had gone by then.
+  // Versions that a policy took out, in this run or one before.  Once it admits them again, their
+  // next request may load them; whether it does so at once depends on whether they had gone by
+  // then.
   std::set<std::pair<std::string, std::string>> left_out;
 
   // The version that models are loaded into; empty when there is none.
