@@ -187,7 +187,7 @@ void Producer::Impl::CarryOverWaiting(uint32_t entry) {
                      (seen.state == EntryState::kSubmitted ||
                       (seen.state == EntryState::kClaimed && seen.epoch <= epoch));
   // A word that means nothing was scribbled.  The request is submitted again,
-  // unless it may have run and must not twice: FailPending deals with that.
+  // unless it may have run and must not twice: Judge deals with that.
   if (waits || (shadow.submission.flags & kReplayNever) != 0) return;
   PublishSubmission(word, header->submitted[entry / 64], Bit(entry), shadow.sequence);
 }
