@@ -79,8 +79,8 @@ Status Host::Handle(Frame frame) {
   switch (frame.type) {
     case hostlink::kAttachChannel: {
       MLOS_ASSIGN_OR_RETURN(auto attach, hostlink::DecodeAttach(std::move(frame)));
-      MLOS_ASSIGN_OR_RETURN(auto consumer, channel::Consumer::Attach(std::move(attach.second)));
-      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.first, std::move(consumer)));
+      MLOS_ASSIGN_OR_RETURN(auto consumer, channel::Consumer::Attach(std::move(attach.grant)));
+      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.channel, std::move(consumer)));
       Reply(id, OkStatus());
       return OkStatus();
     }
