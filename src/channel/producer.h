@@ -17,6 +17,7 @@
 
 #include "base/status.h"
 #include "channel/arena.h"
+#include "channel/doorbell.h"
 #include "channel/grant.h"
 #include "channel/layout.h"
 #include "channel/segment.h"
@@ -31,6 +32,9 @@ struct Options {
   // All segments of the channel together.  The first response segment of an
   // epoch counts, but is not refused: a successor must be able to start.
   uint64_t max_bytes = uint64_t{4} << 30;
+  // How the consumer rings this end.  Where neither trusts the other: kSocket, and
+  // the consumer attaches so; it takes a microsecond more (doorbell.h).
+  EventKind rung_by = EventKind::kEventFd;
   uint32_t first_sequence = 1;  // where the count of submissions begins; for tests of its wrap
 };
 

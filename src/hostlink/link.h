@@ -35,6 +35,8 @@ class Link {
   explicit Link(OwnedFd socket, Descriptors descriptors = Descriptors::kTaken);
 
   int fd() const { return socket_.get(); }
+  // What waits to be sent is lost.
+  void Close() { socket_.Reset(); }
 
   // Queues a frame.  RESOURCE_EXHAUSTED when too much waits already (the peer
   // does not read) or the frame is over its bounds.

@@ -79,7 +79,10 @@ Status Host::Handle(Frame frame) {
   switch (frame.type) {
     case hostlink::kAttachChannel: {
       MLOS_ASSIGN_OR_RETURN(auto attach, hostlink::DecodeAttach(std::move(frame)));
-      MLOS_ASSIGN_OR_RETURN(auto consumer, channel::Consumer::Attach(std::move(attach.grant)));
+      MLOS_ASSIGN_OR_RETURN(auto consumer,
+                            channel::Consumer::Attach(std::move(attach.grant),
+                                                      attach.terms ? channel::EventKind::kSocket
+                                                                   : channel::EventKind::kEventFd));
       MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.channel, std::move(consumer)));
       Reply(id, OkStatus());
       return OkStatus();
