@@ -29,11 +29,14 @@ uint64_t BytesOf(const channel::ConsumerGrant& grant) {
 
 }  // namespace
 
-DirectPort::DirectPort(EventLoop& loop, OwnedFd link, std::function<void()> on_end)
+DirectPort::DirectPort(EventLoop& loop, OwnedFd link, std::function<void()> on_end,
+                       std::chrono::milliseconds memory_limit)
     : loop_(loop),
       on_end_(std::move(on_end)),
-      link_(std::move(link), hostlink::Link::Descriptors::kTaken),
-      ready_(loop.io(), fcntl(link_.fd(), F_DUPFD_CLOEXEC, 3)) {}
+      link_(std::move(link), hostlink::Link::Descriptors::kFew),
+      ready_(loop.io(), fcntl(link_.fd(), F_DUPFD_CLOEXEC, 3)),
+      memory_limit_(memory_limit),
+      memory_timer_(loop.io()) {}
 
 void DirectPort::Start() { WaitReadable(); }
 
@@ -79,6 +82,7 @@ Status DirectPort::OnAnswer(hostlink::Frame frame) {
   if (frame.type == hostlink::kRefused) {
     const Status why = hostlink::DecodeRefused(frame);
     asked.grant ? asked.grant(why) : asked.segment(why);
+    OnMemory();
     return OkStatus();
   }
   if (frame.type == hostlink::kGrant && asked.grant) {
@@ -91,6 +95,7 @@ Status DirectPort::OnAnswer(hostlink::Frame frame) {
     StatusOr<channel::SegmentGrant> segment = hostlink::DecodeSegment(std::move(frame));
     const Status good = segment.ok() ? Count(1, segment->bytes) : segment.status();
     asked.segment(good.ok() ? std::move(segment) : StatusOr<channel::SegmentGrant>(good));
+    if (good.ok()) OnMemory();
     return good;
   }
   const Status wrong = InvalidArgument("the application answered with another message");
@@ -129,6 +134,22 @@ void DirectPort::AddResponseSegment(uint64_t bytes,
   frame.id = next_id_++;
   asked_.push_back({.id = frame.id, .grant = nullptr, .segment = std::move(done)});
   Send(std::move(frame));
+  if (!ended_) WaitForMemory();
+}
+
+void DirectPort::OnMemory() {
+  const bool more = std::any_of(asked_.begin(), asked_.end(),
+                                [](const Asked& one) { return one.segment != nullptr; });
+  more ? WaitForMemory() : static_cast<void>(memory_timer_.cancel());
+}
+
+// Until nothing of the kind is asked any more; each answer begins it anew.
+void DirectPort::WaitForMemory() {
+  memory_timer_.expires_after(memory_limit_);
+  memory_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (error || self->ended_) return;
+    self->End({.why = DeadlineExceeded("the application gave no memory for an answer in time")});
+  });
 }
 
 void DirectPort::ActivateRequestSegment(uint32_t id) {
@@ -164,6 +185,7 @@ void DirectPort::Flush() {
 void DirectPort::Close() {
   if (std::exchange(ended_, true)) return;
   boost::system::error_code ignored;
+  memory_timer_.cancel();
   ready_.close(ignored);
   link_.Close();
   loop_.Post([self = shared_from_this(), asked = std::move(asked_)] {

@@ -11,6 +11,8 @@
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -26,7 +28,8 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
  public:
   // `on_end` comes once, never from inside a call of these functions: the channel is
   // over, whoever has ended it.
-  DirectPort(EventLoop& loop, OwnedFd link, std::function<void()> on_end);
+  DirectPort(EventLoop& loop, OwnedFd link, std::function<void()> on_end,
+             std::chrono::milliseconds memory_limit = std::chrono::milliseconds(250));
 
   void Start();
   // Tells the application, and closes.
@@ -54,6 +57,8 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
   Status OnFrame(hostlink::Frame frame);
   Status OnAnswer(hostlink::Frame frame);
   Status Count(uint64_t segments, uint64_t bytes);
+  void WaitForMemory();
+  void OnMemory();
   void Send(hostlink::Frame frame);
   void Flush();
   void Close();
@@ -63,6 +68,10 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
   hostlink::Link link_;
   boost::asio::posix::stream_descriptor ready_;
   std::deque<Asked> asked_;
+  // A worker of the host waits for response memory, so whoever is in a call gives it at
+  // once, or its channel ends.
+  const std::chrono::milliseconds memory_limit_;
+  boost::asio::steady_timer memory_timer_;
   uint64_t next_id_ = 1;
   uint64_t segments_ = 0;  // that it has made
   uint64_t bytes_ = 0;     // of those
