@@ -143,8 +143,7 @@ void Connection::Flush() {
   // Up to the next descriptor, which goes with the first byte behind it.
   const bool with = !out_descriptors_.empty() && out_descriptors_.front().at == out_at_;
   const size_t next = with ? 1 : 0;
-  const size_t end =
-      next < out_descriptors_.size() ? out_descriptors_[next].at : out_.size();
+  const size_t end = next < out_descriptors_.size() ? out_descriptors_[next].at : out_.size();
   iovec rest{out_.data() + out_at_, end - out_at_};
   const ssize_t sent =
       SendPieces({&rest, 1}, with ? out_descriptors_.front().descriptor.get() : -1);

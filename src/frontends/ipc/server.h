@@ -29,8 +29,8 @@ struct Parts {
   EventLoop& loop;
   engine::Engine& engine;
   control::Control& control;
-  trace::Tracer* tracer = nullptr;  // may be null
-  bool client_regions = false;      // whether other protocols offer them
+  trace::Tracer* tracer = nullptr;            // may be null
+  bool client_regions = false;                // whether other protocols offer them
   engine::ChannelOpener* channels = nullptr;  // null: there are no direct channels
 };
 
