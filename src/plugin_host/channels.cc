@@ -2,13 +2,25 @@
 #include "plugin_host/channels.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
 
 namespace mlos::plugin_host {
+namespace {
 
-Status CheckNumbers(const hostlink::AttachChannel& attach) {
+// What is written to it must not raise a signal, as a pipe would that nobody
+// reads, nor land in a file.  Eventfds have no file type; what else has none takes
+// no bytes.
+bool IsEvent(const OwnedFd& fd) {
+  struct stat st;
+  return fstat(fd.get(), &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+}  // namespace
+
+Status CheckAttach(const hostlink::AttachChannel& attach) {
   if (!attach.terms) {
     if (attach.channel < kMaxLanes) return OkStatus();
     if (attach.channel >= kFirstApplication) {
@@ -27,6 +39,9 @@ Status CheckNumbers(const hostlink::AttachChannel& attach) {
     return InvalidArgument(
         fmt::format("the channel of an application has at most {} entries, this one has {}",
                     kBlockSlots, attach.grant.entries));
+  }
+  if (!IsEvent(attach.grant.producer_event)) {
+    return InvalidArgument("the descriptor that an application is woken with is no eventfd");
   }
   return OkStatus();
 }

@@ -56,8 +56,9 @@ struct AttachedChannel {
 
 using ChannelList = std::vector<std::shared_ptr<AttachedChannel>>;
 
-// Whether number, terms and entries go together, before anything is mapped.
-Status CheckNumbers(const hostlink::AttachChannel& attach);
+// Whether number, terms and entries go together, and an application's descriptors
+// are what they should be; before anything is mapped.
+Status CheckAttach(const hostlink::AttachChannel& attach);
 
 class ChannelTable {
  public:

@@ -25,7 +25,7 @@ constexpr int kEventsAtOnce = 16;
 }  // namespace
 
 Status Scheduler::AddChannel(hostlink::AttachChannel attach) {
-  MLOS_RETURN_IF_ERROR(CheckNumbers(attach));
+  MLOS_RETURN_IF_ERROR(CheckAttach(attach));
   auto added = std::make_shared<AttachedChannel>();
   added->number = attach.channel;
   added->entries = attach.grant.entries;

@@ -3,6 +3,7 @@
 // Applications' channels come and go while others are served.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -87,6 +88,13 @@ TEST_F(ChannelsTest, ABrokenGrantIsRefusedAndLeavesNothing) {
   hostlink::AttachChannel broken = application_.Attach(kApplication, kModelOne);
   broken.grant.responses[0].bytes *= 2;
   EXPECT_FALSE(scheduler_.AddChannel(std::move(broken)).ok());
+  // A host that wrote to it would be killed by SIGPIPE.
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  ::close(pipe[0]);
+  hostlink::AttachChannel deadly = application_.Attach(kApplication, kModelOne);
+  deadly.grant.producer_event = OwnedFd(pipe[1]);
+  EXPECT_EQ(scheduler_.AddChannel(std::move(deadly)).code(), StatusCode::kInvalidArgument);
   hostlink::AttachChannel deaf = application_.Attach(kApplication, kModelOne);
   deaf.grant.consumer_event = OwnedFd(::dup(deaf.grant.control.get()));  // no socket
   EXPECT_FALSE(scheduler_.AddChannel(std::move(deaf)).ok());
@@ -140,6 +148,28 @@ TEST_F(OneWorkerTest, WhatNobodyHasClaimedStaysTheApplications) {
   before.push_back(application_.Send({3}));  // it is not told yet
   EXPECT_THAT(core_.Call({1}, {.model = 1}), ElementsAre(2));
   for (const uint32_t entry : before) EXPECT_TRUE(application_.producer().Cancel(entry));
+}
+
+// Each request is answered or still the application's, none both, whenever the
+// detaching comes; rings that a worker holds back are no exception.
+TEST_F(ChannelsTest, DetachingInABurstLosesNothing) {
+  Serve();
+  for (uint32_t number = kApplication; number < kApplication + 200; ++number) {
+    ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(number, kModelOne)).ok());
+    std::vector<uint32_t> entries;
+    for (float i = 0; i < 48; ++i) entries.push_back(application_.Send({i}));
+    if (number % 2 == 0) application_.Wait(entries[number % 48]);
+    ASSERT_TRUE(scheduler_.DetachChannel(number).ok());
+    ASSERT_TRUE(WaitDetached(number));
+    application_.Collect();
+    for (uint32_t i = 0; i < 48; ++i) {
+      const bool waited = number % 2 == 0 && i == number % 48;
+      if (waited || application_.Came(entries[i])) continue;
+      ASSERT_TRUE(application_.producer().Cancel(entries[i]));
+    }
+    ASSERT_EQ(application_.producer().in_flight(), 0u);
+    application_.ForgetAnswers();
+  }
 }
 
 TEST_F(ChannelsTest, SlotsAreUsedAgain) {

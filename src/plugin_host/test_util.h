@@ -232,14 +232,17 @@ class Application {
   }
 
   channel::Producer& producer() { return *producer_; }
+  bool Came(uint32_t entry) { return answers_[entry].came; }
+  void ForgetAnswers() { answers_.clear(); }
 
- private:
   void Collect() {
     producer_->Poll([this](const channel::Completion& done) {
       answers_[done.entry] = Read(done);
       producer_->Release(done.entry);
     });
   }
+
+ private:
   Answer Read(const channel::Completion& done) {
     Answer answer;
     answer.came = true;
