@@ -79,11 +79,13 @@ Status Host::Handle(Frame frame) {
   switch (frame.type) {
     case hostlink::kAttachChannel: {
       MLOS_ASSIGN_OR_RETURN(auto attach, hostlink::DecodeAttach(std::move(frame)));
-      MLOS_ASSIGN_OR_RETURN(auto consumer,
-                            channel::Consumer::Attach(std::move(attach.grant),
-                                                      attach.terms ? channel::EventKind::kSocket
-                                                                   : channel::EventKind::kEventFd));
-      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.channel, std::move(consumer)));
+      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(std::move(attach)));
+      Reply(id, OkStatus());
+      return OkStatus();
+    }
+    case hostlink::kDetachChannel: {
+      MLOS_ASSIGN_OR_RETURN(const uint32_t channel, hostlink::DecodeChannel(frame));
+      MLOS_RETURN_IF_ERROR(scheduler_->DetachChannel(channel));
       Reply(id, OkStatus());
       return OkStatus();
     }
@@ -132,9 +134,12 @@ Status Host::Handle(Frame frame) {
 Status Host::OnStart(const Frame& frame) {
   if (scheduler_ != nullptr) return FailedPrecondition("the plugin host was started already");
   MLOS_ASSIGN_OR_RETURN(const hostlink::StartPlugin start, hostlink::DecodeStart(frame));
-  scheduler_ = std::make_unique<Scheduler>(start.workers, [this](uint32_t channel, uint64_t bytes) {
-    Send(hostlink::EncodeNeedSegment(channel, bytes));
-  });
+  scheduler_ = std::make_unique<Scheduler>(
+      start.workers,
+      [this](uint32_t channel, uint64_t bytes) {
+        Send(hostlink::EncodeNeedSegment(channel, bytes));
+      },
+      [this](uint32_t channel) { Send(hostlink::EncodeDetached(channel)); });
   Queue([this, id = frame.id, start] {
     StatusOr<std::unique_ptr<Plugin>> plugin = Plugin::Open(start);
     if (!plugin.ok()) {
