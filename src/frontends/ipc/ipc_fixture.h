@@ -31,7 +31,7 @@ class FakeControl final : public control::Control {
     const std::lock_guard lock(mutex_);
     operations_.push_back(operation);
     if (hold) {
-      held_.push_back([this, operation, done = std::move(done)] { Answer(operation, done); });
+      held_.emplace_back([this, operation, done = std::move(done)] { Answer(operation, done); });
     } else {
       Answer(operation, done);
     }
