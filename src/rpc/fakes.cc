@@ -4,7 +4,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace mlos::rpc {
 
@@ -122,7 +121,7 @@ struct WireCallbacks {
     }
     std::string& part = body.parts.front();
     const size_t take = std::min(length, part.size() - body.at);
-    std::memcpy(buffer, part.data() + body.at, take);
+    std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(body.at), take, buffer);
     body.at += take;
     if (body.at == part.size()) {
       body.parts.pop_front();

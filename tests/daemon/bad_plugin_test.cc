@@ -41,7 +41,7 @@ TEST_F(BadPluginTest, ThatCannotBeLoadedSayWhy) {
 TEST_F(BadPluginTest, LibrariesThatAreNone) {
   const TempDir dir;
   const auto package = [&](const std::string& name, const std::string& library) {
-    const std::string at = dir / name;
+    std::string at = dir / name;
     std::filesystem::create_directory(at);
     WriteWhole(at + "/lib.so", library);
     WriteWhole(at + "/plugin.yaml",

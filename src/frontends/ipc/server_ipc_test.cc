@@ -298,6 +298,7 @@ TEST_F(ImpatientIpc, SlowHandshakesAndMessagesEnd) {
 
 TEST_F(ServerIpc, ConnectionsAreBounded) {
   std::vector<std::unique_ptr<Client>> clients;
+  clients.reserve(6);
   for (int i = 0; i < 6; ++i) clients.push_back(std::make_unique<Client>(path_));
   Client more(path_, false);
   EXPECT_FALSE(more.Read());
