@@ -151,6 +151,10 @@ class Producer {
   // consumer has it; its completion comes as usual.
   bool Cancel(uint32_t entry);
 
+  // As Cancel, but where that would free the entry it goes back to its writer, with
+  // its memory as it is: to be submitted again, or abandoned.
+  bool TakeBack(uint32_t entry);
+
   // Collects everything that is done, calling `done` for each; the entry is
   // the caller's until Release.  Returns how many.  `done` may call Begin,
   // Submit, Cancel, Release.
@@ -164,6 +168,9 @@ class Producer {
   // answered is accepted: an older epoch's may go away at any Release.
   StatusOr<std::span<const std::byte>> ResponseMemory(uint32_t entry, const BlockRef& block) const;
   void Release(uint32_t entry);
+  // Instead of Release: the answer goes, and the entry is its writer's again with its
+  // memory as it is, for the same request once more.
+  void Reuse(uint32_t entry);
 
   // The consumer is gone (dead and reaped) and none will follow: everything
   // submitted or claimed completes as lost.
