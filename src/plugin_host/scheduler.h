@@ -51,7 +51,7 @@ class Scheduler : public SegmentSource {
   // `need_segment` asks the core for response memory; any thread.
   using NeedSegment = std::function<void(uint32_t channel, uint64_t bytes)>;
   // A detached channel is gone: all that was claimed from it is answered, its
-  // memory is let go.  Any thread, without the lock; not once it stops.
+  // memory is let go.  Any thread, without the lock; perhaps not once it stops.
   using OnDetached = std::function<void(uint32_t channel)>;
   Scheduler(uint32_t workers, NeedSegment need_segment, OnDetached on_detached);
   ~Scheduler() override;  // stops

@@ -22,6 +22,11 @@ constexpr uint32_t kMostAdded = 128;
 // Of one wake-up; what is left is found by the next.
 constexpr int kEventsAtOnce = 16;
 
+Status GivenTooLate() {
+  return ResourceExhausted(
+      "there is no memory for the answer: the application has not given any in time");
+}
+
 }  // namespace
 
 Status Scheduler::AddChannel(hostlink::AttachChannel attach) {
@@ -42,7 +47,7 @@ Status Scheduler::AddChannel(hostlink::AttachChannel attach) {
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
       return ErrnoStatus("the descriptor that a channel's consumer sleeps on");
     }
-    const Status status = channels_.Add(added);
+    Status status = channels_.Add(added);
     if (!status.ok()) {
       epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
       return status;
@@ -113,10 +118,8 @@ void Scheduler::SegmentCame(AttachedChannel& channel, const Status& status) {
 // process ends.  An application is waited for once and not for long; from then on its
 // answers fail where memory is short, until it has done something about it.
 Status Scheduler::NeedResponseSegment(AttachedChannel& channel, uint64_t bytes) {
-  const Status late = ResourceExhausted(
-      "there is no memory for the answer: the application has not given any in time");
   MutexLock lock(mutex_);
-  if (channel.deaf) return late;
+  if (channel.deaf) return GivenTooLate();
   const uint64_t before = channel.segments;
   const uint64_t until = NowNanos() + kMemoryPatienceNanos;
   need_segment_(channel.number, bytes);
@@ -128,7 +131,7 @@ Status Scheduler::NeedResponseSegment(AttachedChannel& channel, uint64_t bytes) 
       changed_.WaitFor(mutex_, std::chrono::nanoseconds(until - now));
     } else {
       channel.deaf = true;
-      return late;
+      return GivenTooLate();
     }
   }
   return channel.segments == before ? Unavailable("the plugin host is stopping") : channel.refusal;

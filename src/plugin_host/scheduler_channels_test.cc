@@ -50,9 +50,10 @@ TEST_F(ChannelsTest, AnApplicationIsServedWhileOthersRun) {
   const uint32_t slow = core_.Send({1}, {.model = 3});
   ASSERT_TRUE(gate_.WaitFor(1));
   ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(kApplication, kModelOne)).ok());
-  for (float i = 0; i < 200; ++i) {
-    ASSERT_THAT(application_.Call({i, 5}), ElementsAre(i + 1, 6));
-    ASSERT_THAT(core_.Call({i}, {.model = 2}), ElementsAre(i + 2));
+  for (int i = 0; i < 200; ++i) {
+    const auto value = static_cast<float>(i);
+    ASSERT_THAT(application_.Call({value, 5}), ElementsAre(value + 1, 6));
+    ASSERT_THAT(core_.Call({value}, {.model = 2}), ElementsAre(value + 2));
   }
   gate_.Open();
   EXPECT_THAT(core_.Wait(slow).values, ElementsAre(4));
@@ -157,7 +158,7 @@ TEST_F(ChannelsTest, DetachingInABurstLosesNothing) {
   for (uint32_t number = kApplication; number < kApplication + 200; ++number) {
     ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(number, kModelOne)).ok());
     std::vector<uint32_t> entries;
-    for (float i = 0; i < 48; ++i) entries.push_back(application_.Send({i}));
+    for (int i = 0; i < 48; ++i) entries.push_back(application_.Send({1}));
     if (number % 2 == 0) application_.Wait(entries[number % 48]);
     ASSERT_TRUE(scheduler_.DetachChannel(number).ok());
     ASSERT_TRUE(WaitDetached(number));
