@@ -180,6 +180,12 @@ void Scheduler::Enqueue(Job& job) {
   const auto it = models_.find(job.claim.model);
   if (it == models_.end() || it->second->closing) {
     rejected_.push_back({job, "the model is not loaded"});
+  } else if (job.channel->terms && job.claim.attempts > 1 &&
+             !it->second->model->info().replay_safe) {
+    // An application does not know that of its model, as the core does.
+    rejected_.push_back({job,
+                         "the plugin host died while running this request, and its model is "
+                         "not one whose requests may be run twice"});
   } else if ((job.claim.flags & channel::kSuspect) != 0) {
     suspects_.push_back(job);
   } else {
