@@ -158,6 +158,7 @@ TEST_F(ChannelsTest, DetachingInABurstLosesNothing) {
   for (uint32_t number = kApplication; number < kApplication + 200; ++number) {
     ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(number, kModelOne)).ok());
     std::vector<uint32_t> entries;
+    entries.reserve(48);
     for (int i = 0; i < 48; ++i) entries.push_back(application_.Send({1}));
     if (number % 2 == 0) application_.Wait(entries[number % 48]);
     ASSERT_TRUE(scheduler_.DetachChannel(number).ok());
