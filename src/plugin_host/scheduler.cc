@@ -13,6 +13,9 @@
 namespace mlos::plugin_host {
 namespace {
 
+// That a request of an application may say it takes.
+constexpr uint64_t kLongestApplicationNanos = 3600 * kNanosPerSecond;
+
 // A model that usually answers within this is run without waking another
 // worker to watch: the wake-up would cost more than the wait.
 constexpr uint64_t kShortRunNanos = 50'000;
@@ -176,6 +179,9 @@ void Scheduler::Enqueue(Job& job) {
   if (job.channel->terms) {
     job.claim.model = job.channel->terms->model;
     job.claim.principal = job.channel->terms->principal;
+    // Without an end it could never be found to hang.
+    job.claim.deadline_ns =
+        std::min(job.claim.deadline_ns, job.claim.claimed_ns + kLongestApplicationNanos);
   }
   const auto it = models_.find(job.claim.model);
   if (it == models_.end() || it->second->closing) {
