@@ -71,11 +71,16 @@ Status Model::AskOnce(uint64_t deadline_ns) {
 
 // Until there is a link again.
 Status Model::Establish(uint64_t deadline_ns) {
+  Status last = Unavailable("the daemon has not been asked");
   for (int pause = kFirstPauseMillis;; pause = std::min(2 * pause, kLongestPauseMillis)) {
-    const Status asked = AskOnce(deadline_ns);
-    if (asked.ok() || !MayPass(asked)) return asked;
+    Status asked = AskOnce(deadline_ns);
     const int left = MillisUntil(deadline_ns);
-    if (left == 0) return asked;
+    // What it said before says more than that the time is up.
+    if (left == 0 && asked.code() == StatusCode::kDeadlineExceeded && pause > kFirstPauseMillis) {
+      return last;
+    }
+    if (asked.ok() || !MayPass(asked) || left == 0) return asked;
+    last = std::move(asked);
     ::poll(nullptr, 0, left < 0 ? pause : std::min(pause, left));
   }
 }

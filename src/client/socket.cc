@@ -121,7 +121,7 @@ Status Socket::Exchange(ipc::Ask type, std::string_view payload, uint64_t deadli
   ipc::FrameHeader header;
   MLOS_RETURN_IF_ERROR(
       Receive(reinterpret_cast<char*>(&header), sizeof(header), deadline_ns, &reply->descriptor));
-  MLOS_RETURN_IF_ERROR(ipc::CheckHeader(header));
+  MLOS_RETURN_IF_ERROR(ipc::CheckHeader(header, 1));
   // A failure of call 0 is that of the connection.
   if (header.call != last_call_ && header.call != 0) {
     return Internal("the daemon answered a call that was not made");
