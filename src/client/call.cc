@@ -193,6 +193,10 @@ void Call::OnCompletion(const channel::Completion& completion) {
   }
   state_ = State::kDone;
   outcome_ = ReadAnswer(completion);
+  // The model gives up what is late, as it does what was cancelled.
+  if (outcome_->code() == StatusCode::kCancelled && NowNanos() >= deadline_ns_) {
+    outcome_ = DeadlineExceeded(Message(*outcome_));
+  }
   if (!outcome_->ok()) outputs_.clear();
 }
 
