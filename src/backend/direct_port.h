@@ -43,6 +43,12 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
                           std::function<void(StatusOr<channel::SegmentGrant>)> done) override;
   void ActivateRequestSegment(uint32_t id) override;
   void Fail(const Status& status) override;
+  void OnServed(const hostlink::Served& served) override {
+    if (on_served) on_served(served);
+  }
+
+  // Set by the owner.
+  std::function<void(const hostlink::Served&)> on_served;
 
  private:
   // What was asked of the application, in order: it answers in that order.

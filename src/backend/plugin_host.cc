@@ -133,6 +133,9 @@ void PluginHost::OnMessage(const hostlink::Frame& frame) {
     case hostlink::kHeartbeat:
       OnHeartbeat(frame);
       break;
+    case hostlink::kServed:
+      OnServed(frame);
+      break;
     case hostlink::kDetached: {
       const StatusOr<uint32_t> channel = hostlink::DecodeChannel(frame);
       if (!channel.ok()) return process_->Kill("it let go of a channel in a form unknown here");

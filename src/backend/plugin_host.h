@@ -108,6 +108,7 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   void OnAttached(uint32_t number, const Status& status);
   void SendApplicationSegment(uint32_t number, channel::SegmentGrant segment);
   void OnDetached(uint32_t number);
+  void OnServed(const hostlink::Frame& frame);
   void ForgetAttachments();
   void FailApplications(const Status& status);
   ChannelPort* PortOf(uint64_t channel);
@@ -145,7 +146,11 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   HostSpec spec_;
   std::vector<std::shared_ptr<ChannelPort>> ports_;
   std::map<uint32_t, Application> applications_;
-  std::map<uint32_t, std::function<void()>> detaching_;
+  struct Detaching {
+    std::shared_ptr<ChannelPort> port;
+    std::function<void()> done;
+  };
+  std::map<uint32_t, Detaching> detaching_;
   uint32_t next_application_ = kFirstApplication;
   Events events_;
   std::function<void(Status)> started_;

@@ -91,9 +91,13 @@ void PluginHost::RemoveChannel(uint32_t number, std::function<void()> done) {
   const auto it = applications_.find(number);
   const bool attached = it != applications_.end() && it->second.attachment == Attachment::kSent &&
                         process_ != nullptr;
-  if (it != applications_.end()) applications_.erase(it);
+  std::shared_ptr<ChannelPort> port;
+  if (it != applications_.end()) {
+    port = std::move(it->second.port);
+    applications_.erase(it);
+  }
   if (!attached || process_->ended()) return loop_.Post(std::move(done));
-  detaching_.emplace(number, std::move(done));
+  detaching_.emplace(number, Detaching{std::move(port), std::move(done)});
   process_->Request(hostlink::EncodeDetach(number), spec_.detach_limit_ms,
                     [weak = weak_from_this(), number](const StatusOr<boost::json::object>& reply) {
                       // It had refused the channel, or it is gone; otherwise kDetached follows.
@@ -105,14 +109,26 @@ void PluginHost::RemoveChannel(uint32_t number, std::function<void()> done) {
 void PluginHost::OnDetached(uint32_t number) {
   const auto it = detaching_.find(number);
   if (it == detaching_.end()) return;
-  loop_.Post(std::move(it->second));
+  loop_.Post(std::move(it->second.done));
   detaching_.erase(it);
+}
+
+void PluginHost::OnServed(const hostlink::Frame& frame) {
+  const auto channels = hostlink::DecodeServed(frame);
+  if (!channels.ok()) return process_->Kill("it counted its answers in a form unknown here");
+  for (const hostlink::Served& served : *channels) {
+    if (const auto it = applications_.find(served.channel); it != applications_.end()) {
+      it->second.port->OnServed(served);
+    } else if (const auto on = detaching_.find(served.channel); on != detaching_.end()) {
+      on->second.port->OnServed(served);
+    }
+  }
 }
 
 // The process is gone, and with it what it had claimed.
 void PluginHost::ForgetAttachments() {
   for (auto& [number, application] : applications_) application.attachment = Attachment::kNone;
-  for (auto& [number, done] : std::exchange(detaching_, {})) loop_.Post(std::move(done));
+  for (auto& [number, one] : std::exchange(detaching_, {})) loop_.Post(std::move(one.done));
 }
 
 void PluginHost::FailApplications(const Status& status) {

@@ -310,6 +310,47 @@ StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame) {
   return h;
 }
 
+Frame EncodeServed(const std::vector<Served>& channels) {
+  json::array list;
+  for (const Served& served : channels) {
+    json::object one{{"channel", served.channel},
+                     {"executions", served.executions},
+                     {"inferences", served.inferences},
+                     {"queue_ns", served.queue_ns},
+                     {"run_ns", served.run_ns}};
+    json::array& answers = one["answers"].emplace_array();
+    for (const uint64_t n : served.answers) answers.emplace_back(n);
+    list.push_back(std::move(one));
+  }
+  return Make(kServed, {{"channels", std::move(list)}});
+}
+
+StatusOr<std::vector<Served>> DecodeServed(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader all(object);
+  std::vector<Served> channels;
+  for (const json::value& value : all.Array("channels")) {
+    if (!value.is_object()) return InvalidArgument("a channel of \"channels\" is no object");
+    Reader r(value.get_object());
+    Served& served = channels.emplace_back();
+    served.channel = r.Number32("channel");
+    served.executions = r.Number("executions", INT64_MAX);
+    served.inferences = r.Number("inferences", INT64_MAX);
+    served.queue_ns = r.Number("queue_ns", INT64_MAX);
+    served.run_ns = r.Number("run_ns", INT64_MAX);
+    const json::array& answers = r.Array("answers");
+    for (size_t i = 0; i < answers.size() && i < served.answers.size(); ++i) {
+      if (!answers[i].is_int64() || answers[i].get_int64() < 0) {
+        return InvalidArgument("a count of \"answers\" is no number");
+      }
+      served.answers[i] = static_cast<uint64_t>(answers[i].get_int64());
+    }
+    MLOS_RETURN_IF_ERROR(r.status());
+  }
+  MLOS_RETURN_IF_ERROR(all.status());
+  return channels;
+}
+
 Frame EncodeReply(uint64_t id, const Status& status, json::object body) {
   body["code"] = static_cast<int>(status.code());
   const std::string_view text = Message(status);

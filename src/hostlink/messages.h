@@ -24,10 +24,13 @@
 //     kReply
 //     kNeedSegment    response memory is short: channel, bytes
 //     kHeartbeat      while something runs: how much, for how long
+//     kServed         what local applications were answered since the last, by channel:
+//                     about once a second, and before kDetached
 //     kDetached       what was claimed from a detached channel is answered, and its
 //                     memory is let go: channel
 #pragma once
 
+#include <array>
 #include <boost/json/object.hpp>
 #include <optional>
 #include <string>
@@ -43,7 +46,7 @@ namespace mlos::hostlink {
 
 // Core and host of one build belong together; both check.  Raised with every change
 // of a message, which messages_test sees.
-constexpr uint32_t kProtocol = 3;
+constexpr uint32_t kProtocol = 4;
 
 enum MessageType : uint32_t {
   kHello = 1,
@@ -51,6 +54,7 @@ enum MessageType : uint32_t {
   kNeedSegment = 3,
   kHeartbeat = 4,
   kDetached = 5,
+  kServed = 6,
   kStart = 16,
   kAttachChannel = 17,
   kAddSegment = 18,
@@ -104,6 +108,25 @@ struct Heartbeat {
   uint64_t overdue_ms = 0;  // how long the latest of them is past its deadline
 };
 
+// What a plugin host has answered on a local application's channel since it last said
+// so: the core sees nothing else of that.
+struct Served {
+  uint32_t channel = 0;
+  std::array<uint64_t, 17> answers{};  // by canonical code
+  uint64_t executions = 0;             // answers that the plugin gave
+  uint64_t inferences = 0;             // of those that succeeded, by their batches
+  uint64_t queue_ns = 0;               // all executions together
+  uint64_t run_ns = 0;
+
+  void Count(StatusCode code) { ++answers[static_cast<size_t>(code) % answers.size()]; }
+  bool any() const {
+    for (const uint64_t n : answers) {
+      if (n != 0) return true;
+    }
+    return false;
+  }
+};
+
 // Payload of a frame as a JSON object; INVALID_ARGUMENT if it is none.
 StatusOr<boost::json::object> ParsePayload(std::string_view payload);
 
@@ -153,6 +176,10 @@ Frame EncodeHeartbeat(const Heartbeat& heartbeat);
 StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame);
 
 // A reply: a status, and on success an object.
+// With kHeartbeat, of channels on which something was answered; and before kDetached.
+Frame EncodeServed(const std::vector<Served>& channels);
+StatusOr<std::vector<Served>> DecodeServed(const Frame& frame);
+
 Frame EncodeReply(uint64_t id, const Status& status, boost::json::object body = {});
 StatusOr<boost::json::object> DecodeReply(const Frame& frame);
 

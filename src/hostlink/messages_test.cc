@@ -27,7 +27,7 @@ ModelInfo Sample() {
 
 // What either end may know of the other is this text: another one is another protocol.
 TEST(MessagesTest, AChangedMessageIsAnotherProtocol) {
-  EXPECT_EQ(3u, kProtocol) << "raised with every change of a message: then the texts below are new";
+  EXPECT_EQ(4u, kProtocol) << "raised with every change of a message: then the texts below are new";
   StartPlugin start{.directory = "d", .library = "l", .name = "n", .version = "v", .workers = 2};
   EXPECT_EQ(R"({"protocol":3,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
             R"("workers":2})",
@@ -68,6 +68,29 @@ TEST(MessagesTest, ModelInfoSurvivesTheJourney) {
   EXPECT_FALSE(got->replay_safe);
   EXPECT_EQ(uint64_t{1} << 63, got->memory_bytes);
   EXPECT_EQ("onnxruntime_onnx", got->platform);
+}
+
+TEST(MessagesTest, WhatWasServedComesThrough) {
+  Served served;
+  served.channel = 16;
+  served.Count(StatusCode::kOk);
+  served.Count(StatusCode::kOk);
+  served.Count(StatusCode::kUnauthenticated);
+  served.executions = 3;
+  served.inferences = 8;
+  served.queue_ns = 5;
+  served.run_ns = 700;
+  const auto got = DecodeServed(EncodeServed({served, {.channel = 17}}));
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(2u, got->size());
+  EXPECT_EQ(2u, (*got)[0].answers[0]);
+  EXPECT_EQ(1u, (*got)[0].answers[16]);
+  EXPECT_EQ(8u, (*got)[0].inferences);
+  EXPECT_EQ(700u, (*got)[0].run_ns);
+  EXPECT_FALSE((*got)[1].any());
+  Frame wrong = EncodeServed({served});
+  wrong.payload = R"({"channels":[{"channel":16}]})";
+  EXPECT_FALSE(DecodeServed(wrong).ok());
 }
 
 TEST(MessagesTest, ModelInfoFromAHostIsNotBelieved) {

@@ -41,10 +41,13 @@ StatusOr<OwnedFd> DirectChannels::Open(const Wish& wish) {
   channel.host = host;
   channel.port = std::make_shared<backend::DirectPort>(
       control_, std::move(mine), [this, id] { End(id, {.why = OkStatus(), .reopen = false}); });
+  channel.port->on_served = [this, route = wish.route](const hostlink::Served& served) {
+    on_served_(route, served);
+  };
   channel.port->Start();
-  channel.number = host->AddChannel(channel.port, {.model = wish.route->handle,
-                                                   .principal = wish.principal,
-                                                   .in_place = wish.in_place});
+  channel.number = host->AddChannel(
+      channel.port,
+      {.model = wish.route->handle, .principal = wish.principal, .in_place = wish.in_place});
   return theirs;
 }
 

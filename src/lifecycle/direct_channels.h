@@ -27,9 +27,14 @@ class DirectChannels : public engine::ChannelOpener {
   using Place = std::pair<uint64_t, uint32_t>;
   // Null: there is no such host any more.
   using FindHost = std::function<std::shared_ptr<backend::PluginHost>(uint64_t number)>;
+  // What was answered to a route's requests without the engine.
+  using OnServed = std::function<void(const engine::RoutePin&, const hostlink::Served&)>;
 
-  DirectChannels(EventLoop& control, size_t most, FindHost find_host)
-      : control_(control), most_(most), find_host_(std::move(find_host)) {}
+  DirectChannels(EventLoop& control, size_t most, FindHost find_host, OnServed on_served)
+      : control_(control),
+        most_(most),
+        find_host_(std::move(find_host)),
+        on_served_(std::move(on_served)) {}
 
   void OpenChannel(Wish wish, Opened opened) override;
 
@@ -59,6 +64,7 @@ class DirectChannels : public engine::ChannelOpener {
   EventLoop& control_;
   const size_t most_;
   const FindHost find_host_;
+  const OnServed on_served_;
   std::map<uint64_t, Channel> channels_;
   std::set<Place> leaving_;
   uint64_t next_id_ = 1;

@@ -14,11 +14,15 @@ Manager::Manager(EventLoop& control, catalog::Catalog& catalog, ManagerOptions o
     : control_(control),
       catalog_(catalog),
       options_(std::move(options)),
-      channels_(control, options_.max_channels,
-                [this](uint64_t number) {
-                  const auto it = hosts_.find(number);
-                  return it == hosts_.end() ? nullptr : it->second.host;
-                }),
+      channels_(
+          control, options_.max_channels,
+          [this](uint64_t number) {
+            const auto it = hosts_.find(number);
+            return it == hosts_.end() ? nullptr : it->second.host;
+          },
+          [this](const engine::RoutePin& route, const hostlink::Served& served) {
+            if (!engines_.empty()) engines_.front()->CountServed(route, served);
+          }),
       save_timer_(control.io()),
       background_(control) {}
 

@@ -38,8 +38,8 @@ enum class IpcKind : uint8_t { kServer, kModel, kControl, kInfer, kOpen, kUnknow
 constexpr size_t kIpcKinds = static_cast<size_t>(IpcKind::kCount);
 
 constexpr std::string_view IpcKindName(IpcKind kind) {
-  constexpr std::string_view kNames[kIpcKinds] = {"server", "model",  "control", "infer",
-                                                  "open",   "unknown"};
+  constexpr std::string_view kNames[kIpcKinds] = {"server", "model", "control",
+                                                  "infer",  "open",  "unknown"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -50,8 +50,9 @@ struct AttachedChannel {
   uint32_t owed = 0;      // requests that were claimed and not answered, and rings held back
   uint64_t segments = 0;  // response segments that came; counts refusals too
   Status refusal;
-  uint32_t added = 0;  // segments since it was attached
-  bool deaf = false;   // did not answer in time when memory was asked for
+  uint32_t added = 0;       // segments since it was attached
+  hostlink::Served served;  // of an application's: since the core was told
+  bool deaf = false;        // did not answer in time when memory was asked for
 };
 
 using ChannelList = std::vector<std::shared_ptr<AttachedChannel>>;

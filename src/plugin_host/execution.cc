@@ -294,8 +294,15 @@ bool Execution::IsCancelled() const {
   return job_->consumer->IsCancelled(job_->claim.entry) || NowNanos() > job_->claim.deadline_ns;
 }
 
+uint64_t Execution::batch() const {
+  const bool batched = model_ != nullptr && model_->info().max_batch_size > 0;
+  if (!batched || view_.inputs.empty() || view_.inputs[0].rank == 0) return 1;
+  return static_cast<uint64_t>(view_.inputs[0].dims[0]);
+}
+
 void Execution::Publish(StatusCode code, std::string_view text) {
   answered_ = true;
+  code_ = code;
   text = text.substr(0, tensor::kMaxTextBytes);
   const auto outputs = code == StatusCode::kOk ? std::span<const tensor::TensorDesc>(answer_)
                                                : std::span<const tensor::TensorDesc>();

@@ -53,6 +53,9 @@ class Execution : public RequestPort {
   // What publishing the last answer took: whoever is woken by it may take this
   // processor at once, and that is not the model's time.
   uint64_t publish_ns() const { return publish_ns_; }
+  // Of the last answer; and how many inferences were in its request, where it ran.
+  StatusCode code() const { return code_; }
+  uint64_t batch() const;
 
   // Behind the SMI callbacks of smi_host_api.
   smi_code AllocateOutput(uint32_t index, smi_datatype datatype, uint32_t rank,
@@ -82,6 +85,7 @@ class Execution : public RequestPort {
   bool ring_ = true;
   uint64_t started_ns_ = 0;
   uint64_t publish_ns_ = 0;
+  StatusCode code_ = StatusCode::kOk;
   tensor::RequestView view_;
   std::vector<smi_tensor> inputs_;
   std::vector<tensor::TensorDesc> allocated_;  // one per output of the model

@@ -66,6 +66,8 @@ int Host::Run() {
 
 void Host::Beat() {
   if (scheduler_ == nullptr) return;
+  const std::vector<hostlink::Served> served = scheduler_->TakeServed();
+  if (!served.empty()) Send(hostlink::EncodeServed(served));
   const hostlink::Heartbeat load = scheduler_->Load();
   if (load.running == 0) return;
   Send(hostlink::EncodeHeartbeat(load));
@@ -139,7 +141,10 @@ Status Host::OnStart(const Frame& frame) {
       [this](uint32_t channel, uint64_t bytes) {
         Send(hostlink::EncodeNeedSegment(channel, bytes));
       },
-      [this](uint32_t channel) { Send(hostlink::EncodeDetached(channel)); });
+      [this](const hostlink::Served& served) {
+        if (served.any()) Send(hostlink::EncodeServed({served}));
+        Send(hostlink::EncodeDetached(served.channel));
+      });
   Queue([this, id = frame.id, start] {
     StatusOr<std::unique_ptr<Plugin>> plugin = Plugin::Open(start);
     if (!plugin.ok()) {

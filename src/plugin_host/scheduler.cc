@@ -243,6 +243,7 @@ bool Scheduler::AnswerRejected(Execution& execution) {
   mutex_.Unlock();
   execution.Fail(rejected.job, StatusCode::kUnavailable, rejected.reason);
   mutex_.Lock();
+  rejected.job.channel->served.Count(execution.code());
   --rejected.job.channel->owed;
   return true;
 }
@@ -310,6 +311,16 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   mutex_.Lock();
   --queue.running;
   --running_;
+  if (job.channel->terms) {
+    hostlink::Served& served = job.channel->served;
+    served.Count(execution.code());
+    if (ran) {
+      ++served.executions;
+      served.queue_ns += start - std::min(start, job.claim.claimed_ns);
+      served.run_ns += end - start;
+      if (execution.code() == StatusCode::kOk) served.inferences += execution.batch();
+    }
+  }
   SettleDebts(self, job, defer, end);
   if (std::exchange(alone_, false)) {
     suspect_turn_ns_ = end + (end - start);

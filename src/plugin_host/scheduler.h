@@ -52,7 +52,8 @@ class Scheduler : public SegmentSource {
   using NeedSegment = std::function<void(uint32_t channel, uint64_t bytes)>;
   // A detached channel is gone: all that was claimed from it is answered, its
   // memory is let go.  Any thread, without the lock; perhaps not once it stops.
-  using OnDetached = std::function<void(uint32_t channel)>;
+  // With what was answered on it and nobody has taken.
+  using OnDetached = std::function<void(const hostlink::Served& served)>;
   Scheduler(uint32_t workers, NeedSegment need_segment, OnDetached on_detached);
   ~Scheduler() override;  // stops
 
@@ -75,6 +76,8 @@ class Scheduler : public SegmentSource {
   void Stop();
 
   hostlink::Heartbeat Load() const;
+  // What was answered on applications' channels since the last call.
+  std::vector<hostlink::Served> TakeServed();
   // Has an idle worker watch the channels if nobody does: a model that is
   // usually short may have surprised the one who watched.  Called now and then
   // while something runs.

@@ -74,12 +74,24 @@ Status Scheduler::DetachChannel(uint32_t number) {
 bool Scheduler::LetGoOfDetached() {
   std::shared_ptr<AttachedChannel> channel = channels_.TakeFinished();
   if (channel == nullptr) return false;
-  const uint32_t number = channel->number;
+  hostlink::Served served = channel->served;
+  served.channel = channel->number;
   mutex_.Unlock();
   channel.reset();
-  on_detached_(number);
+  on_detached_(served);
   mutex_.Lock();
   return true;
+}
+
+std::vector<hostlink::Served> Scheduler::TakeServed() {
+  std::vector<hostlink::Served> all;
+  MutexLock lock(mutex_);
+  for (const auto& channel : *channels_.list()) {
+    if (!channel->terms || !channel->served.any()) continue;
+    all.push_back(std::exchange(channel->served, {}));
+    all.back().channel = channel->number;
+  }
+  return all;
 }
 
 Status Scheduler::AddSegment(hostlink::AddSegment segment) {

@@ -118,6 +118,37 @@ TEST_F(ChannelsTest, WhatIsIdleIsDetachedAtOnce) {
   EXPECT_EQ(scheduler_.DetachChannel(18).code(), StatusCode::kNotFound);
 }
 
+TEST_F(ChannelsTest, WhatIsAnsweredIsCounted) {
+  Serve();
+  ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(kApplication, kModelOne)).ok());
+  EXPECT_THAT(core_.Call({1}, {.model = 1}), ElementsAre(2));
+  EXPECT_TRUE(scheduler_.TakeServed().empty()) << "the core counts its own";
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(application_.Call({1}), ElementsAre(2));
+  EXPECT_EQ(StatusCode::kDeadlineExceeded,
+            application_.Wait(application_.Send({1}, {.deadline_ns = 1})).code);
+  hostlink::Served sum;
+  // An answer is seen before it is counted.
+  const uint64_t until = NowNanos() + kPatienceNanos;
+  while (sum.answers[4] == 0 && NowNanos() < until) {
+    for (const hostlink::Served& served : scheduler_.TakeServed()) {
+      EXPECT_EQ(kApplication, served.channel);
+      for (size_t i = 0; i < sum.answers.size(); ++i) sum.answers[i] += served.answers[i];
+      sum.executions += served.executions;
+      sum.inferences += served.inferences;
+      sum.run_ns += served.run_ns;
+    }
+  }
+  EXPECT_EQ(3u, sum.answers[0]);
+  EXPECT_EQ(1u, sum.answers[4]);
+  EXPECT_EQ(3u, sum.executions);
+  EXPECT_EQ(3u, sum.inferences);
+  EXPECT_GT(sum.run_ns, 0u);
+  EXPECT_THAT(application_.Call({1}), ElementsAre(2));
+  ASSERT_TRUE(scheduler_.DetachChannel(kApplication).ok());
+  ASSERT_TRUE(WaitDetached(kApplication));
+  EXPECT_EQ(1u, left_over_.answers[0]) << "nothing is lost at the end";
+}
+
 TEST_F(ChannelsTest, WhatRunsIsAnsweredBeforeTheChannelGoes) {
   Serve();
   ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(kApplication, {{3, 7, false}})).ok());

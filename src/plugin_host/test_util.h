@@ -278,9 +278,10 @@ class SchedulerTest : public ::testing::Test {
               ++asked_[channel];
               changed_.notify_all();
             },
-            [this](uint32_t channel) {
+            [this](const hostlink::Served& served) {
               const std::lock_guard<std::mutex> lock(mutex_);
-              detached_.insert(channel);
+              detached_.insert(served.channel);
+              left_over_ = served;
               changed_.notify_all();
             }) {}
 
@@ -304,6 +305,7 @@ class SchedulerTest : public ::testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::set<uint32_t> detached_;
+  hostlink::Served left_over_;  // of the channel that was detached last
   std::map<uint32_t, int> asked_;
   TestPlugin plugin_;
   Scheduler scheduler_;  // stops before what its callbacks use goes

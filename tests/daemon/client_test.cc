@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "metrics/exposition_parser.h"
 #include "mlos/client.h"
 #include "restartable.h"
 #include "traffic.h"
@@ -157,6 +158,26 @@ TEST_F(ClientTest, AnswersAsTheModelDoes) {
   EXPECT_GT(right, digits.count() * 9 / 10);
   EXPECT_EQ(MLOS_OUT_OF_RANGE,
             mlos_call_output(call.call, 2, std::make_unique<mlos_tensor>().get()));
+}
+
+TEST_F(ClientTest, IsCountedAsOtherRequestsAre) {
+  const auto daemon = Start();
+  daemon->BringTestModel("echo");
+  Program program(path());
+  mlos_model* model = nullptr;
+  ASSERT_EQ("", program.Open("m-echo", &model));
+  const auto counted = [&] {
+    HttpClient scraper(daemon->metrics_address());
+    return metrics::ParsedExposition::Parse(scraper.Send("GET", "/metrics").body,
+                                            metrics::Format::kPrometheus)
+        .Value("mlos_requests_total", {{"model", "m-echo"}, {"protocol", "ipc"}, {"code", "OK"}});
+  };
+  {
+    OneCall call(program, model, {1});
+    call.Fill<float>({1});
+    for (int i = 0; i < 5; ++i) ASSERT_EQ("", call.Run());
+  }
+  EXPECT_TRUE(WaitUntil([&] { return counted() == 5; })) << counted();
 }
 
 TEST_F(ClientTest, LargeTensorsFindMemoryBothWays) {
