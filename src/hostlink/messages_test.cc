@@ -29,7 +29,7 @@ ModelInfo Sample() {
 TEST(MessagesTest, AChangedMessageIsAnotherProtocol) {
   EXPECT_EQ(4u, kProtocol) << "raised with every change of a message: then the texts below are new";
   StartPlugin start{.directory = "d", .library = "l", .name = "n", .version = "v", .workers = 2};
-  EXPECT_EQ(R"({"protocol":3,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
+  EXPECT_EQ(R"({"protocol":4,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
             R"("workers":2})",
             EncodeStart(start).payload);
   LoadModel load{.handle = 7, .name = "m", .version = "1", .main_file = "f", .files = {"f"}};

@@ -22,8 +22,10 @@ void DirectChannels::OpenChannel(Wish wish, Opened opened) {
 StatusOr<OwnedFd> DirectChannels::Open(const Wish& wish) {
   if (closed_) return Unavailable("the server is shutting down");
   if (channels_.size() >= most_) {
-    return ResourceExhausted(
-        fmt::format("there are {} direct channels already (--ipc-max-channels)", most_));
+    return ResourceExhausted(fmt::format(
+        "there are {} direct channels already (--ipc-max-channels, and the open files that "
+        "the system allows)",
+        most_));
   }
   const std::shared_ptr<backend::PluginHost> host = find_host_(wish.route->host);
   if (host == nullptr || leaving_.count(PlaceOf(*wish.route)) != 0) {
