@@ -150,6 +150,10 @@ StatusOr<Call*> Model::WaitAny(uint64_t deadline_ns) {
   });
   if (ripe == nullptr && (ripe = FindRipe(&until)) == nullptr) {
     if (driven.code() == StatusCode::kDeadlineExceeded) return driven;
+    // What may pass with time has not yet: the call's own time is longer.
+    if (MayPass(driven) && NowNanos() >= deadline_ns) {
+      return DeadlineExceeded(Message(driven));
+    }
     // Nobody will answer: whichever is asked says why.
     ripe = *std::find_if(owners_.begin(), owners_.end(), pending);
   }
