@@ -113,8 +113,8 @@ typedef struct mlos_client mlos_client;
 
 typedef struct mlos_client_options {
   uint32_t struct_size;
-  const char* token; /* for a daemon with access control; may be NULL */
-  const char* name;  /* of this program, for the daemon's log; may be NULL */
+  const char* token;  /* for a daemon with access control; may be NULL */
+  const char* name;   /* of this program, for the daemon's log; may be NULL */
   int64_t timeout_us; /* for connecting */
 } mlos_client_options;
 
@@ -170,7 +170,7 @@ MLOS_EXPORT void mlos_model_describe(const mlos_model* model, mlos_model_info* i
 typedef struct mlos_tensor_info {
   uint32_t struct_size;
   mlos_datatype datatype;
-  const char* name; /* valid as long as the model is open */
+  const char* name;    /* valid as long as the model is open */
   const int64_t* dims; /* -1: any size */
   uint32_t rank;
   bool optional; /* inputs only */
