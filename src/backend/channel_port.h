@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "channel/grant.h"
 #include "channel/producer.h"
+#include "hostlink/messages.h"
 
 namespace mlos::backend {
 
@@ -29,6 +30,9 @@ class ChannelPort {
   // No consumer will come: everything in flight is answered with `status`, and
   // so is what comes later.
   virtual void Fail(const Status& status) = 0;
+
+  // What its plugin host has answered on it, of a channel whose producer does not count.
+  virtual void OnServed(const hostlink::Served& served) { static_cast<void>(served); }
 
   // Set by the host: passes a request segment that the producer made to the
   // consumer.  Called on the control loop.

@@ -133,6 +133,15 @@ void PluginHost::OnMessage(const hostlink::Frame& frame) {
     case hostlink::kHeartbeat:
       OnHeartbeat(frame);
       break;
+    case hostlink::kServed:
+      OnServed(frame);
+      break;
+    case hostlink::kDetached: {
+      const StatusOr<uint32_t> channel = hostlink::DecodeChannel(frame);
+      if (!channel.ok()) return process_->Kill("it let go of a channel in a form unknown here");
+      OnDetached(*channel);
+      break;
+    }
     default:
       process_->Kill("it sent a message that this core does not know");
   }
@@ -243,6 +252,7 @@ void PluginHost::Serve() {
          for (auto& [port, segment] : std::exchange(self.late_segments_, {})) {
            self.SendSegment(port, std::move(segment));
          }
+         self.AttachApplications();
          if (self.started_) std::exchange(self.started_, nullptr)(OkStatus());
          self.RunDeferred();
        });
@@ -402,6 +412,7 @@ void PluginHost::Stopped() {
       Unavailable(cut_off_ ? "the daemon shut down before the request was answered"
                            : Label() + " was unloaded");
   for (const auto& port : ports_) port->Fail(status);
+  FailApplications(status);
   if (started_) std::exchange(started_, nullptr)(status);
   RunDeferred();
   for (const auto& done : std::exchange(stopped_, {})) done();
@@ -434,6 +445,7 @@ void PluginHost::OnExit(const sandbox::ExitReport& report, const std::string& ho
   // by its own end.
   if (may_claim_) ending_.how = DeathOf(report);
   process_.reset();
+  ForgetAttachments();
   if (spec_.watch != nullptr && ComingUp()) {
     spec_.watch->loads.plugin_failed.Record(NowNanos() - started_ns_);
   }
@@ -472,6 +484,7 @@ void PluginHost::Restart() {
 void PluginHost::GiveUp(const Status& status) {
   state_ = HostState::kFailed;
   for (const auto& port : ports_) port->Fail(Unavailable(Message(status)));
+  FailApplications(Unavailable(Message(status)));
   RunDeferred();
   if (started_) {
     std::exchange(started_, nullptr)(status);
@@ -488,13 +501,21 @@ void PluginHost::OnNeedSegment(const hostlink::Frame& frame) {
   const boost::json::value* number = payload.ok() ? payload->if_contains("channel") : nullptr;
   const boost::json::value* bytes = payload.ok() ? payload->if_contains("bytes") : nullptr;
   if (number == nullptr || bytes == nullptr || !number->is_int64() || !bytes->is_int64() ||
-      number->get_int64() < 0 || static_cast<size_t>(number->get_int64()) >= ports_.size() ||
-      bytes->get_int64() < 0) {
+      number->get_int64() < 0 || number->get_int64() > UINT32_MAX || bytes->get_int64() < 0) {
     process_->Kill("it asked for memory in a form that this core does not know");
     return;
   }
   const auto channel = static_cast<uint32_t>(number->get_int64());
-  ports_[channel]->AddResponseSegment(
+  ChannelPort* const port = PortOf(channel);
+  if (port == nullptr) {
+    if (channel < ports_.size() || channel >= next_application_) {
+      return process_->Kill("it asked for memory of a channel that there never was");
+    }
+    // Its application has gone meanwhile.
+    process_->Send(hostlink::EncodeReply(channel, Unavailable("the channel is closed")));
+    return;
+  }
+  port->AddResponseSegment(
       static_cast<uint64_t>(bytes->get_int64()),
       [weak = weak_from_this(), process = std::weak_ptr<HostProcess>(process_),
        channel](StatusOr<channel::SegmentGrant> grant) {

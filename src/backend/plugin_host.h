@@ -31,6 +31,8 @@ struct HostSpec {
   uint64_t start_limit_ms = 30'000;
   uint64_t load_limit_ms = 600'000;
   uint64_t stop_limit_ms = 10'000;
+  // A host that does not let go of a channel when told ends.
+  uint64_t detach_limit_ms = 1'000;
   // A request that runs this much past its deadline is taken for a hang.
   uint64_t hang_limit_ms = 10'000;
   HostWatch* watch = nullptr;  // outlives the host; may be null
@@ -45,6 +47,9 @@ struct ModelFiles {
   hostlink::LoadModel load;
   std::vector<OwnedFd> fds;
 };
+
+// Lower numbers of channels are the core's own.
+constexpr uint32_t kFirstApplication = 16;
 
 class PluginHost : public std::enable_shared_from_this<PluginHost> {
  public:
@@ -63,6 +68,12 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   // is waited for, also by UnloadModel: what the model had accepted is answered.
   void LoadModel(ModelFiles files, std::function<void(StatusOr<ModelInfo>)> done);
   void UnloadModel(uint32_t handle, std::function<void(Status)> done);
+  // A channel whose producer is a local application: attached as soon as a host
+  // serves, and to every successor, each in its own time.  Returns its number.
+  uint32_t AddChannel(std::shared_ptr<ChannelPort> port, const hostlink::ChannelTerms& terms);
+  // Nothing more is claimed from it; `done`, never from inside this call's caller's
+  // stack, when what was claimed is answered, or the process that claimed it is gone.
+  void RemoveChannel(uint32_t number, std::function<void()> done);
   // The files of a loaded model, for another host.
   StatusOr<ModelFiles> CopyModel(uint32_t handle) const;
   // Finishes what was claimed, ends the process.  `done` comes always, to
@@ -82,6 +93,26 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   const boost::json::object& properties() const { return properties_; }
 
  private:
+  // ---- channels of applications: plugin_host_channels.cc
+  enum class Attachment : uint8_t {
+    kNone,  // the present process knows nothing of it
+    kSent,  // it was told, or will be before it reads anything else
+  };
+  struct Application {
+    std::shared_ptr<ChannelPort> port;
+    hostlink::ChannelTerms terms;
+    Attachment attachment = Attachment::kNone;
+  };
+  void AttachApplications();
+  void AttachApplication(uint32_t number);
+  void OnAttached(uint32_t number, const Status& status);
+  void SendApplicationSegment(uint32_t number, channel::SegmentGrant segment);
+  void OnDetached(uint32_t number);
+  void OnServed(const hostlink::Frame& frame);
+  void ForgetAttachments();
+  void FailApplications(const Status& status);
+  ChannelPort* PortOf(uint64_t channel);
+
   void Launch();
   void OnMessage(const hostlink::Frame& frame);
   void OnHello(const hostlink::Frame& frame);
@@ -114,6 +145,13 @@ class PluginHost : public std::enable_shared_from_this<PluginHost> {
   EventLoop& loop_;
   HostSpec spec_;
   std::vector<std::shared_ptr<ChannelPort>> ports_;
+  std::map<uint32_t, Application> applications_;
+  struct Detaching {
+    std::shared_ptr<ChannelPort> port;
+    std::function<void()> done;
+  };
+  std::map<uint32_t, Detaching> detaching_;
+  uint32_t next_application_ = kFirstApplication;
   Events events_;
   std::function<void(Status)> started_;
   std::vector<std::function<void()>> stopped_;

@@ -45,6 +45,7 @@ inline Status ResourceExhausted(std::string_view t) {
 inline Status DeadlineExceeded(std::string_view t) {
   return MakeStatus(StatusCode::kDeadlineExceeded, t);
 }
+inline Status Aborted(std::string_view t) { return MakeStatus(StatusCode::kAborted, t); }
 inline Status Cancelled(std::string_view t) { return MakeStatus(StatusCode::kCancelled, t); }
 inline Status Unimplemented(std::string_view t) {
   return MakeStatus(StatusCode::kUnimplemented, t);

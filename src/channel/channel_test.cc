@@ -105,6 +105,44 @@ TEST(ChannelTest, CancelOfAClaimedEntryIsAHint) {
   EXPECT_FALSE(pair.producer->Cancel(entry));  // free
 }
 
+TEST(ChannelTest, ARequestIsSubmittedAgainWhereItLies) {
+  Pair pair;
+  const uint32_t entry = pair.Send("as it lies", 7);
+  for (uint64_t turn = 0; turn < 3; ++turn) {
+    Claim claim;
+    ASSERT_TRUE(pair.consumer->Next(&claim));
+    EXPECT_EQ(claim.entry, entry);
+    EXPECT_EQ(TextOf(*pair.consumer->RequestMemory(claim.request)), "as it lies");
+    ASSERT_TRUE(pair.Answer(claim, "answer"));
+    ASSERT_EQ(pair.Collect().size(), 1u);
+    pair.producer->Reuse(entry);
+    EXPECT_EQ(pair.producer->in_flight(), 0u);
+    EXPECT_EQ(pair.producer->usage().entries_used, 1u) << "nobody else gets it meanwhile";
+    pair.producer->Submit(pair.producer->RequestOf(entry), {3, 4, 5, 0, turn});
+  }
+  EXPECT_TRUE(pair.producer->Cancel(entry));
+  EXPECT_EQ(pair.producer->usage().entries_used, 0u);
+}
+
+TEST(ChannelTest, WhatIsTakenBackIsStillItsWriters) {
+  Pair pair;
+  const uint32_t entry = pair.Send("late");
+  ASSERT_TRUE(pair.producer->TakeBack(entry));
+  Claim claim;
+  EXPECT_FALSE(pair.consumer->Next(&claim));
+  EXPECT_EQ(pair.producer->in_flight(), 0u);
+  // Also over a change of consumers.
+  pair.consumer.reset();
+  pair.NewConsumer();
+  EXPECT_FALSE(pair.consumer->Next(&claim));
+  pair.producer->Submit(pair.producer->RequestOf(entry), {});
+  ASSERT_TRUE(pair.consumer->Next(&claim));
+  EXPECT_EQ(TextOf(*pair.consumer->RequestMemory(claim.request)), "late");
+  EXPECT_FALSE(pair.producer->TakeBack(entry)) << "the consumer has it";
+  ASSERT_TRUE(pair.Answer(claim, "answer"));
+  EXPECT_EQ(pair.CollectAndRelease(), 1u);
+}
+
 TEST(ChannelTest, LanesAndEntriesBoundWhatIsInFlight) {
   Options options;
   options.entries = 64;

@@ -25,7 +25,7 @@ constexpr uint64_t kPrefault = 256 << 10;
 Consumer::Consumer() : impl_(std::make_unique<Impl>()) {}
 Consumer::~Consumer() = default;
 
-StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant) {
+StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant, EventKind rings) {
   if (grant.entries == 0 || grant.entries > kMaxEntries || grant.entries % 64 != 0 ||
       grant.epoch == 0 || grant.epoch > kMaxEpoch) {
     return InvalidArgument("a channel of " + std::to_string(grant.entries) + " entries and epoch " +
@@ -49,6 +49,7 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Attach(ConsumerGrant grant) {
   impl.sleeper =
       Sleeper(&impl.header->consumer, std::move(grant.consumer_event), EventKind::kSocket);
   impl.producer_event = std::move(grant.producer_event);
+  impl.rings = rings;
   impl.locals = std::make_unique<Local[]>(grant.entries);
   impl.replay.reserve(grant.entries);
   for (SegmentGrant& segment : grant.requests) {
@@ -340,7 +341,7 @@ bool Consumer::Complete(const Claim& claim, const BlockRef& response, const Time
 }
 
 void Consumer::RingProducer() {
-  Ring(impl_->header->producer, impl_->producer_event.get(), EventKind::kEventFd);
+  Ring(impl_->header->producer, impl_->producer_event.get(), impl_->rings);
 }
 
 bool Consumer::IsCancelled(uint32_t entry) const {

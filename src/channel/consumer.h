@@ -14,6 +14,7 @@
 #include <span>
 
 #include "base/status.h"
+#include "channel/doorbell.h"
 #include "channel/grant.h"
 #include "channel/layout.h"
 #include "channel/producer.h"
@@ -43,7 +44,10 @@ class Consumer {
  public:
   // Checks and maps what was granted, and scans all entries: what was
   // submitted is found by Next, what a predecessor had claimed by NextReplay.
-  static StatusOr<std::unique_ptr<Consumer>> Attach(ConsumerGrant grant);
+  // `rings`: how the producer is woken.  Of one that must not be able to stop this
+  // end it has to be kSocket, whatever was granted (doorbell.h).
+  static StatusOr<std::unique_ptr<Consumer>> Attach(ConsumerGrant grant,
+                                                    EventKind rings = EventKind::kEventFd);
   ~Consumer();
 
   Status AddRequestSegment(SegmentGrant segment);

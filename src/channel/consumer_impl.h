@@ -59,6 +59,7 @@ struct Consumer::Impl {
   uint32_t epoch = 0;
   Sleeper sleeper;
   OwnedFd producer_event;
+  EventKind rings = EventKind::kEventFd;
   uint32_t cursor = 0;
   std::vector<Replay> replay;
   std::unique_ptr<Local[]> locals;

@@ -23,7 +23,7 @@ struct ConsumerGrant {
   uint32_t epoch = 0;
   OwnedFd control;
   OwnedFd consumer_event;  // the consumer sleeps on it: a socket (doorbell.h)
-  OwnedFd producer_event;  // the producer sleeps on it: an eventfd
+  OwnedFd producer_event;  // rings the producer: an eventfd, or a socket (Options::rung_by)
   std::vector<SegmentGrant> requests;
   std::vector<SegmentGrant> responses;  // of this epoch
 };

@@ -134,12 +134,19 @@ void Producer::Submit(const RequestSlot& slot, const Submission& submission) {
 }
 
 bool Producer::Cancel(uint32_t entry) {
+  if (!TakeBack(entry)) return false;
+  impl_->FreeEntry(entry);
+  return true;
+}
+
+bool Producer::TakeBack(uint32_t entry) {
   Shadow& shadow = impl_->shadows[entry];
   if (shadow.state != Holder::kConsumer) return false;
   if (TryRetract(impl_->entries[entry].word, shadow.sequence)) {
     --impl_->pending;
     --impl_->in_flight;
-    impl_->FreeEntry(entry);
+    shadow.state = Holder::kWriter;
+    impl_->Pin(&shadow, nullptr);
     return true;
   }
   shadow.cancelled = true;
@@ -215,14 +222,21 @@ StatusOr<std::span<const std::byte>> Producer::ResponseMemory(uint32_t entry,
 }
 
 void Producer::Release(uint32_t entry) {
+  assert(impl_->shadows[entry].state == Holder::kReader);
+  if (impl_->shadows[entry].state != Holder::kReader) return;
+  Reuse(entry);
+  impl_->FreeEntry(entry);
+}
+
+void Producer::Reuse(uint32_t entry) {
   Shadow& shadow = impl_->shadows[entry];
   assert(shadow.state == Holder::kReader);
-  if (shadow.state != Holder::kReader) return;
   // Tells the consumer that its memory is free.  If the word is something
   // else, the consumer has spoiled it; the entry is ours all the same.
   TryRelease(impl_->entries[entry].word, shadow.sequence, shadow.answered_by);
   --impl_->in_flight;
-  impl_->FreeEntry(entry);
+  shadow.state = Holder::kWriter;
+  impl_->Pin(&shadow, nullptr);
 }
 
 // Takes the entry from a consumer that is gone.

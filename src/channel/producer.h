@@ -17,6 +17,7 @@
 
 #include "base/status.h"
 #include "channel/arena.h"
+#include "channel/doorbell.h"
 #include "channel/grant.h"
 #include "channel/layout.h"
 #include "channel/segment.h"
@@ -31,6 +32,9 @@ struct Options {
   // All segments of the channel together.  The first response segment of an
   // epoch counts, but is not refused: a successor must be able to start.
   uint64_t max_bytes = uint64_t{4} << 30;
+  // How the consumer rings this end.  Where neither trusts the other: kSocket, and
+  // the consumer attaches so; it takes a microsecond more (doorbell.h).
+  EventKind rung_by = EventKind::kEventFd;
   uint32_t first_sequence = 1;  // where the count of submissions begins; for tests of its wrap
 };
 
@@ -147,6 +151,10 @@ class Producer {
   // consumer has it; its completion comes as usual.
   bool Cancel(uint32_t entry);
 
+  // As Cancel, but where that would free the entry it goes back to its writer, with
+  // its memory as it is: to be submitted again, or abandoned.
+  bool TakeBack(uint32_t entry);
+
   // Collects everything that is done, calling `done` for each; the entry is
   // the caller's until Release.  Returns how many.  `done` may call Begin,
   // Submit, Cancel, Release.
@@ -160,6 +168,9 @@ class Producer {
   // answered is accepted: an older epoch's may go away at any Release.
   StatusOr<std::span<const std::byte>> ResponseMemory(uint32_t entry, const BlockRef& block) const;
   void Release(uint32_t entry);
+  // Instead of Release: the answer goes, and the entry is its writer's again with its
+  // memory as it is, for the same request once more.
+  void Reuse(uint32_t entry);
 
   // The consumer is gone (dead and reaped) and none will follow: everything
   // submitted or claimed completes as lost.

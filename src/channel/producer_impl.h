@@ -58,6 +58,7 @@ struct Producer::Impl {
   Entry* entries = nullptr;
   uint32_t words = 0;  // hint words in use
   Sleeper sleeper;
+  OwnedFd producer_bell;   // for grants: what rings this end; none: the sleeper's event
   OwnedFd consumer_event;  // for grants: the consumer's end
   OwnedFd consumer_bell;   // rings it
 

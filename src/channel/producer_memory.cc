@@ -65,7 +65,14 @@ StatusOr<std::unique_ptr<Producer>> Producer::Create(const Options& options) {
                         Segment::Create("mlos-control", control_bytes, Access::kReadWrite,
                                         Access::kReadWrite, control_bytes));
   impl.total_bytes += impl.control->size();
-  MLOS_ASSIGN_OR_RETURN(OwnedFd event, MakeEventFd());
+  OwnedFd event;
+  if (options.rung_by == EventKind::kEventFd) {
+    MLOS_ASSIGN_OR_RETURN(event, MakeEventFd());
+  } else {
+    MLOS_ASSIGN_OR_RETURN(SocketPair sockets, MakeSocketPair());
+    event = std::move(sockets.sleeper);
+    impl.producer_bell = std::move(sockets.waker);
+  }
   MLOS_ASSIGN_OR_RETURN(NumberedSegment first,
                         impl.NewSegment("mlos-request", options.request_bytes, Access::kReadWrite,
                                         Access::kReadOnly, options.prefault_bytes));
@@ -75,7 +82,7 @@ StatusOr<std::unique_ptr<Producer>> Producer::Create(const Options& options) {
   // A fresh segment is all zero: every entry free, no hints, both ends awake.
   impl.header = reinterpret_cast<ControlHeader*>(impl.control->data());
   impl.entries = reinterpret_cast<Entry*>(impl.control->data() + sizeof(ControlHeader));
-  impl.sleeper = Sleeper(&impl.header->producer, std::move(event), EventKind::kEventFd);
+  impl.sleeper = Sleeper(&impl.header->producer, std::move(event), options.rung_by);
   impl.words = options.entries / 64;
   impl.shadows.resize(options.entries);
   impl.free_entries.reserve(options.entries);
@@ -201,7 +208,9 @@ StatusOr<ConsumerGrant> Producer::Grant() const {
   grant.epoch = impl_->epoch;
   MLOS_ASSIGN_OR_RETURN(grant.control, Duplicate(impl_->control->fd()));
   MLOS_ASSIGN_OR_RETURN(grant.consumer_event, Duplicate(impl_->consumer_event.get()));
-  MLOS_ASSIGN_OR_RETURN(grant.producer_event, Duplicate(impl_->sleeper.event()));
+  MLOS_ASSIGN_OR_RETURN(
+      grant.producer_event,
+      Duplicate(impl_->producer_bell ? impl_->producer_bell.get() : impl_->sleeper.event()));
   for (const NumberedSegment& segment : impl_->requests) {
     MLOS_ASSIGN_OR_RETURN(SegmentGrant one, GrantOf(segment));
     grant.requests.push_back(std::move(one));

@@ -91,6 +91,8 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                 .workers = static_cast<uint32_t>(settings_.Number(Id::kWorkers)),
                 .hang_limit_ms = settings_.Number(Id::kHangLimit),
                 .package_dir = InDataDir(settings_, "packages"),
+                .max_channels =
+                    ChannelsThatFit(settings_.Number(Id::kIpcMaxChannels), RaiseDescriptorLimit()),
                 .watch = &host_watch_}),
       repositories_(control_loop_, catalog_, manager_, RepositoryOptionsFrom(settings_)),
       tracer_(TraceFile(settings_), settings_.Number(Id::kTraceMaxBytes)),
@@ -148,7 +150,8 @@ Core::Core(options::Inputs inputs, options::Settings settings,
                                                      .engine = *engine_,
                                                      .control = control_meter_,
                                                      .tracer = &tracer_,
-                                                     .client_regions = regions.allowed},
+                                                     .client_regions = regions.allowed,
+                                                     .channels = &manager_.channels()},
                                           std::move(ipc_options));
   control_.set_plugin_logs(&host_watch_.logs);
   control_.set_repositories(&repositories_);

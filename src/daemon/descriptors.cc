@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kForOthers = 512;
 constexpr uint64_t kShareForOthers = 4;  // of the limit, where that is more
 constexpr uint64_t kShareForPeers = 4;   // and never less than this for connections
+constexpr uint64_t kShareForChannels = 16;
 
 }  // namespace
 
@@ -25,6 +26,10 @@ uint64_t RaiseDescriptorLimit() {
   limit.rlim_cur = limit.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return before;
   return limit.rlim_cur;
+}
+
+uint64_t ChannelsThatFit(uint64_t wanted, uint64_t descriptors) {
+  return std::min(wanted, descriptors / kShareForChannels);
 }
 
 Connections ConnectionsThatFit(Connections wanted, uint64_t descriptors, uint64_t regions) {

@@ -18,6 +18,10 @@ struct Connections {
   uint32_t ipc = 0;
 };
 
+// As many of `wanted` direct channels, which take two each, as stay within what is left
+// for everything else.
+uint64_t ChannelsThatFit(uint64_t wanted, uint64_t descriptors);
+
 // As many of `wanted` connections as leave descriptors for everything else:
 // plugin hosts, their memory, the files of models that are loaded, the state
 // store, and as many regions as clients may register.  Says so in the log where

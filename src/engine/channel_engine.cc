@@ -141,6 +141,30 @@ void ChannelEngine::Uncount(Call& call) {
   if (std::exchange(call.counted_, false)) call.counters->End();
 }
 
+// Of the failures it is not known which had run: the first of them.
+void ChannelEngine::CountServed(const RoutePin& route, const hostlink::Served& served) {
+  loop_.Post([this, route, served] {
+    metrics::ModelCounters* const counters = book_.Of(route->id, route->name, route->version);
+    uint64_t ran = served.executions;
+    for (size_t code = 0; code < served.answers.size(); ++code) {
+      metrics::AnsweredApart apart;
+      apart.code = static_cast<StatusCode>(code);
+      apart.count = served.answers[code];
+      apart.executions = std::min(ran, apart.count);
+      ran -= apart.executions;
+      const double share = served.executions == 0 ? 0
+                                                  : static_cast<double>(apart.executions) /
+                                                        static_cast<double>(served.executions);
+      apart.queue_ns = static_cast<uint64_t>(share * static_cast<double>(served.queue_ns));
+      apart.run_ns = static_cast<uint64_t>(share * static_cast<double>(served.run_ns));
+      if (apart.code == StatusCode::kOk) apart.inferences = served.inferences;
+      apart.now_ns = NowNanos();
+      counters->Count(apart);
+    }
+    if (book_.size() > prune_at_) PruneBook();
+  });
+}
+
 // When the book has doubled since the last time: cheap on the whole, and what
 // is gone never outweighs what is there.
 void ChannelEngine::PruneBook() {

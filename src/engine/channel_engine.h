@@ -41,6 +41,8 @@ class ChannelEngine : public Engine, public Poller, private LaneObserver {
   StatusOr<std::shared_ptr<HostLane>> OpenLane(uint64_t host);
   void CloseLane(uint64_t host);
   void Publish(std::shared_ptr<const RoutingTable> table);
+  // What a local program's own channel to the route's model was answered.
+  void CountServed(const RoutePin& route, const hostlink::Served& served);
   // How full the lanes are, by host; `done` is called on the engine's loop.
   // Any thread.
   using LaneUsage = std::vector<std::pair<uint64_t, channel::Usage>>;

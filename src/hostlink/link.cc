@@ -102,7 +102,7 @@ Status Link::Receive(std::vector<Frame>* out) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
     message.msg_iov = &iov;
     message.msg_iovlen = 1;
-    if (descriptors_ == Descriptors::kTaken) {
+    if (descriptors_ != Descriptors::kRefused) {
       message.msg_control = control;
       message.msg_controllen = sizeof control;
     }
@@ -123,7 +123,7 @@ Status Link::Receive(std::vector<Frame>* out) {
         incoming_fds_.emplace_back(fd);
       }
     }
-    if ((message.msg_flags & MSG_CTRUNC) != 0 || incoming_fds_.size() > 4 * kMaxFds) {
+    if ((message.msg_flags & MSG_CTRUNC) != 0 || incoming_fds_.size() > 4 * most_fds()) {
       return Broken("the other end of the control link sent too many descriptors");
     }
     MLOS_RETURN_IF_ERROR(ParseFrames(out));
@@ -137,7 +137,7 @@ Status Link::ParseFrames(std::vector<Frame>* out) {
   while (incoming_.size() - at >= sizeof(Header)) {
     Header header;
     std::memcpy(&header, incoming_.data() + at, sizeof header);
-    if (header.length > kMaxPayload || header.fds > kMaxFds) {
+    if (header.length > most_payload() || header.fds > most_fds()) {
       return Broken("the other end of the control link sent a message out of bounds");
     }
     if (incoming_.size() - at < sizeof header + header.length) break;

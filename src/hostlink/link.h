@@ -20,6 +20,9 @@ namespace mlos::hostlink {
 
 constexpr uint32_t kMaxPayload = 8u << 20;
 constexpr uint32_t kMaxFds = 240;  // the kernel takes 253 at once
+// Of Descriptors::kFew.
+constexpr uint32_t kFewPayload = 64u << 10;
+constexpr uint32_t kFewFds = 64;
 
 struct Frame {
   uint32_t type = 0;
@@ -30,11 +33,14 @@ struct Frame {
 
 class Link {
  public:
-  // A host has no descriptors to give: the core lets none in.
-  enum class Descriptors { kTaken, kRefused };
+  // A host has no descriptors to give: the core lets none in.  A local application has
+  // a few, and may hold little of the core's memory with what it does not finish.
+  enum class Descriptors { kTaken, kRefused, kFew };
   explicit Link(OwnedFd socket, Descriptors descriptors = Descriptors::kTaken);
 
   int fd() const { return socket_.get(); }
+  // What waits to be sent is lost.
+  void Close() { socket_.Reset(); }
 
   // Queues a frame.  RESOURCE_EXHAUSTED when too much waits already (the peer
   // does not read) or the frame is over its bounds.
@@ -65,6 +71,10 @@ class Link {
     size_t sent = 0;
   };
   Status ParseFrames(std::vector<Frame>* out);
+  uint32_t most_payload() const {
+    return descriptors_ == Descriptors::kFew ? kFewPayload : kMaxPayload;
+  }
+  uint32_t most_fds() const { return descriptors_ == Descriptors::kFew ? kFewFds : kMaxFds; }
 
   OwnedFd socket_;
   const Descriptors descriptors_;

@@ -170,5 +170,26 @@ TEST(LinkTest, EndsOnDescriptorsWhereNoneAreTaken) {
   EXPECT_TRUE(frames.empty());
 }
 
+TEST(LinkTest, OfAFewTheBoundsAreSmall) {
+  for (const bool fds : {false, true}) {
+    Pair pair;
+    Link b{OwnedFd(pair.raw), Link::Descriptors::kFew};
+    std::vector<Frame> frames;
+    Frame most;
+    most.payload.assign(kFewPayload, 'x');
+    for (uint32_t i = 0; i < kFewFds; ++i) most.fds.emplace_back(eventfd(0, EFD_CLOEXEC));
+    ASSERT_TRUE(pair.a->Send(std::move(most)).ok());
+    while (frames.empty()) ASSERT_TRUE(b.Receive(&frames).ok());
+    EXPECT_EQ(kFewFds, frames[0].fds.size());
+
+    Frame more;
+    if (!fds) more.payload.assign(kFewPayload + 1, 'x');
+    for (uint32_t i = 0; fds && i <= kFewFds; ++i) more.fds.emplace_back(eventfd(0, EFD_CLOEXEC));
+    ASSERT_TRUE(pair.a->Send(std::move(more)).ok());
+    EXPECT_EQ(StatusCode::kInvalidArgument, b.Receive(&frames).code());
+    EXPECT_EQ(1u, frames.size());
+  }
+}
+
 }  // namespace
 }  // namespace mlos::hostlink

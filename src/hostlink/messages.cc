@@ -4,101 +4,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 #include <set>
 
 #include "base/json.h"
+#include "hostlink/payload.h"
 #include "tensor/message.h"
 
 namespace mlos::hostlink {
 namespace json = boost::json;
 namespace {
-
-Frame Make(uint32_t type, const json::object& payload) {
-  Frame frame;
-  frame.type = type;
-  frame.payload = json::serialize(payload);
-  return frame;
-}
-
-// Reads members of an object, and remembers the first that is missing or of
-// another type: one check at the end instead of one per member.
-class Reader {
- public:
-  explicit Reader(const json::object& object) : object_(object) {}
-
-  std::string String(std::string_view key) {
-    const json::value* v = Find(key);
-    if (v != nullptr && v->is_string()) return std::string(v->get_string());
-    Miss(key);
-    return {};
-  }
-  uint64_t Number(std::string_view key, uint64_t max) {
-    const json::value* v = Find(key);
-    uint64_t n = 0;
-    if (v != nullptr && v->is_int64() && v->get_int64() >= 0) {
-      n = static_cast<uint64_t>(v->get_int64());
-    } else if (v != nullptr && v->is_uint64()) {
-      n = v->get_uint64();
-    } else {
-      Miss(key);
-    }
-    if (n > max) Miss(key);
-    return n;
-  }
-  uint32_t Number32(std::string_view key) { return static_cast<uint32_t>(Number(key, UINT32_MAX)); }
-  bool Bool(std::string_view key) {
-    const json::value* v = Find(key);
-    if (v != nullptr && v->is_bool()) return v->get_bool();
-    Miss(key);
-    return false;
-  }
-  const json::array& Array(std::string_view key) {
-    static const json::array kEmpty;
-    const json::value* v = Find(key);
-    if (v != nullptr && v->is_array()) return v->get_array();
-    Miss(key);
-    return kEmpty;
-  }
-  void Miss(std::string_view key) {
-    if (missing_.empty()) missing_ = key;
-  }
-  Status status() const {
-    if (missing_.empty()) return OkStatus();
-    return InvalidArgument(
-        fmt::format("a control message lacks \"{}\" or carries it in another form", missing_));
-  }
-
- private:
-  const json::value* Find(std::string_view key) { return object_.if_contains(key); }
-  const json::object& object_;
-  std::string missing_;
-};
-
-json::array EncodeSegments(const std::vector<channel::SegmentGrant>& segments) {
-  json::array out;
-  for (const auto& s : segments) out.push_back({{"id", s.id}, {"bytes", s.bytes}});
-  return out;
-}
-
-// Takes one descriptor of the frame per segment.
-Status DecodeSegments(const json::array& array, Frame& frame, size_t* next_fd,
-                      std::vector<channel::SegmentGrant>* out) {
-  for (const json::value& v : array) {
-    if (!v.is_object() || *next_fd >= frame.fds.size()) {
-      return InvalidArgument("a channel's segments and descriptors do not fit");
-    }
-    Reader r(v.get_object());
-    channel::SegmentGrant segment;
-    segment.id = r.Number32("id");
-    segment.bytes = r.Number("bytes", INT64_MAX);
-    MLOS_RETURN_IF_ERROR(r.status());
-    segment.fd = std::move(frame.fds[(*next_fd)++]);
-    out->push_back(std::move(segment));
-  }
-  return OkStatus();
-}
 
 json::array EncodeTensors(const std::vector<TensorInfo>& tensors) {
   json::array out;
@@ -202,36 +117,45 @@ StatusOr<StartPlugin> DecodeStart(const Frame& frame) {
   return s;
 }
 
-Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant) {
-  Frame frame = Make(kAttachChannel, {{"channel", channel},
-                                      {"entries", grant.entries},
-                                      {"epoch", grant.epoch},
-                                      {"requests", EncodeSegments(grant.requests)},
-                                      {"responses", EncodeSegments(grant.responses)}});
-  frame.fds.push_back(std::move(grant.control));
-  frame.fds.push_back(std::move(grant.consumer_event));
-  frame.fds.push_back(std::move(grant.producer_event));
-  for (auto& s : grant.requests) frame.fds.push_back(std::move(s.fd));
-  for (auto& s : grant.responses) frame.fds.push_back(std::move(s.fd));
-  return frame;
+Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant, const ChannelTerms* terms) {
+  json::object payload;
+  payload["channel"] = channel;
+  if (terms != nullptr) {
+    payload["terms"] = {
+        {"model", terms->model}, {"principal", terms->principal}, {"in_place", terms->in_place}};
+  }
+  return MakeGrant(kAttachChannel, std::move(payload), std::move(grant));
 }
 
-StatusOr<std::pair<uint32_t, channel::ConsumerGrant>> DecodeAttach(Frame frame) {
+StatusOr<AttachChannel> DecodeAttach(Frame frame) {
   MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
-  if (frame.fds.size() < 3) return InvalidArgument("a channel came without its descriptors");
   Reader r(object);
-  const uint32_t number = r.Number32("channel");
-  channel::ConsumerGrant grant;
-  grant.entries = r.Number32("entries");
-  grant.epoch = r.Number32("epoch");
-  grant.control = std::move(frame.fds[0]);
-  grant.consumer_event = std::move(frame.fds[1]);
-  grant.producer_event = std::move(frame.fds[2]);
-  size_t next = 3;
-  MLOS_RETURN_IF_ERROR(DecodeSegments(r.Array("requests"), frame, &next, &grant.requests));
-  MLOS_RETURN_IF_ERROR(DecodeSegments(r.Array("responses"), frame, &next, &grant.responses));
+  AttachChannel attach;
+  attach.channel = r.Number32("channel");
+  if (const json::value* given = object.if_contains("terms"); given != nullptr) {
+    if (!given->is_object()) return InvalidArgument("a channel's terms are no object");
+    Reader t(given->get_object());
+    ChannelTerms terms;
+    terms.model = t.Number32("model");
+    terms.principal = t.Number32("principal");
+    terms.in_place = t.Bool("in_place");
+    MLOS_RETURN_IF_ERROR(t.status());
+    attach.terms = terms;
+  }
   MLOS_RETURN_IF_ERROR(r.status());
-  return std::make_pair(number, std::move(grant));
+  MLOS_ASSIGN_OR_RETURN(attach.grant, TakeGrant(object, &frame));
+  return attach;
+}
+
+Frame EncodeDetach(uint32_t channel) { return Make(kDetachChannel, {{"channel", channel}}); }
+Frame EncodeDetached(uint32_t channel) { return Make(kDetached, {{"channel", channel}}); }
+
+StatusOr<uint32_t> DecodeChannel(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader r(object);
+  const uint32_t channel = r.Number32("channel");
+  MLOS_RETURN_IF_ERROR(r.status());
+  return channel;
 }
 
 Frame EncodeAddSegment(uint32_t channel, bool response, channel::SegmentGrant segment) {
@@ -384,6 +308,47 @@ StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame) {
   h.overdue_ms = r.Number("overdue_ms", INT64_MAX);
   MLOS_RETURN_IF_ERROR(r.status());
   return h;
+}
+
+Frame EncodeServed(const std::vector<Served>& channels) {
+  json::array list;
+  for (const Served& served : channels) {
+    json::object one{{"channel", served.channel},
+                     {"executions", served.executions},
+                     {"inferences", served.inferences},
+                     {"queue_ns", served.queue_ns},
+                     {"run_ns", served.run_ns}};
+    json::array& answers = one["answers"].emplace_array();
+    for (const uint64_t n : served.answers) answers.emplace_back(n);
+    list.push_back(std::move(one));
+  }
+  return Make(kServed, {{"channels", std::move(list)}});
+}
+
+StatusOr<std::vector<Served>> DecodeServed(const Frame& frame) {
+  MLOS_ASSIGN_OR_RETURN(const json::object object, ParsePayload(frame.payload));
+  Reader all(object);
+  std::vector<Served> channels;
+  for (const json::value& value : all.Array("channels")) {
+    if (!value.is_object()) return InvalidArgument("a channel of \"channels\" is no object");
+    Reader r(value.get_object());
+    Served& served = channels.emplace_back();
+    served.channel = r.Number32("channel");
+    served.executions = r.Number("executions", INT64_MAX);
+    served.inferences = r.Number("inferences", INT64_MAX);
+    served.queue_ns = r.Number("queue_ns", INT64_MAX);
+    served.run_ns = r.Number("run_ns", INT64_MAX);
+    const json::array& answers = r.Array("answers");
+    for (size_t i = 0; i < answers.size() && i < served.answers.size(); ++i) {
+      if (!answers[i].is_int64() || answers[i].get_int64() < 0) {
+        return InvalidArgument("a count of \"answers\" is no number");
+      }
+      served.answers[i] = static_cast<uint64_t>(answers[i].get_int64());
+    }
+    MLOS_RETURN_IF_ERROR(r.status());
+  }
+  MLOS_RETURN_IF_ERROR(all.status());
+  return channels;
 }
 
 Frame EncodeReply(uint64_t id, const Status& status, json::object body) {

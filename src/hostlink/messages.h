@@ -9,7 +9,8 @@
 //                     workers; protocol number
 //     kAttachChannel  a channel's numbers; descriptors: control, consumer
 //                     event, producer event, request segments, response
-//                     segments
+//                     segments.  Also while the host serves
+//     kDetachChannel  nothing more is claimed from it; answered at once
 //     kAddSegment     a further segment of a channel; its descriptor
 //     kLoadModel      name, version, config, files, samples to warm up with; one
 //                     descriptor per file, then those of the samples' data.  Answer: the model's
@@ -23,9 +24,15 @@
 //     kReply
 //     kNeedSegment    response memory is short: channel, bytes
 //     kHeartbeat      while something runs: how much, for how long
+//     kServed         what local applications were answered since the last, by channel:
+//                     about once a second, and before kDetached
+//     kDetached       what was claimed from a detached channel is answered, and its
+//                     memory is let go: channel
 #pragma once
 
+#include <array>
 #include <boost/json/object.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,13 +46,15 @@ namespace mlos::hostlink {
 
 // Core and host of one build belong together; both check.  Raised with every change
 // of a message, which messages_test sees.
-constexpr uint32_t kProtocol = 2;
+constexpr uint32_t kProtocol = 4;
 
 enum MessageType : uint32_t {
   kHello = 1,
   kReply = 2,
   kNeedSegment = 3,
   kHeartbeat = 4,
+  kDetached = 5,
+  kServed = 6,
   kStart = 16,
   kAttachChannel = 17,
   kAddSegment = 18,
@@ -53,6 +62,7 @@ enum MessageType : uint32_t {
   kUnloadModel = 20,
   kServe = 21,
   kStop = 22,
+  kDetachChannel = 23,
 };
 
 struct StartPlugin {
@@ -98,6 +108,25 @@ struct Heartbeat {
   uint64_t overdue_ms = 0;  // how long the latest of them is past its deadline
 };
 
+// What a plugin host has answered on a local application's channel since it last said
+// so: the core sees nothing else of that.
+struct Served {
+  uint32_t channel = 0;
+  std::array<uint64_t, 17> answers{};  // by canonical code
+  uint64_t executions = 0;             // answers that the plugin gave
+  uint64_t inferences = 0;             // of those that succeeded, by their batches
+  uint64_t queue_ns = 0;               // all executions together
+  uint64_t run_ns = 0;
+
+  void Count(StatusCode code) { ++answers[static_cast<size_t>(code) % answers.size()]; }
+  bool any() const {
+    for (const uint64_t n : answers) {
+      if (n != 0) return true;
+    }
+    return false;
+  }
+};
+
 // Payload of a frame as a JSON object; INVALID_ARGUMENT if it is none.
 StatusOr<boost::json::object> ParsePayload(std::string_view payload);
 
@@ -107,8 +136,27 @@ Status CheckHello(const Frame& frame);
 Frame EncodeStart(const StartPlugin& start);
 StatusOr<StartPlugin> DecodeStart(const Frame& frame);
 
-Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant);
-StatusOr<std::pair<uint32_t, channel::ConsumerGrant>> DecodeAttach(Frame frame);
+// Of a channel whose producer is a local application and no part of the core:
+// whatever stands in its entries, they are requests for this model by this
+// principal.
+struct ChannelTerms {
+  uint32_t model = 0;  // handle
+  uint32_t principal = 0;
+  // The application may do to the host's models what it likes anyway: its memory is
+  // used where it lies.
+  bool in_place = false;
+};
+struct AttachChannel {
+  uint32_t channel = 0;
+  std::optional<ChannelTerms> terms;  // none: the core's own
+  channel::ConsumerGrant grant;
+};
+Frame EncodeAttach(uint32_t channel, channel::ConsumerGrant grant,
+                   const ChannelTerms* terms = nullptr);
+StatusOr<AttachChannel> DecodeAttach(Frame frame);
+Frame EncodeDetach(uint32_t channel);
+Frame EncodeDetached(uint32_t channel);
+StatusOr<uint32_t> DecodeChannel(const Frame& frame);  // of either
 
 Frame EncodeAddSegment(uint32_t channel, bool response, channel::SegmentGrant segment);
 struct AddSegment {
@@ -128,6 +176,10 @@ Frame EncodeHeartbeat(const Heartbeat& heartbeat);
 StatusOr<Heartbeat> DecodeHeartbeat(const Frame& frame);
 
 // A reply: a status, and on success an object.
+// With kHeartbeat, of channels on which something was answered; and before kDetached.
+Frame EncodeServed(const std::vector<Served>& channels);
+StatusOr<std::vector<Served>> DecodeServed(const Frame& frame);
+
 Frame EncodeReply(uint64_t id, const Status& status, boost::json::object body = {});
 StatusOr<boost::json::object> DecodeReply(const Frame& frame);
 

@@ -27,9 +27,9 @@ ModelInfo Sample() {
 
 // What either end may know of the other is this text: another one is another protocol.
 TEST(MessagesTest, AChangedMessageIsAnotherProtocol) {
-  EXPECT_EQ(2u, kProtocol) << "raised with every change of a message: then the texts below are new";
+  EXPECT_EQ(4u, kProtocol) << "raised with every change of a message: then the texts below are new";
   StartPlugin start{.directory = "d", .library = "l", .name = "n", .version = "v", .workers = 2};
-  EXPECT_EQ(R"({"protocol":2,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
+  EXPECT_EQ(R"({"protocol":4,"directory":"d","library":"l","name":"n","version":"v","config":"{}",)"
             R"("workers":2})",
             EncodeStart(start).payload);
   LoadModel load{.handle = 7, .name = "m", .version = "1", .main_file = "f", .files = {"f"}};
@@ -41,6 +41,11 @@ TEST(MessagesTest, AChangedMessageIsAnotherProtocol) {
             EncodeLoadModel(load, {}).payload);
   EXPECT_EQ(R"({"running":1,"queued":2,"oldest_ms":3,"overdue_ms":4})",
             EncodeHeartbeat({1, 2, 3, 4}).payload);
+  const ChannelTerms terms{.model = 4, .principal = 5, .in_place = true};
+  EXPECT_EQ(R"({"channel":3,"terms":{"model":4,"principal":5,"in_place":true},"entries":64,)"
+            R"("epoch":1,"requests":[],"responses":[]})",
+            EncodeAttach(3, {.entries = 64, .epoch = 1}, &terms).payload);
+  EXPECT_EQ(R"({"channel":3})", EncodeDetach(3).payload);
   EXPECT_EQ(R"({"inputs":[{"name":"image","datatype":"FP32","shape":[-1,64],"optional":false},)"
             R"({"name":"mask","datatype":"BYTES","shape":[],"optional":true}],"outputs":[)"
             R"({"name":"label","datatype":"INT64","shape":[-1],"optional":false}],)"
@@ -63,6 +68,29 @@ TEST(MessagesTest, ModelInfoSurvivesTheJourney) {
   EXPECT_FALSE(got->replay_safe);
   EXPECT_EQ(uint64_t{1} << 63, got->memory_bytes);
   EXPECT_EQ("onnxruntime_onnx", got->platform);
+}
+
+TEST(MessagesTest, WhatWasServedComesThrough) {
+  Served served;
+  served.channel = 16;
+  served.Count(StatusCode::kOk);
+  served.Count(StatusCode::kOk);
+  served.Count(StatusCode::kUnauthenticated);
+  served.executions = 3;
+  served.inferences = 8;
+  served.queue_ns = 5;
+  served.run_ns = 700;
+  const auto got = DecodeServed(EncodeServed({served, {.channel = 17}}));
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(2u, got->size());
+  EXPECT_EQ(2u, (*got)[0].answers[0]);
+  EXPECT_EQ(1u, (*got)[0].answers[16]);
+  EXPECT_EQ(8u, (*got)[0].inferences);
+  EXPECT_EQ(700u, (*got)[0].run_ns);
+  EXPECT_FALSE((*got)[1].any());
+  Frame wrong = EncodeServed({served});
+  wrong.payload = R"({"channels":[{"channel":16}]})";
+  EXPECT_FALSE(DecodeServed(wrong).ok());
 }
 
 TEST(MessagesTest, ModelInfoFromAHostIsNotBelieved) {
@@ -98,13 +126,30 @@ TEST(MessagesTest, AttachCarriesEveryDescriptorToItsPlace) {
   const int last = grant.responses[0].fd.get();
   auto got = DecodeAttach(EncodeAttach(3, std::move(grant)));
   ASSERT_TRUE(got.ok()) << got.status();
-  EXPECT_EQ(3u, got->first);
-  EXPECT_EQ(9u, got->second.epoch);
-  ASSERT_EQ(2u, got->second.requests.size());
-  EXPECT_EQ(4u, got->second.requests[1].id);
-  EXPECT_EQ(8192u, got->second.requests[1].bytes);
-  ASSERT_EQ(1u, got->second.responses.size());
-  EXPECT_EQ(last, got->second.responses[0].fd.get());
+  EXPECT_EQ(3u, got->channel);
+  EXPECT_EQ(9u, got->grant.epoch);
+  ASSERT_EQ(2u, got->grant.requests.size());
+  EXPECT_EQ(4u, got->grant.requests[1].id);
+  EXPECT_EQ(8192u, got->grant.requests[1].bytes);
+  ASSERT_EQ(1u, got->grant.responses.size());
+  EXPECT_EQ(last, got->grant.responses[0].fd.get());
+  EXPECT_FALSE(got->terms.has_value());
+}
+
+TEST(MessagesTest, AttachCarriesTheTermsOfAnApplication) {
+  channel::ConsumerGrant grant;
+  grant.entries = 64;
+  grant.epoch = 1;
+  grant.control = AnyFd();
+  grant.consumer_event = AnyFd();
+  grant.producer_event = AnyFd();
+  const ChannelTerms terms{.model = 4, .principal = 5, .in_place = true};
+  auto got = DecodeAttach(EncodeAttach(20, std::move(grant), &terms));
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_TRUE(got->terms.has_value());
+  EXPECT_EQ(4u, got->terms->model);
+  EXPECT_EQ(5u, got->terms->principal);
+  EXPECT_TRUE(got->terms->in_place);
 }
 
 TEST(MessagesTest, AttachWithTooFewDescriptorsIsRefused) {

@@ -154,9 +154,10 @@ Status OpenHead(std::string_view payload, std::string_view what, Reader* in, uin
 
 }  // namespace
 
-Status CheckHeader(const FrameHeader& header) {
+Status CheckHeader(const FrameHeader& header, uint32_t most_descriptors) {
   if (header.bytes > kMostFrameBytes) return InvalidArgument("a frame is larger than any can be");
-  if (header.descriptors != 0) return InvalidArgument("a frame has descriptors, which none takes");
+  if (header.descriptors > most_descriptors)
+    return InvalidArgument("a frame has descriptors, which none takes");
   return OkStatus();
 }
 

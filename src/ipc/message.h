@@ -23,8 +23,9 @@
 
 namespace mlos::ipc {
 
-// INVALID_ARGUMENT: nothing that follows can be understood.
-Status CheckHeader(const FrameHeader& header);
+// INVALID_ARGUMENT: nothing that follows can be understood.  A client lets in the one
+// descriptor that the daemon may send it.
+Status CheckHeader(const FrameHeader& header, uint32_t most_descriptors = 0);
 
 struct Hello {
   uint32_t lowest = kLowestVersion;  // versions that the client knows

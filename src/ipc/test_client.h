@@ -87,12 +87,26 @@ class Client {
   int fd() const { return fd_.get(); }
   void Close() { fd_.Reset(); }
 
+  std::vector<OwnedFd> descriptors;  // that came with what was read
+
  private:
   bool ReadBytes(void* to, size_t bytes) {
     auto* at = static_cast<char*>(to);
     while (bytes > 0) {
-      const ssize_t n = ::recv(fd_.get(), at, bytes, 0);
+      iovec piece{at, bytes};
+      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+      msghdr message{};
+      message.msg_iov = &piece;
+      message.msg_iovlen = 1;
+      message.msg_control = control;
+      message.msg_controllen = sizeof(control);
+      const ssize_t n = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
       if (n <= 0) return false;
+      if (const cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr && c->cmsg_type == SCM_RIGHTS) {
+        int descriptor = -1;
+        std::memcpy(&descriptor, CMSG_DATA(c), sizeof(descriptor));
+        descriptors.emplace_back(descriptor);
+      }
       at += n;
       bytes -= static_cast<size_t>(n);
     }

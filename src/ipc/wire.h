@@ -29,6 +29,7 @@ enum class Ask : uint32_t {
   kControl = 4,  // an operation of the table
   kInfer = 5,
   kCancel = 6,  // nobody waits for the call of this number any more
+  kOpen = 7,    // a direct channel to a model: asks as kModel does
 };
 
 // What it gets: one answer to each but kCancel, which has the number of what it answers.
@@ -39,11 +40,12 @@ enum class Tell : uint32_t {
   kModel = 0x104,
   kOutcome = 0x105,
   kOutputs = 0x106,
+  kChannel = 0x107,  // says what kModel says; its one descriptor is the channel's link
 };
 
 struct FrameHeader {
   uint32_t type = 0;
-  uint32_t descriptors = 0;  // that come with it: none, so far
+  uint32_t descriptors = 0;  // that come with it: 1 with kChannel, else none
   uint64_t call = 0;         // chosen by the client, other than 0 and those that run
   uint64_t bytes = 0;        // of the payload
 };

@@ -14,6 +14,15 @@ Manager::Manager(EventLoop& control, catalog::Catalog& catalog, ManagerOptions o
     : control_(control),
       catalog_(catalog),
       options_(std::move(options)),
+      channels_(
+          control, options_.max_channels,
+          [this](uint64_t number) {
+            const auto it = hosts_.find(number);
+            return it == hosts_.end() ? nullptr : it->second.host;
+          },
+          [this](const engine::RoutePin& route, const hostlink::Served& served) {
+            if (!engines_.empty()) engines_.front()->CountServed(route, served);
+          }),
       save_timer_(control.io()),
       background_(control) {}
 
@@ -134,6 +143,7 @@ void Manager::OnModelLost(uint64_t number, uint32_t handle, const Status& status
 // ----------------------------------------------------------------- emptying
 
 void Manager::WhenUnused(Place place, std::function<void()> then) {
+  channels_.Leave(place);
   Drain& drain = drains_[place];
   drain.then = std::move(then);
   drain.limit = std::make_unique<boost::asio::steady_timer>(control_.io());
@@ -145,6 +155,7 @@ void Manager::WhenUnused(Place place, std::function<void()> then) {
 
 void Manager::OnUnused(Place place) {
   const auto it = drains_.find(place);
+  channels_.Left(place);
   if (it == drains_.end()) return;
   const Drain drain = std::move(it->second);
   drains_.erase(it);
@@ -156,6 +167,7 @@ void Manager::OnUnused(Place place) {
 
 void Manager::StopAll(const std::function<void()>& done) {
   stopping_ = true;
+  channels_.LeaveAll();
   if (hosts_.empty()) {
     done();
     return;

@@ -23,6 +23,7 @@
 #include "catalog/catalog.h"
 #include "engine/channel_engine.h"
 #include "lifecycle/background.h"
+#include "lifecycle/direct_channels.h"
 
 namespace mlos::lifecycle {
 
@@ -34,6 +35,7 @@ struct ManagerOptions {
   // Requests that still hold a model after so long lose it.
   uint64_t drain_limit_ms = 60'000;
   std::string package_dir;              // where installed packages are kept; empty: nowhere
+  size_t max_channels = 256;            // of local applications
   backend::HostWatch* watch = nullptr;  // outlives the manager; may be null
 };
 
@@ -44,6 +46,7 @@ class Manager {
   Manager(EventLoop& control, catalog::Catalog& catalog, ManagerOptions options);
   // Before anything is loaded.  Borrowed.
   void AddEngine(engine::ChannelEngine* engine) { engines_.push_back(engine); }
+  DirectChannels& channels() { return channels_; }
 
   // Starts to make true what the catalog restored: loads what should be loaded.
   void Reconcile();
@@ -260,6 +263,7 @@ class Manager {
   const ManagerOptions options_;
   std::vector<engine::ChannelEngine*> engines_;
   std::map<uint64_t, RunningHost> hosts_;
+  DirectChannels channels_;
   uint64_t next_host_ = 1;
   Waiters waiters_;  // by record: who waits for its load or unload to end
   // What a load that fails goes back to.

@@ -75,6 +75,7 @@ void Manager::Settle(ModelVersion& model, Place place, std::shared_ptr<const Mod
 
 // The model is in no host.
 void Manager::Unsettle(ModelVersion& model, State state, std::string reason) {
+  if (leases_.count(model.id) != 0) channels_.Leave({model.host, model.handle});
   model.state = state;
   model.may_pass = state == State::kFailed;  // whoever knows better says so after this
   model.reason = std::move(reason);

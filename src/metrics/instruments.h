@@ -92,9 +92,9 @@ struct HistogramValue {
 
 class Histogram {
  public:
-  void Record(uint64_t nanos) {
-    buckets_[BucketOf(nanos)].Add();
-    sum_ns_.Add(nanos);
+  void Record(uint64_t nanos, uint64_t times = 1) {
+    buckets_[BucketOf(nanos)].Add(times);
+    sum_ns_.Add(nanos * times);
   }
   void AddTo(HistogramValue* value) const {
     for (size_t i = 0; i < kBuckets; ++i) value->buckets[i] += buckets_[i].value();

@@ -34,11 +34,12 @@ constexpr std::string_view IpcEndName(IpcEnd end) {
 }
 
 // What a call asks.  Few and fixed, whatever clients send.
-enum class IpcKind : uint8_t { kServer, kModel, kControl, kInfer, kUnknown, kCount };
+enum class IpcKind : uint8_t { kServer, kModel, kControl, kInfer, kOpen, kUnknown, kCount };
 constexpr size_t kIpcKinds = static_cast<size_t>(IpcKind::kCount);
 
 constexpr std::string_view IpcKindName(IpcKind kind) {
-  constexpr std::string_view kNames[kIpcKinds] = {"server", "model", "control", "infer", "unknown"};
+  constexpr std::string_view kNames[kIpcKinds] = {"server", "model", "control",
+                                                  "infer",  "open",  "unknown"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -60,6 +60,31 @@ void ModelCounters::Count(const Answered& a) {
   batches.Count(a.batch, finished - started);
 }
 
+void ModelCounters::Count(const AnsweredApart& a) {
+  if (a.count == 0) return;
+  constexpr auto kProtocol = static_cast<size_t>(Protocol::kIpc);
+  const uint64_t took = a.queue_ns + a.run_ns;
+  requests[kProtocol][CodeIndex(a.code)].Add(a.count);
+  total[kProtocol].Record(took / a.count, a.count);
+  const bool ok = a.code == StatusCode::kOk;
+  (ok ? success_ns : fail_ns).Add(took);
+  if (a.code == StatusCode::kCancelled) cancelled_ns.Add(took);
+  last_ns.Set(a.now_ns);
+  if (a.executions == 0) return;
+  queue.Record(a.queue_ns / a.executions, a.executions);
+  run.Record(a.run_ns / a.executions, a.executions);
+  executions.Add(a.executions);
+  if (!ok) {
+    if (a.code == StatusCode::kCancelled) return;
+    failed_runs.Add(a.executions);
+    failed_runs_ns.Add(a.run_ns);
+    return;
+  }
+  success_queue_ns.Add(a.queue_ns);
+  success_infer_ns.Add(a.run_ns);
+  inferences.Add(a.inferences);
+}
+
 namespace {
 
 void AddBatches(const BatchCounters& counters, std::vector<InferStatistics::Batch>* batches) {

@@ -61,6 +61,17 @@ class BatchCounters {
   std::array<Row, kRows> rows_;
 };
 
+// Requests that were answered without the loop, all of one code.
+struct AnsweredApart {
+  StatusCode code = StatusCode::kOk;
+  uint64_t count = 0;
+  uint64_t executions = 0;  // of those that reached the model
+  uint64_t inferences = 0;
+  uint64_t queue_ns = 0;  // all together
+  uint64_t run_ns = 0;
+  uint64_t now_ns = 0;
+};
+
 class ModelCounters {
  public:
   ModelCounters(uint64_t id, std::string model, std::string version)
@@ -74,6 +85,8 @@ class ModelCounters {
   void Begin() { in_flight.Add(1); }
   void End() { in_flight.Add(-1); }
   void Count(const Answered& answered);
+  // Of a local program's own channel.  The histograms get them at their mean.
+  void Count(const AnsweredApart& answered);
 
   // ---- readers
   Gauge in_flight;

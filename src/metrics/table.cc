@@ -94,7 +94,7 @@ constexpr Row kTable[] = {
      "Bytes written to the local socket's clients", "local front end"},
     {Id::kIpcCalls, "mlos_ipc_calls_total", kC, kNo, "kind,code",
      "Calls over the local socket that were answered, by what they ask (server, model, control, "
-     "infer, unknown) and canonical code",
+     "infer, open, unknown) and canonical code",
      "local front end"},
     {Id::kPluginState, "mlos_plugin_state", kG, kNo, "plugin,version,state",
      "1 for the present state of each registered plugin version", "catalog, at each scrape"},

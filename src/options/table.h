@@ -84,6 +84,7 @@ enum class Id : uint8_t {
   kIpcMaxMessage,
   kIpcMaxBuffered,
   kIpcTransferTimeout,
+  kIpcMaxChannels,
   kAllowClientShm,
   kClientShmOwners,
   kClientShmRegions,
@@ -789,6 +790,17 @@ inline constexpr Row kTable[] = {
             "at 1 MiB a second",
      .reason = "A program that is stopped in a debugger has a moment, one that holds memory on "
                "purpose has no more."},
+    {.id = Id::kIpcMaxChannels,
+     .name = "ipc-max-channels",
+     .group = Group::kIpc,
+     .type = Type::kInteger,
+     .initial = Default::Is("256"),
+     .range = {"0", "512"},
+     .unit = "channels",
+     .change = Change::kRestart,
+     .doc = "Direct channels to models at once; who asks for one more is refused",
+     .reason = "A program has one for each model that it calls; each costs two descriptors here and "
+               "five in a plugin host, which takes 512."},
 
     {.id = Id::kAllowClientShm,
      .name = "allow-client-shm",

@@ -25,6 +25,20 @@ std::string NameList(const std::vector<TensorInfo>& tensors) {
   return out;
 }
 
+// What is computed with and not by: a value that changes under the model's hands
+// is a wrong number in its answer, never a wrong index, length or condition.
+bool IsFloatingPoint(tensor::Datatype datatype) {
+  return datatype == tensor::Datatype::kFp16 || datatype == tensor::Datatype::kBf16 ||
+         datatype == tensor::Datatype::kFp32 || datatype == tensor::Datatype::kFp64;
+}
+
+Status NoOwnMemory(const std::string& label) {
+  return ResourceExhausted(
+      fmt::format("{}: the request's tensors need more memory than the plugin host has for copies "
+                  "of them, {} bytes at most",
+                  label, PrivateMemory::kMost));
+}
+
 }  // namespace
 
 Execution::Execution(SegmentSource& segments) : segments_(segments) {}
@@ -37,19 +51,24 @@ void Execution::Run(const Job& job, const Model& model, bool ring) {
   started_ns_ = NowNanos();
   job.consumer->Begun(job.claim.entry, started_ns_);
   const Status status = Prepare();
-  if (!status.ok()) {
+  if (status.ok()) {
+    CallPlugin();
+  } else {
     Publish(status.code(), Message(status));
-    return;
   }
+  if (job.channel->terms) own_.Clear();
+}
+
+void Execution::CallPlugin() {
   error_text_[0] = '\0';
   smi_error error{sizeof(smi_error), sizeof error_text_, error_text_};
   const smi_request* requests[] = {&request_};
-  const smi_code code = model.Run(requests, 1, &error);
+  const smi_code code = model_->Run(requests, 1, &error);
   if (answered_) return;
   error_text_[sizeof error_text_ - 1] = '\0';
   if (code == SMI_OK) {
     Publish(StatusCode::kInternal,
-            fmt::format("{}: the plugin returned without answering", model.label()));
+            fmt::format("{}: the plugin returned without answering", model_->label()));
   } else {
     FailFromPlugin(code, error_text_);
   }
@@ -80,9 +99,10 @@ Status Execution::Prepare() {
   MLOS_RETURN_IF_ERROR(CheckOutputsWanted());
   allocated_.resize(info.outputs.size());
   has_output_.assign(info.outputs.size(), false);
+  if (OwnOutputs()) own_outputs_.resize(info.outputs.size());
 
   request_.struct_size = sizeof request_;
-  request_.slot = job_->claim.entry | (job_->channel << 12);
+  request_.slot = job_->channel->first_slot + job_->claim.entry;
   request_.input_count = static_cast<uint32_t>(inputs_.size());
   request_.inputs = inputs_.data();
   request_.output_count = static_cast<uint32_t>(view_.outputs.size());
@@ -93,7 +113,29 @@ Status Execution::Prepare() {
   return OkStatus();
 }
 
-Status Execution::CheckInput(const tensor::TensorDesc& desc, smi_tensor* input) const {
+bool Execution::MustCopy(const tensor::TensorDesc& desc) const {
+  const auto& terms = job_->channel->terms;
+  if (!terms) return false;  // the core's own memory
+  return !terms->in_place || !IsFloatingPoint(static_cast<tensor::Datatype>(desc.datatype)) ||
+         desc.offset % tensor::kDataAlignment != 0;
+}
+
+bool Execution::OwnOutputs() const {
+  const auto& terms = job_->channel->terms;
+  return terms && !terms->in_place;
+}
+
+// Where the plugin and the checks find an input.
+StatusOr<std::span<const std::byte>> Execution::InputMemory(const tensor::TensorDesc& desc) {
+  auto data = job_->consumer->RequestMemory({desc.segment, 0, desc.offset, desc.bytes});
+  if (!data.ok() || !MustCopy(desc)) return data;
+  std::byte* const own = own_.Allocate(desc.bytes);
+  if (own == nullptr) return NoOwnMemory(model_->label());
+  if (desc.bytes > 0) std::memcpy(own, data->data(), desc.bytes);
+  return std::span<const std::byte>(own, desc.bytes);
+}
+
+Status Execution::CheckInput(const tensor::TensorDesc& desc, smi_tensor* input) {
   const ModelInfo& info = model_->info();
   if (desc.index >= info.inputs.size()) {
     return InvalidArgument(fmt::format("{} has {} inputs ({}); the request names number {}",
@@ -112,7 +154,7 @@ Status Execution::CheckInput(const tensor::TensorDesc& desc, smi_tensor* input) 
                                        model_->label(), declared.name, ShapeText(declared.shape),
                                        ShapeText(desc.shape())));
   }
-  auto data = job_->consumer->RequestMemory({desc.segment, 0, desc.offset, desc.bytes});
+  const auto data = InputMemory(desc);
   if (!data.ok()) return data.status();
   if (datatype == tensor::Datatype::kBytes) {
     uint64_t count = 0;
@@ -166,7 +208,7 @@ StatusOr<channel::ResponseBlock> Execution::Allocate(uint32_t piece, uint64_t by
   for (;;) {
     auto block = job_->consumer->AllocateResponse(job_->claim.entry, piece, bytes);
     if (block.ok() || block.status().code() != StatusCode::kResourceExhausted) return block;
-    MLOS_RETURN_IF_ERROR(segments_.NeedResponseSegment(job_->channel, bytes));
+    MLOS_RETURN_IF_ERROR(segments_.NeedResponseSegment(*job_->channel, bytes));
   }
 }
 
@@ -194,6 +236,15 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
     return refuse(static_cast<smi_code>(block.status().code()),
                   std::string(Message(block.status())));
   }
+  std::byte* memory = block->memory.data();
+  if (OwnOutputs()) {
+    std::byte* const own = own_.Allocate(byte_size);
+    if (own == nullptr) {
+      return refuse(SMI_RESOURCE_EXHAUSTED, std::string(Message(NoOwnMemory(model_->label()))));
+    }
+    own_outputs_[index] = {own, memory};
+    memory = own;
+  }
   tensor::TensorDesc& desc = allocated_[index];
   desc.index = index;
   desc.datatype = datatype;
@@ -203,7 +254,7 @@ smi_code Execution::AllocateOutput(uint32_t index, smi_datatype datatype, uint32
   desc.bytes = byte_size;
   std::copy_n(shape, rank, desc.dims);
   has_output_[index] = true;
-  *data = block->memory.data();
+  *data = memory;
   return SMI_OK;
 }
 
@@ -223,6 +274,9 @@ smi_code Execution::Respond(smi_error* error) {
       return SMI_FAILED_PRECONDITION;
     }
     answer_.push_back(allocated_[i]);
+    if (OwnOutputs() && allocated_[i].bytes > 0) {
+      std::memcpy(own_outputs_[i].to, own_outputs_[i].from, allocated_[i].bytes);
+    }
   }
   Publish(StatusCode::kOk, {});
   return SMI_OK;
@@ -240,8 +294,15 @@ bool Execution::IsCancelled() const {
   return job_->consumer->IsCancelled(job_->claim.entry) || NowNanos() > job_->claim.deadline_ns;
 }
 
+uint64_t Execution::batch() const {
+  const bool batched = model_ != nullptr && model_->info().max_batch_size > 0;
+  if (!batched || view_.inputs.empty() || view_.inputs[0].rank == 0) return 1;
+  return static_cast<uint64_t>(view_.inputs[0].dims[0]);
+}
+
 void Execution::Publish(StatusCode code, std::string_view text) {
   answered_ = true;
+  code_ = code;
   text = text.substr(0, tensor::kMaxTextBytes);
   const auto outputs = code == StatusCode::kOk ? std::span<const tensor::TensorDesc>(answer_)
                                                : std::span<const tensor::TensorDesc>();
@@ -253,7 +314,7 @@ void Execution::Publish(StatusCode code, std::string_view text) {
     tensor::WriteResponse(code, outputs, text, head->memory.first(bytes));
     block = head->block;
     block.length = bytes;
-  } else {
+  } else if (!job_->channel->terms) {  // an application that gives none knows it
     std::fprintf(stderr, "no memory for an answer: %.*s\n",
                  static_cast<int>(Message(head.status()).size()), Message(head.status()).data());
   }
@@ -261,50 +322,6 @@ void Execution::Publish(StatusCode code, std::string_view text) {
   job_->consumer->Complete(job_->claim, block, {job_->claim.claimed_ns, started_ns_, ended_ns},
                            ring_);
   publish_ns_ = NowNanos() - ended_ns;
-}
-
-// ------------------------------------------------------------- SMI callbacks
-
-namespace {
-
-RequestPort& Of(const smi_request* request) {
-  return *static_cast<RequestPort*>(request->host_data);
-}
-
-constexpr const char* kLevelNames[] = {"debug", "info", "warning", "error"};
-
-}  // namespace
-
-const smi_host_api& HostApi() {
-  static const smi_host_api api = {
-      .struct_size = sizeof(smi_host_api),
-      .version_minor = SMI_VERSION_MINOR,
-      .context = nullptr,
-      .log =
-          [](void*, smi_log_level level, const char* text) {
-            std::fprintf(stderr, "%s: %s\n", kLevelNames[std::min<uint32_t>(level, 3)], text);
-          },
-      .artefact_count =
-          [](const smi_artefact* a) { return static_cast<uint32_t>(a->files.size()); },
-      .artefact_name = [](const smi_artefact* a, uint32_t i) -> const char* {
-        return i < a->files.size() ? a->files[i].name.c_str() : nullptr;
-      },
-      .open_artefact =
-          [](const smi_artefact* a, const char* name, smi_blob* blob, smi_error* error) {
-            return const_cast<smi_artefact*>(a)->Open(name, blob, error);
-          },
-      .allocate_output =
-          [](const smi_request* r, uint32_t index, smi_datatype datatype, uint32_t rank,
-             const int64_t* shape, uint64_t bytes, void** data, smi_error* error) {
-            return Of(r).AllocateOutput(index, datatype, rank, shape, bytes, data, error);
-          },
-      .respond = [](const smi_request* r, smi_error* error) { return Of(r).Respond(error); },
-      .fail = [](const smi_request* r, smi_code code,
-                 const char* text) { Of(r).FailFromPlugin(code, text); },
-      .is_cancelled = [](const smi_request* r) { return Of(r).IsCancelled(); },
-      .get_extension = [](void*, const char*) -> const void* { return nullptr; },
-  };
-  return api;
 }
 
 }  // namespace mlos::plugin_host

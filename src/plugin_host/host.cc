@@ -66,6 +66,8 @@ int Host::Run() {
 
 void Host::Beat() {
   if (scheduler_ == nullptr) return;
+  const std::vector<hostlink::Served> served = scheduler_->TakeServed();
+  if (!served.empty()) Send(hostlink::EncodeServed(served));
   const hostlink::Heartbeat load = scheduler_->Load();
   if (load.running == 0) return;
   Send(hostlink::EncodeHeartbeat(load));
@@ -79,8 +81,13 @@ Status Host::Handle(Frame frame) {
   switch (frame.type) {
     case hostlink::kAttachChannel: {
       MLOS_ASSIGN_OR_RETURN(auto attach, hostlink::DecodeAttach(std::move(frame)));
-      MLOS_ASSIGN_OR_RETURN(auto consumer, channel::Consumer::Attach(std::move(attach.second)));
-      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(attach.first, std::move(consumer)));
+      MLOS_RETURN_IF_ERROR(scheduler_->AddChannel(std::move(attach)));
+      Reply(id, OkStatus());
+      return OkStatus();
+    }
+    case hostlink::kDetachChannel: {
+      MLOS_ASSIGN_OR_RETURN(const uint32_t channel, hostlink::DecodeChannel(frame));
+      MLOS_RETURN_IF_ERROR(scheduler_->DetachChannel(channel));
       Reply(id, OkStatus());
       return OkStatus();
     }
@@ -129,9 +136,15 @@ Status Host::Handle(Frame frame) {
 Status Host::OnStart(const Frame& frame) {
   if (scheduler_ != nullptr) return FailedPrecondition("the plugin host was started already");
   MLOS_ASSIGN_OR_RETURN(const hostlink::StartPlugin start, hostlink::DecodeStart(frame));
-  scheduler_ = std::make_unique<Scheduler>(start.workers, [this](uint32_t channel, uint64_t bytes) {
-    Send(hostlink::EncodeNeedSegment(channel, bytes));
-  });
+  scheduler_ = std::make_unique<Scheduler>(
+      start.workers,
+      [this](uint32_t channel, uint64_t bytes) {
+        Send(hostlink::EncodeNeedSegment(channel, bytes));
+      },
+      [this](const hostlink::Served& served) {
+        if (served.any()) Send(hostlink::EncodeServed({served}));
+        Send(hostlink::EncodeDetached(served.channel));
+      });
   Queue([this, id = frame.id, start] {
     StatusOr<std::unique_ptr<Plugin>> plugin = Plugin::Open(start);
     if (!plugin.ok()) {

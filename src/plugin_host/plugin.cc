@@ -166,7 +166,11 @@ StatusOr<std::unique_ptr<Plugin>> Plugin::Open(const hostlink::StartPlugin& star
     return FailedPrecondition(fmt::format("plugin {} {}: {} does not export {}", start.name,
                                           start.version, start.library, SMI_PLUGIN_ENTRY_SYMBOL));
   }
-  const smi_plugin_api* api = entry();
+  return Create(entry(), start);
+}
+
+StatusOr<std::unique_ptr<Plugin>> Plugin::Create(const smi_plugin_api* api,
+                                                 const hostlink::StartPlugin& start) {
   MLOS_RETURN_IF_ERROR(CheckTable(api, start));
 
   std::unique_ptr<Plugin> plugin(new Plugin(start.name, api));

@@ -51,6 +51,9 @@ class Plugin {
  public:
   // Maps the library and makes the plugin's instance.
   static StatusOr<std::unique_ptr<Plugin>> Open(const hostlink::StartPlugin& start);
+  // The same with the table of a library that is mapped already.
+  static StatusOr<std::unique_ptr<Plugin>> Create(const smi_plugin_api* api,
+                                                  const hostlink::StartPlugin& start);
   ~Plugin();
 
   StatusOr<std::unique_ptr<Model>> Load(const hostlink::LoadModel& load, std::vector<OwnedFd> fds);
@@ -69,8 +72,7 @@ class Plugin {
   smi_plugin* instance_ = nullptr;
 };
 
-// The functions that the host offers to its plugin (execution.cc has those that
-// deal with requests).
+// The functions that the host offers to its plugin.
 const smi_host_api& HostApi();
 
 }  // namespace mlos::plugin_host

@@ -13,6 +13,9 @@
 namespace mlos::plugin_host {
 namespace {
 
+// That a request of an application may say it takes.
+constexpr uint64_t kLongestApplicationNanos = 3600 * kNanosPerSecond;
+
 // A model that usually answers within this is run without waking another
 // worker to watch: the wake-up would cost more than the wait.
 constexpr uint64_t kShortRunNanos = 50'000;
@@ -21,8 +24,6 @@ constexpr uint64_t kShortRunNanos = 50'000;
 constexpr uint64_t kRingDelayNanos = 20'000;
 // How long nothing begins while a suspect waits for what runs.
 constexpr uint64_t kSuspectPatienceNanos = kNanosPerSecond;
-// request_.slot has 16 bits: 12 for the entry, 4 for the channel.
-constexpr size_t kMaxChannels = 16;
 constexpr size_t kQueueReserve = 1024;
 
 bool Later(const Job& a, const Job& b) {
@@ -34,11 +35,11 @@ bool Later(const Job& a, const Job& b) {
 
 }  // namespace
 
-Scheduler::Scheduler(uint32_t workers, NeedSegment need_segment)
+Scheduler::Scheduler(uint32_t workers, NeedSegment need_segment, OnDetached on_detached)
     : need_segment_(std::move(need_segment)),
+      on_detached_(std::move(on_detached)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      kick_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      channels_(std::make_shared<ChannelList>()) {
+      kick_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, kick_.get(), &event);
@@ -48,65 +49,6 @@ Scheduler::Scheduler(uint32_t workers, NeedSegment need_segment)
 }
 
 Scheduler::~Scheduler() { Stop(); }
-
-Status Scheduler::AddChannel(uint32_t number, std::unique_ptr<channel::Consumer> consumer) {
-  auto added = std::make_shared<Channel>();
-  added->number = number;
-  added->consumer = std::move(consumer);
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;  // edges: the counter need not be read
-  const int fd = added->consumer->event_fd();
-  {
-    MutexLock lock(mutex_);
-    if (number >= kMaxChannels) {
-      return ResourceExhausted(fmt::format("a plugin host takes {} channels", kMaxChannels));
-    }
-    auto list = std::make_shared<ChannelList>(*channels_);
-    list->push_back(std::move(added));
-    channels_ = std::move(list);
-  }
-  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
-  Kick();
-  return OkStatus();
-}
-
-Status Scheduler::AddSegment(hostlink::AddSegment segment) {
-  MutexLock lock(mutex_);
-  for (const auto& c : *channels_) {
-    if (c->number != segment.channel) continue;
-    if (!segment.response) return c->consumer->AddRequestSegment(std::move(segment.segment));
-    Status status = c->consumer->AddResponseSegment(std::move(segment.segment));
-    c->refusal = status;
-    ++c->segments;
-    changed_.NotifyAll();
-    return status;
-  }
-  return NotFound("no such channel");
-}
-
-void Scheduler::RefuseSegment(uint32_t number, const Status& status) {
-  MutexLock lock(mutex_);
-  for (const auto& c : *channels_) {
-    if (c->number != number) continue;
-    c->refusal = status;
-    ++c->segments;
-  }
-  changed_.NotifyAll();
-}
-
-Status Scheduler::NeedResponseSegment(uint32_t number, uint64_t bytes) {
-  MutexLock lock(mutex_);
-  for (const auto& c : *channels_) {
-    if (c->number != number) continue;
-    const uint64_t before = c->segments;
-    need_segment_(number, bytes);
-    // The core always answers, with a segment or a refusal; a core that is gone
-    // ends this process.
-    while (c->segments == before && !stopping_) changed_.Wait(mutex_);
-    return c->segments == before ? Unavailable("the plugin host is stopping") : c->refusal;
-  }
-  return Internal("no such channel");
-}
 
 Status Scheduler::AddModel(uint32_t handle, std::unique_ptr<Model> model) {
   auto queue = std::make_unique<Queue>();
@@ -138,7 +80,13 @@ Status Scheduler::RemoveModel(uint32_t handle) {
     }
     queue = std::move(it->second);
     std::erase(busy_, queue.get());
-    std::erase_if(suspects_, [&](const Job& job) { return job.claim.model == handle; });
+    // Only when it stops is anything left here, for the next host to answer.
+    for (const Job& job : queue->waiting) --job.channel->owed;
+    std::erase_if(suspects_, [&](const Job& job) {
+      if (job.claim.model != handle) return false;
+      --job.channel->owed;
+      return true;
+    });
     models_.erase(it);
   }
   return OkStatus();  // the model unloads here, outside the lock
@@ -201,6 +149,8 @@ void Scheduler::WorkerLoop(Worker& self) {
   Execution execution(*this);
   mutex_.Lock();
   for (;;) {
+    while (channels_.any_detached() && LetGoOfDetached()) {
+    }
     if (!stopping_) TakeFromChannels();
     if (AnswerRejected(execution)) continue;
     Job job;
@@ -209,6 +159,7 @@ void Scheduler::WorkerLoop(Worker& self) {
       continue;
     }
     RingDeferred(self);
+    if (channels_.any_detached() && LetGoOfDetached()) continue;
     if (stopping_) break;
     if (watching_) {
       ++idle_;
@@ -223,21 +174,24 @@ void Scheduler::WorkerLoop(Worker& self) {
   mutex_.Unlock();
 }
 
-// What a dead predecessor left comes first.
-void Scheduler::TakeFromChannels() {
-  Job job;
-  for (const auto& c : *channels_) {
-    job.consumer = c->consumer.get();
-    job.channel = c->number;
-    while (c->consumer->NextReplay(&job.claim)) Enqueue(job);
-    while (c->consumer->Next(&job.claim)) Enqueue(job);
+void Scheduler::Enqueue(Job& job) {
+  ++job.channel->owed;
+  if (job.channel->terms) {
+    job.claim.model = job.channel->terms->model;
+    job.claim.principal = job.channel->terms->principal;
+    // Without an end it could never be found to hang.
+    job.claim.deadline_ns =
+        std::min(job.claim.deadline_ns, job.claim.claimed_ns + kLongestApplicationNanos);
   }
-}
-
-void Scheduler::Enqueue(const Job& job) {
   const auto it = models_.find(job.claim.model);
   if (it == models_.end() || it->second->closing) {
     rejected_.push_back({job, "the model is not loaded"});
+  } else if (job.channel->terms && job.claim.attempts > 1 &&
+             !it->second->model->info().replay_safe) {
+    // An application does not know that of its model, as the core does.
+    rejected_.push_back({job,
+                         "the plugin host died while running this request, and its model is "
+                         "not one whose requests may be run twice"});
   } else if ((job.claim.flags & channel::kSuspect) != 0) {
     suspects_.push_back(job);
   } else {
@@ -289,6 +243,8 @@ bool Scheduler::AnswerRejected(Execution& execution) {
   mutex_.Unlock();
   execution.Fail(rejected.job, StatusCode::kUnavailable, rejected.reason);
   mutex_.Lock();
+  rejected.job.channel->served.Count(execution.code());
+  --rejected.job.channel->owed;
   return true;
 }
 
@@ -315,16 +271,11 @@ bool Scheduler::MayDeferRing(const Worker& self, const Queue& queue, const Job& 
                              uint64_t now) const {
   if (waiting_ == 0 || !UsuallyWithin(queue, kRingDelayNanos)) return false;
   if (self.unrung == nullptr) return true;
-  return self.unrung == job.consumer && now - self.unrung_since_ns < kRingDelayNanos;
+  return self.unrung == job.channel && now - self.unrung_since_ns < kRingDelayNanos;
 }
 
 bool Scheduler::UsuallyWithin(const Queue& queue, uint64_t nanos) {
   return queue.usual.known() && queue.usual.nanos() <= nanos;
-}
-
-void Scheduler::RingDeferred(Worker& self) {
-  if (self.unrung == nullptr) return;
-  std::exchange(self.unrung, nullptr)->RingProducer();
 }
 
 void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, const Job& job) {
@@ -338,7 +289,7 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   // This answer's own ring will serve for those before it, unless it is long in
   // coming.
   const bool soon = UsuallyWithin(queue, kRingDelayNanos);
-  if (!defer && (!soon || self.unrung != job.consumer)) RingDeferred(self);
+  if (!defer && (!soon || self.unrung != job.channel)) RingDeferred(self);
   self.deadline_ns.store(job.claim.deadline_ns, std::memory_order_relaxed);
   self.since_ns.store(start, std::memory_order_relaxed);
   mutex_.Unlock();
@@ -356,49 +307,27 @@ void Scheduler::RunPicked(Worker& self, Execution& execution, Queue& queue, cons
   }
 
   const uint64_t end = NowNanos();
-  if (!defer) {
-    self.unrung = nullptr;  // this answer's ring was for all
-  } else if (self.unrung == nullptr) {
-    self.unrung = job.consumer;
-    self.unrung_since_ns = end;
-  }
   self.since_ns.store(0, std::memory_order_relaxed);
   mutex_.Lock();
   --queue.running;
   --running_;
+  if (job.channel->terms) {
+    hostlink::Served& served = job.channel->served;
+    served.Count(execution.code());
+    if (ran) {
+      ++served.executions;
+      served.queue_ns += start - std::min(start, job.claim.claimed_ns);
+      served.run_ns += end - start;
+      if (execution.code() == StatusCode::kOk) served.inferences += execution.batch();
+    }
+  }
+  SettleDebts(self, job, defer, end);
   if (std::exchange(alone_, false)) {
     suspect_turn_ns_ = end + (end - start);
     work_.NotifyAll();
   }
   if (ran) queue.usual.Add(end - start - execution.publish_ns());
   if (queue.closing) changed_.NotifyAll();
-}
-
-// Called with the lock held, gives it up while looking.
-void Scheduler::WatchChannels(channel::Spinner& spinner) {
-  const std::shared_ptr<const ChannelList> channels = channels_;
-  kicked_.store(false, std::memory_order_relaxed);
-  mutex_.Unlock();
-  const bool found = spinner.Spin([&] {
-    if (kicked_.load(std::memory_order_relaxed)) return true;
-    for (const auto& c : *channels) {
-      if (c->consumer->HasSubmissions()) return true;
-    }
-    return false;
-  });
-  if (!found) ParkOn(*channels);
-  mutex_.Lock();
-}
-
-bool Scheduler::ParkOn(const ChannelList& channels) {
-  bool quiet = !kicked_.load(std::memory_order_acquire);
-  for (const auto& c : channels) quiet &= c->consumer->PrepareSleep(channel::Sleep::kEventFd);
-  if (quiet) {
-    epoll_event events[kMaxChannels + 1];
-    epoll_wait(epoll_.get(), events, kMaxChannels + 1, -1);
-  }
-  for (const auto& c : channels) c->consumer->FinishSleep();
-  return quiet;
 }
 
 }  // namespace mlos::plugin_host

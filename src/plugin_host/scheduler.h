@@ -14,10 +14,15 @@
 // waits for what runs nothing begins, for a second at most: then the others have
 // as much time again, and a suspect that never finds the host quiet is late.
 //
+// A channel may be an application's own.  Then its requests are for the model
+// and by the principal of its terms, whatever it writes into its entries, and
+// nothing that it does or leaves undone keeps a worker from the others for long.
+//
 // Threads: workers of its own; the public functions are for the control
 // thread (and NeedResponseSegment for workers).
 // Lifetime: models and channels are added and removed while it runs; a model
-// that is removed finishes its queue first.
+// that is removed finishes its queue first, a channel that is detached what was
+// claimed from it.
 #pragma once
 
 #include <atomic>
@@ -32,9 +37,9 @@
 
 #include "base/mutex.h"
 #include "base/owned_fd.h"
-#include "channel/consumer.h"
 #include "channel/waiting.h"
 #include "hostlink/messages.h"
+#include "plugin_host/channels.h"
 #include "plugin_host/execution.h"
 #include "plugin_host/plugin.h"
 #include "plugin_host/usual_time.h"
@@ -45,10 +50,18 @@ class Scheduler : public SegmentSource {
  public:
   // `need_segment` asks the core for response memory; any thread.
   using NeedSegment = std::function<void(uint32_t channel, uint64_t bytes)>;
-  Scheduler(uint32_t workers, NeedSegment need_segment);
+  // A detached channel is gone: all that was claimed from it is answered, its
+  // memory is let go.  Any thread, without the lock; perhaps not once it stops.
+  // With what was answered on it and nobody has taken.
+  using OnDetached = std::function<void(const hostlink::Served& served)>;
+  Scheduler(uint32_t workers, NeedSegment need_segment, OnDetached on_detached);
   ~Scheduler() override;  // stops
 
-  Status AddChannel(uint32_t number, std::unique_ptr<channel::Consumer> consumer);
+  Status AddChannel(hostlink::AttachChannel attach);
+  // Claims nothing more from it; on_detached follows, perhaps before this
+  // returns.  What nobody has claimed stays the producer's, to take back.
+  // NOT_FOUND if it is not attached, or detached already.
+  Status DetachChannel(uint32_t number);
   Status AddSegment(hostlink::AddSegment segment);
   // The core cannot give more memory to this channel now.
   void RefuseSegment(uint32_t number, const Status& status);
@@ -63,22 +76,17 @@ class Scheduler : public SegmentSource {
   void Stop();
 
   hostlink::Heartbeat Load() const;
+  // What was answered on applications' channels since the last call.
+  std::vector<hostlink::Served> TakeServed();
   // Has an idle worker watch the channels if nobody does: a model that is
   // usually short may have surprised the one who watched.  Called now and then
   // while something runs.
   void WatchAgain();
 
   // SegmentSource
-  Status NeedResponseSegment(uint32_t number, uint64_t bytes) override;
+  Status NeedResponseSegment(AttachedChannel& channel, uint64_t bytes) override;
 
  private:
-  struct Channel {
-    uint32_t number = 0;
-    std::unique_ptr<channel::Consumer> consumer;
-    uint64_t segments = 0;  // response segments that came; counts refusals too
-    Status refusal;
-  };
-  using ChannelList = std::vector<std::shared_ptr<Channel>>;
   struct Queue {
     std::unique_ptr<Model> model;
     std::vector<Job> waiting;  // a heap: earliest deadline on top
@@ -95,8 +103,8 @@ class Scheduler : public SegmentSource {
   struct Worker {
     std::thread thread;
     // A channel with answers of this worker that its producer was not woken
-    // for yet, and since when.
-    channel::Consumer* unrung = nullptr;
+    // for yet, and since when.  It stays while it owes that.
+    AttachedChannel* unrung = nullptr;
     uint64_t unrung_since_ns = 0;
     // What it runs now, for the heartbeat; 0 when idle.
     std::atomic<uint64_t> since_ns{0};
@@ -105,7 +113,7 @@ class Scheduler : public SegmentSource {
 
   void WorkerLoop(Worker& self);
   void TakeFromChannels() MLOS_REQUIRES(mutex_);
-  void Enqueue(const Job& job) MLOS_REQUIRES(mutex_);
+  void Enqueue(Job& job) MLOS_REQUIRES(mutex_);
   void Push(Queue& queue, const Job& job) MLOS_REQUIRES(mutex_);
   bool SuspectTurn() const MLOS_REQUIRES(mutex_);
   bool WaitsInVain() MLOS_REQUIRES(mutex_);
@@ -118,19 +126,24 @@ class Scheduler : public SegmentSource {
   bool MayDeferRing(const Worker& self, const Queue& queue, const Job& job, uint64_t now) const
       MLOS_REQUIRES(mutex_);
   static bool UsuallyWithin(const Queue& queue, uint64_t nanos);
-  static void RingDeferred(Worker& self);
+  void RingDeferred(Worker& self) MLOS_REQUIRES(mutex_);
+  void SettleDebts(Worker& self, const Job& job, bool deferred, uint64_t now) MLOS_REQUIRES(mutex_);
+  bool LetGoOfDetached() MLOS_REQUIRES(mutex_);
+  Status MayAddSegment(AttachedChannel& channel) MLOS_REQUIRES(mutex_);
+  void SegmentCame(AttachedChannel& channel, const Status& status) MLOS_REQUIRES(mutex_);
   void WatchChannels(channel::Spinner& spinner) MLOS_REQUIRES(mutex_);
   bool ParkOn(const ChannelList& channels);
   void Kick();
 
   const NeedSegment need_segment_;
+  const OnDetached on_detached_;
   OwnedFd epoll_;
   OwnedFd kick_;  // wakes the watcher for everything that is not a request
 
   mutable Mutex mutex_;
   CondVar work_;     // idle workers wait here
   CondVar changed_;  // a job ended, or a segment came
-  std::shared_ptr<const ChannelList> channels_ MLOS_GUARDED_BY(mutex_);
+  ChannelTable channels_ MLOS_GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, std::unique_ptr<Queue>> models_ MLOS_GUARDED_BY(mutex_);
   std::vector<Queue*> busy_ MLOS_GUARDED_BY(mutex_);  // queues with something waiting
   std::vector<Rejected> rejected_ MLOS_GUARDED_BY(mutex_);

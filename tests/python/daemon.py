@@ -67,20 +67,23 @@ class Refused(Exception):
 
 
 class Daemon:
-    """`arguments` go behind those that every test needs."""
+    """`arguments` go behind those that every test needs.  `lasting`: a directory for what another
+    daemon takes over when this one has ended, its data and its local socket."""
 
-    def __init__(self, build, *arguments):
+    def __init__(self, build, *arguments, lasting=None):
         self.build = pathlib.Path(build).resolve()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mlosd-test-"))
+        lasting = pathlib.Path(lasting or self.directory)
         self.socket_path = str(self.directory / "http.sock")
+        self.ipc_address = f"unix://{lasting / 'mlos.sock'}"
         self.grpc_socket_path = str(self.directory / "grpc.sock")
         self._log = self.directory / "log"
         addresses = self.directory / "addresses.json"
         command = [self.build / "bin/mlosd", "--auth", "off", "--http-address", "127.0.0.1:0",
                    "--http-address", f"unix:{self.socket_path}", "--metrics-address", "127.0.0.1:0",
                    "--grpc-address", "127.0.0.1:0", "--grpc-address", f"unix:{self.grpc_socket_path}",
-                   "--ipc-socket", self.directory / "mlos.sock",
-                   "--data-dir", self.directory / "data", "--print-addresses", addresses]
+                   "--ipc-socket", lasting / "mlos.sock",
+                   "--data-dir", lasting / "data", "--print-addresses", addresses]
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 [*command, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -132,6 +135,7 @@ class Daemon:
         return code
 
     def kill(self):
+        self._connection.close()
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

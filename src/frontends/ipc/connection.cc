@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "frontends/ipc/open_call.h"
 #include "frontends/ipc/small_calls.h"
 #include "ipc/message.h"
 
@@ -41,6 +42,8 @@ metrics::IpcKind KindOf(Ask type) {
       return metrics::IpcKind::kControl;
     case Ask::kInfer:
       return metrics::IpcKind::kInfer;
+    case Ask::kOpen:
+      return metrics::IpcKind::kOpen;
     case Ask::kHello:
     case Ask::kCancel:
       break;
@@ -404,6 +407,7 @@ void Connection::OnHello() {
 
 std::unique_ptr<Pending> Connection::NewCall(Ask type) {
   CallOwner& self = *this;
+  if (type == Ask::kOpen) return std::make_unique<OpenCall>(context_, who_, self);
   if (type != Ask::kInfer) return NewSmallCall(type, context_, self);
   if (idle_.empty()) return std::make_unique<InferCall>(context_, self);
   std::unique_ptr<Pending> call = std::move(idle_.back());

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/owned_fd.h"
 #include "frontends/ipc/context.h"
 #include "frontends/ipc/infer_call.h"
 #include "frontends/ipc/pending.h"
@@ -61,6 +63,7 @@ class Connection final : public net::Member,
   // CallOwner
   void Answer(Pending& call, Tell type, std::string_view head,
               std::span<const std::span<const std::byte>> pieces) override;
+  void AnswerWith(Pending& call, Tell type, std::string_view head, OwnedFd descriptor) override;
   void Fail(Pending& call, const Status& status, std::string_view hint) override;
 
   // What one client may have read before others have their turn.
@@ -103,8 +106,9 @@ class Connection final : public net::Member,
   // connection_send.cc: what goes
   void SendFailure(uint64_t number, const Status& status, std::string_view hint);
   StatusCode SendFrame(Tell type, uint64_t number, std::string_view head,
-                       std::span<const std::span<const std::byte>> pieces);
-  ssize_t SendPieces(std::span<iovec> pieces);
+                       std::span<const std::span<const std::byte>> pieces,
+                       OwnedFd descriptor = OwnedFd());
+  ssize_t SendPieces(std::span<iovec> pieces, int descriptor);
   void Keep(std::span<const iovec> pieces, size_t sent);
   void WaitWritable();
   void Flush();
@@ -143,6 +147,12 @@ class Connection final : public net::Member,
 
   Buffer out_;  // what the socket did not take
   size_t out_at_ = 0;
+  // That go with the byte of out_ that stands there.
+  struct KeptDescriptor {
+    size_t at = 0;
+    OwnedFd descriptor;
+  };
+  std::deque<KeptDescriptor> out_descriptors_;
   uint64_t out_reserved_ = 0;
   uint64_t out_began_ns_ = 0;
   uint64_t out_sent_ = 0;  // since

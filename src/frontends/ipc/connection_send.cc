@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/asio/bind_allocator.hpp>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "base/clock.h"
@@ -31,6 +32,12 @@ void Connection::Answer(Pending& call, Tell type, std::string_view head,
   Finish(call);
 }
 
+void Connection::AnswerWith(Pending& call, Tell type, std::string_view head, OwnedFd descriptor) {
+  const StatusCode code = SendFrame(type, call.number, head, {}, std::move(descriptor));
+  context_.counters.CountAnswer(call.kind, static_cast<size_t>(code));
+  Finish(call);
+}
+
 void Connection::Fail(Pending& call, const Status& status, std::string_view hint) {
   context_.counters.CountAnswer(call.kind, static_cast<size_t>(status.code()));
   SendFailure(call.number, status, hint);
@@ -45,9 +52,13 @@ void Connection::SendFailure(uint64_t number, const Status& status, std::string_
 
 // Not OK: what the client is told instead, because the answer is too large to be kept.
 StatusCode Connection::SendFrame(Tell type, uint64_t number, std::string_view head,
-                                 std::span<const std::span<const std::byte>> pieces) {
+                                 std::span<const std::span<const std::byte>> pieces,
+                                 OwnedFd descriptor) {
   if (closed_) return StatusCode::kOk;
-  FrameHeader header{.type = static_cast<uint32_t>(type), .call = number, .bytes = head.size()};
+  FrameHeader header{.type = static_cast<uint32_t>(type),
+                     .descriptors = descriptor ? 1u : 0u,
+                     .call = number,
+                     .bytes = head.size()};
   for (const auto& piece : pieces) header.bytes += piece.size();
   const uint64_t whole = sizeof(header) + header.bytes;
   // Failures are small, at most one for each call, and what is said instead of what is too much.
@@ -64,21 +75,32 @@ StatusCode Connection::SendFrame(Tell type, uint64_t number, std::string_view he
   add(head.data(), head.size());
   for (const auto& piece : pieces) add(piece.data(), piece.size());
   ssize_t sent = 0;
-  if (out_.empty()) sent = SendPieces(gathered_);
+  if (out_.empty()) sent = SendPieces(gathered_, descriptor.get());
   if (sent < 0 || static_cast<uint64_t>(sent) == whole) {
     if (counted) context_.Unreserve(whole);
     if (sent < 0) End(metrics::IpcEnd::kPeer);
     return StatusCode::kOk;
   }
   if (counted) out_reserved_ += whole;
+  if (descriptor && sent == 0) out_descriptors_.push_back({out_.size(), std::move(descriptor)});
   Keep(gathered_, static_cast<size_t>(sent));
   WaitWritable();
   return StatusCode::kOk;
 }
 
 // Sent, of as many pieces as can be at once; -1: the client has gone.
-ssize_t Connection::SendPieces(std::span<iovec> pieces) {
+ssize_t Connection::SendPieces(std::span<iovec> pieces, int descriptor) {
   msghdr message{};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (descriptor >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(c), &descriptor, sizeof descriptor);
+  }
   message.msg_iov = pieces.data();
   message.msg_iovlen = std::min(pieces.size(), kMostPieces);
   for (;;) {
@@ -118,9 +140,15 @@ void Connection::WaitWritable() {
 
 void Connection::Flush() {
   if (closed_ || out_.empty()) return;
-  iovec rest{out_.data() + out_at_, out_.size() - out_at_};
-  const ssize_t sent = SendPieces({&rest, 1});
+  // Up to the next descriptor, which goes with the first byte behind it.
+  const bool with = !out_descriptors_.empty() && out_descriptors_.front().at == out_at_;
+  const size_t next = with ? 1 : 0;
+  const size_t end = next < out_descriptors_.size() ? out_descriptors_[next].at : out_.size();
+  iovec rest{out_.data() + out_at_, end - out_at_};
+  const ssize_t sent =
+      SendPieces({&rest, 1}, with ? out_descriptors_.front().descriptor.get() : -1);
   if (sent < 0) return End(metrics::IpcEnd::kPeer);
+  if (with && sent > 0) out_descriptors_.pop_front();
   out_at_ += static_cast<size_t>(sent);
   out_sent_ += static_cast<uint64_t>(sent);
   if (out_at_ < out_.size()) return WaitWritable();

@@ -29,6 +29,7 @@ struct Context {
         control(parts.control),
         options(given),
         client_regions(parts.client_regions),
+        channels(parts.channels),
         calls{.engine = parts.engine,
               .classifier = classifier,
               .tracer = parts.tracer,
@@ -50,6 +51,7 @@ struct Context {
   control::Control& control;
   const IpcOptions& options;
   const bool client_regions;
+  engine::ChannelOpener* const channels;  // may be null
   frontend::Classifier classifier;
   frontend::CallPlanner planner;
   std::vector<tensor::TensorDesc> descs;  // of one planning

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <filesystem>
 #include <functional>
@@ -65,6 +67,61 @@ class FakeControl final : public control::Control {
   std::vector<std::function<void()>> held_;
 };
 
+// Opens pairs of sockets; or refuses, or holds what is asked.
+class FakeOpener final : public engine::ChannelOpener {
+ public:
+  void OpenChannel(Wish wish, Opened opened) override {
+    ++asked;
+    const std::lock_guard lock(mutex_);
+    wishes_.push_back({wish.route->name, wish.route->version, wish.principal, wish.in_place});
+    if (!answers_.empty()) {
+      const Status answer = answers_.front();
+      answers_.erase(answers_.begin());
+      return opened(answer);
+    }
+    int ends[2];
+    ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+    links_.emplace_back(ends[0]);
+    if (!hold) return opened(OwnedFd(ends[1]));
+    held_.emplace_back([opened = std::move(opened), end = std::make_shared<OwnedFd>(ends[1])] {
+      opened(std::move(*end));
+    });
+  }
+  struct Wanted {
+    std::string model;
+    std::string version;
+    uint32_t principal;
+    bool in_place;
+  };
+  std::vector<Wanted> wishes() {
+    const std::lock_guard lock(mutex_);
+    return wishes_;
+  }
+  // The core's ends of the links.
+  int link(size_t i) {
+    const std::lock_guard lock(mutex_);
+    return links_.at(i).get();
+  }
+  void AnswerFirst(std::vector<Status> answers) {
+    const std::lock_guard lock(mutex_);
+    answers_ = std::move(answers);
+  }
+  void LetGo() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& let_go : std::exchange(held_, {})) let_go();
+  }
+
+  std::atomic<int> asked{0};
+  std::atomic<bool> hold{false};
+
+ private:
+  std::mutex mutex_;
+  std::vector<Wanted> wishes_;
+  std::vector<Status> answers_;
+  std::vector<OwnedFd> links_;
+  std::vector<std::function<void()>> held_;
+};
+
 // Waits until `condition` holds; false after ten seconds.
 inline bool Eventually(const std::function<bool()>& condition) {
   const uint64_t limit = NowNanos() + 10 * kNanosPerSecond;
@@ -83,7 +140,8 @@ class IpcTest : public testing::Test {
     engine_ = std::make_unique<engine::FakeEngine>(loop_);
     options.server_version = "1.2.3";
     server_ = std::make_unique<IpcServer>(
-        Parts{.loop = loop_, .engine = *engine_, .control = control_}, std::move(options));
+        Parts{.loop = loop_, .engine = *engine_, .control = control_, .channels = &opener_},
+        std::move(options));
     path_ = server_->Listen(directory_ + "/sub/mlos.sock").value();
     thread_ = std::thread([this] { loop_.Run(); });
   }
@@ -122,6 +180,7 @@ class IpcTest : public testing::Test {
 
   std::string directory_;
   FakeControl control_;
+  FakeOpener opener_;
   EventLoop loop_;
   std::unique_ptr<engine::FakeEngine> engine_;
   std::unique_ptr<IpcServer> server_;

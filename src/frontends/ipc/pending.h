@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/buffer.h"
+#include "base/owned_fd.h"
 #include "base/status.h"
 #include "ipc/message.h"
 #include "ipc/wire.h"
@@ -27,6 +28,8 @@ class CallOwner {
   // returns.  The call is over, and may be used for another by then.
   virtual void Answer(Pending& call, Tell type, std::string_view head,
                       std::span<const std::span<const std::byte>> pieces) = 0;
+  // The same, with a descriptor that goes along.
+  virtual void AnswerWith(Pending& call, Tell type, std::string_view head, OwnedFd descriptor) = 0;
   virtual void Fail(Pending& call, const Status& status, std::string_view hint) = 0;
 };
 

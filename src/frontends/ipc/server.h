@@ -16,6 +16,7 @@
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "control/operation.h"
+#include "engine/channel_opener.h"
 #include "engine/engine.h"
 #include "frontends/ipc/options.h"
 #include "metrics/ipc_counters.h"
@@ -28,8 +29,9 @@ struct Parts {
   EventLoop& loop;
   engine::Engine& engine;
   control::Control& control;
-  trace::Tracer* tracer = nullptr;  // may be null
-  bool client_regions = false;      // whether other protocols offer them
+  trace::Tracer* tracer = nullptr;            // may be null
+  bool client_regions = false;                // whether other protocols offer them
+  engine::ChannelOpener* channels = nullptr;  // null: there are no direct channels
 };
 
 class IpcServer {

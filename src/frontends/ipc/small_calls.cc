@@ -11,6 +11,7 @@
 #include "frontends/common/control_call.h"
 #include "frontends/common/extensions.h"
 #include "frontends/common/infer_plan.h"
+#include "frontends/ipc/describe.h"
 #include "operations/operations.h"
 
 namespace mlos::ipc {
@@ -72,36 +73,9 @@ class ModelCall final : public Pending, private engine::Call {
   void OnProgress() override {
     if (!status.ok()) return owner_.Fail(*this, Status(status), {});
     const auto routes = context_.engine.routes();
-    ModelDescription model;
-    model.name = route->name;
-    model.version = route->version;
-    model.platform = route->info->platform.empty() ? route->plugin : route->info->platform;
-    model.max_batch_size = route->info->max_batch_size;
-    ListVersions(*routes, &model.versions);
-    for (const TensorInfo& tensor : route->info->inputs) model.inputs.push_back(Describe(tensor));
-    for (const TensorInfo& tensor : route->info->outputs) {
-      model.outputs.push_back(Describe(tensor));
-    }
-    if (ask_.with_config && route->settings != nullptr) model.config = route->settings->config;
     Buffer out;
-    Encode(model, &out);
+    Encode(DescriptionOf(*route, *routes, ask_), &out);
     owner_.Answer(*this, Tell::kModel, out.view(), {});
-  }
-
-  // With an explicit version only that, else all that are ready.
-  void ListVersions(const engine::RoutingTable& table,
-                    std::vector<std::string_view>* versions) const {
-    const auto model = table.models.find(route->name);
-    if (!ask_.version.empty() || model == table.models.end()) {
-      versions->push_back(route->version);
-      return;
-    }
-    for (const engine::RoutePin& other : model->second->versions) {
-      // The one in hand serves, whatever the snapshot says by now.
-      if (other->state == engine::ModelState::kReady || other->version == route->version) {
-        versions->push_back(other->version);
-      }
-    }
   }
 
   Context& context_;
