@@ -129,11 +129,11 @@ TEST_F(ClientTest, ADaemonThatMakesNoSense) {
       framed(ipc::Tell::kWelcome, 1, 0, 9, ""),
   };
   for (const std::string& answer : answers) {
-    daemon_.instead = {ipc::Ask::kHello, answer};
+    daemon_.GreetWith(answer);
     EXPECT_NE("", Connect()) << answer;
     EXPECT_EQ(nullptr, client_);
   }
-  daemon_.instead.reset();
+  daemon_.GreetWith({});
   EXPECT_EQ("", Connect());
 }
 

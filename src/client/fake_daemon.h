@@ -48,9 +48,12 @@ class FakeDaemon {
   std::string address() const { return "unix://" + path(); }
   std::string path() const { return directory_ + "/mlos.sock"; }
 
-  // ---- what it does; set before it is used
-  // Instead of an answer to a message of this type, these bytes; then it hangs up.
-  std::optional<std::pair<ipc::Ask, std::string>> instead;
+  // ---- what it does
+  // Greets with these bytes, and hangs up; nothing: as it should.
+  void GreetWith(std::optional<std::string> bytes) {
+    const std::lock_guard lock(mutex_);
+    greeting_ = std::move(bytes);
+  }
   std::atomic<bool> without_descriptor{false};
   std::atomic<int64_t> inputs_size{2};       // the only dimension of the model's input
   std::atomic<int> refusals{0};              // so many opens are UNAVAILABLE
@@ -214,12 +217,13 @@ class FakeDaemon {
     if (!ReadAll(peer, &header, sizeof(header))) return false;
     std::string payload(header.bytes, '\0');
     if (!ReadAll(peer, payload.data(), payload.size())) return false;
-    if (instead && static_cast<uint32_t>(instead->first) == header.type) {
-      ::send(peer, instead->second.data(), instead->second.size(), MSG_NOSIGNAL);
-      return false;
-    }
     Buffer out;
     if (header.type == static_cast<uint32_t>(ipc::Ask::kHello)) {
+      const std::lock_guard lock(mutex_);
+      if (greeting_) {
+        ::send(peer, greeting_->data(), greeting_->size(), MSG_NOSIGNAL);
+        return false;
+      }
       Encode(ipc::Welcome{.max_calls = 8, .max_message = 1 << 20}, &out);
       return Tell(peer, header.call, ipc::Tell::kWelcome, out.view(), -1);
     }
@@ -291,6 +295,7 @@ class FakeDaemon {
   std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
+  std::optional<std::string> greeting_;
   std::unique_ptr<hostlink::Link> link_;
   std::vector<hostlink::Frame> frames_;
   std::unique_ptr<channel::Consumer> consumer_;

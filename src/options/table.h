@@ -799,8 +799,9 @@ inline constexpr Row kTable[] = {
      .unit = "channels",
      .change = Change::kRestart,
      .doc = "Direct channels to models at once; who asks for one more is refused",
-     .reason = "A program has one for each model that it calls; each costs two descriptors here and "
-               "five in a plugin host, which takes 512."},
+     .reason =
+         "A program has one for each model that it calls; each costs two descriptors here and "
+         "five in a plugin host, which takes 512."},
 
     {.id = Id::kAllowClientShm,
      .name = "allow-client-shm",
