@@ -87,18 +87,18 @@ Status DirectPort::OnAnswer(hostlink::Frame frame) {
   }
   if (frame.type == hostlink::kGrant && asked.grant) {
     StatusOr<channel::ConsumerGrant> grant = hostlink::DecodeGrant(std::move(frame));
-    const Status good = grant.ok() ? Count(1, BytesOf(*grant)) : grant.status();
+    Status good = grant.ok() ? Count(1, BytesOf(*grant)) : grant.status();
     asked.grant(good.ok() ? std::move(grant) : StatusOr<channel::ConsumerGrant>(good));
     return good;
   }
   if (frame.type == hostlink::kSegment && asked.segment) {
     StatusOr<channel::SegmentGrant> segment = hostlink::DecodeSegment(std::move(frame));
-    const Status good = segment.ok() ? Count(1, segment->bytes) : segment.status();
+    Status good = segment.ok() ? Count(1, segment->bytes) : segment.status();
     asked.segment(good.ok() ? std::move(segment) : StatusOr<channel::SegmentGrant>(good));
     if (good.ok()) OnMemory();
     return good;
   }
-  const Status wrong = InvalidArgument("the application answered with another message");
+  Status wrong = InvalidArgument("the application answered with another message");
   asked.grant ? asked.grant(wrong) : asked.segment(wrong);
   return wrong;
 }

@@ -42,8 +42,8 @@ void Lane::Pump() {
   if (end_ || link_ == nullptr) return;
   frames_.clear();
   const Status received = link_->Receive(&frames_);
-  for (hostlink::Frame& frame : frames_) {
-    if (const Status good = OnFrame(std::move(frame)); !good.ok()) {
+  for (const hostlink::Frame& frame : frames_) {
+    if (const Status good = OnFrame(frame); !good.ok()) {
       return End({.why = good, .reopen = false});
     }
     if (end_) return;
@@ -55,7 +55,7 @@ void Lane::Pump() {
   End({.why = received, .reopen = false});
 }
 
-Status Lane::OnFrame(hostlink::Frame frame) {
+Status Lane::OnFrame(const hostlink::Frame& frame) {
   switch (frame.type) {
     case hostlink::kBeginEpoch:
       return OnBeginEpoch(frame);

@@ -53,7 +53,7 @@ class Lane {
  private:
   explicit Lane(OnLost on_lost) : on_lost_(std::move(on_lost)) {}
 
-  Status OnFrame(hostlink::Frame frame);
+  Status OnFrame(const hostlink::Frame& frame);
   Status OnBeginEpoch(const hostlink::Frame& frame);
   Status OnMoreMemory(const hostlink::Frame& frame);
   Status OnHasSegment(const hostlink::Frame& frame);

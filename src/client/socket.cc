@@ -63,9 +63,9 @@ StatusOr<std::unique_ptr<Socket>> Socket::Connect(const std::string& path, std::
     if (errno == EINTR) continue;
     if (errno != EAGAIN) {  // which says that many wait to be taken
       return Unavailable(
-          fmt::format("cannot connect to {}: {}: is mlosd running, and is this the "
-                      "address that it prints as \"ipc\"?",
-                      path, std::strerror(errno)));
+          fmt::format("{}: is mlosd running, and is this the address that it prints "
+                      "as \"ipc\"?",
+                      Message(ErrnoStatus("cannot connect to " + path))));
     }
     if (MillisUntil(deadline_ns) == 0) return TimeIsUp();
     ::poll(nullptr, 0, kBacklogPauseMillis);
@@ -97,7 +97,7 @@ bool Socket::broken() {
 Status Socket::Ask(ipc::Ask type, std::string_view payload, ipc::Tell expected,
                    uint64_t deadline_ns, Reply* reply) {
   if (!fd_) return Gone("before this was asked");
-  if (const Status done = Exchange(type, payload, deadline_ns, reply); !done.ok()) {
+  if (Status done = Exchange(type, payload, deadline_ns, reply); !done.ok()) {
     fd_.Reset();  // what comes now would be the answer to something else
     return done;
   }
@@ -120,7 +120,7 @@ Status Socket::Exchange(ipc::Ask type, std::string_view payload, uint64_t deadli
   MLOS_RETURN_IF_ERROR(Send(payload, deadline_ns));
   ipc::FrameHeader header;
   MLOS_RETURN_IF_ERROR(
-      Receive(reinterpret_cast<char*>(&header), sizeof(header), deadline_ns, &reply->descriptor));
+      Receive({reinterpret_cast<char*>(&header), sizeof(header)}, deadline_ns, &reply->descriptor));
   MLOS_RETURN_IF_ERROR(ipc::CheckHeader(header, 1));
   // A failure of call 0 is that of the connection.
   if (header.call != last_call_ && header.call != 0) {
@@ -131,7 +131,7 @@ Status Socket::Exchange(ipc::Ask type, std::string_view payload, uint64_t deadli
   }
   reply->type = static_cast<ipc::Tell>(header.type);
   reply->payload.Resize(header.bytes);
-  return Receive(reply->payload.data(), header.bytes, deadline_ns, &reply->descriptor);
+  return Receive({reply->payload.data(), reply->payload.size()}, deadline_ns, &reply->descriptor);
 }
 
 Status Socket::Wait(short events, uint64_t deadline_ns) const {
@@ -149,15 +149,15 @@ Status Socket::Send(std::string_view bytes, uint64_t deadline_ns) {
     } else if (errno == EAGAIN) {
       MLOS_RETURN_IF_ERROR(Wait(POLLOUT, deadline_ns));
     } else if (errno != EINTR) {
-      return Gone(std::strerror(errno));
+      return Gone(Message(ErrnoStatus("the socket")));
     }
   }
   return OkStatus();
 }
 
-Status Socket::Receive(char* to, size_t bytes, uint64_t deadline_ns, OwnedFd* descriptor) {
-  while (bytes > 0) {
-    iovec piece{to, bytes};
+Status Socket::Receive(std::span<char> to, uint64_t deadline_ns, OwnedFd* descriptor) {
+  while (!to.empty()) {
+    iovec piece{to.data(), to.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     msghdr message{};
     message.msg_iov = &piece;
@@ -167,14 +167,13 @@ Status Socket::Receive(char* to, size_t bytes, uint64_t deadline_ns, OwnedFd* de
     const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
     if (got > 0) {
       TakeDescriptor(message, descriptor);
-      to += got;
-      bytes -= static_cast<size_t>(got);
+      to = to.subspan(static_cast<size_t>(got));
     } else if (got == 0) {
       return Gone("it may have been stopped");
     } else if (errno == EAGAIN) {
       MLOS_RETURN_IF_ERROR(Wait(POLLIN, deadline_ns));
     } else if (errno != EINTR) {
-      return Gone(std::strerror(errno));
+      return Gone(Message(ErrnoStatus("the socket")));
     }
   }
   return OkStatus();

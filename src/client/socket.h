@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -46,7 +47,7 @@ class Socket {
   Status Greet(std::string_view token, std::string_view name, uint64_t deadline_ns);
   Status Exchange(ipc::Ask type, std::string_view payload, uint64_t deadline_ns, Reply* reply);
   Status Send(std::string_view bytes, uint64_t deadline_ns);
-  Status Receive(char* to, size_t bytes, uint64_t deadline_ns, OwnedFd* descriptor);
+  Status Receive(std::span<char> to, uint64_t deadline_ns, OwnedFd* descriptor);
   Status Wait(short events, uint64_t deadline_ns) const;
 
   OwnedFd fd_;
