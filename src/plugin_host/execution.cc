@@ -284,8 +284,12 @@ smi_code Execution::Respond(smi_error* error) {
 
 void Execution::FailFromPlugin(smi_code code, const char* text) {
   if (answered_) return;
-  const auto canonical =
-      code > 0 && code <= 16 ? static_cast<StatusCode>(code) : StatusCode::kInternal;
+  auto canonical = code > 0 && code <= 16 ? static_cast<StatusCode>(code) : StatusCode::kInternal;
+  // A plugin gives up what is late as it does what was cancelled; whoever asks is told which.
+  if (canonical == StatusCode::kCancelled && !job_->consumer->IsCancelled(job_->claim.entry) &&
+      NowNanos() > job_->claim.deadline_ns) {
+    canonical = StatusCode::kDeadlineExceeded;
+  }
   const bool given = text != nullptr && text[0] != '\0';
   Publish(canonical, given ? text : "the plugin gave no reason");
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "channel/segment.h"
 #include "plugin_host/test_util.h"
@@ -101,6 +102,30 @@ TEST_F(MemoryTest, OutputsAreOutOfReachUntilTheAnswer) {
   std::fill_n(segment->data(), segment->size(), std::byte{0xee});
   gate_.Open();
   EXPECT_EQ(application_.Wait(entry).values, std::vector<float>(100, 1234.5F));
+}
+
+// Gives up when it is told that nobody waits.
+Behaviour UntilNobodyWaits(Gate* gate) {
+  return [=](const smi_host_api& host, const smi_request& request, smi_error*) -> smi_code {
+    gate->Pass();
+    while (!host.is_cancelled(&request)) std::this_thread::yield();
+    host.fail(&request, SMI_CANCELLED, "gave up");
+    return SMI_OK;
+  };
+}
+
+TEST_F(MemoryTest, WhatWasGivenUpSaysWhetherItWasLateOrCancelled) {
+  ASSERT_TRUE(scheduler_.AddModel(1, plugin_.Load(UntilNobodyWaits(&gate_))).ok());
+  ASSERT_TRUE(scheduler_.AddChannel(application_.Attach(kApplication, kInPlace)).ok());
+  scheduler_.Serve();
+  const uint32_t late = application_.Send({1}, {.deadline_ns = NowNanos() + kNanosPerSecond / 5});
+  ASSERT_TRUE(gate_.WaitFor(1));
+  const uint32_t cancelled = application_.Send({1});
+  ASSERT_TRUE(gate_.WaitFor(2));
+  EXPECT_FALSE(application_.producer().Cancel(cancelled)) << "the host has it";
+  gate_.Open();
+  EXPECT_EQ(application_.Wait(cancelled).code, StatusCode::kCancelled);
+  EXPECT_EQ(application_.Wait(late).code, StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(MemoryTest, OutputsAreWrittenInPlaceIfTheTermsAllowIt) {
