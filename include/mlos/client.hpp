@@ -9,7 +9,7 @@
 //   call.Run();
 //   for (float p : call.Output<float>("probabilities")) ...
 //
-// A client owns the connection, and has to outlive its models, and they their calls.
+// A client owns the connection; models keep it, and calls their model.
 // One thread at a time for a client and all that belongs to it.
 #pragma once
 
@@ -108,6 +108,9 @@ class Model;
 
 class Call {
  public:
+  Call(Call&&) = default;
+  Call& operator=(Call&&) = default;
+
   // To be written; stays where it is as long as the call.
   template <typename T>
   std::span<T> Input(std::string_view name) const;
@@ -134,24 +137,26 @@ class Call {
 
  private:
   friend class Model;
-  struct Destroy {
-    void operator()(mlos_call* call) const { mlos_call_destroy(call); }
-  };
   struct Names {
     std::vector<TensorInfo> inputs;
     std::vector<TensorInfo> outputs;
   };
-  Call(std::shared_ptr<const Names> names, mlos_call* call)
-      : names_(std::move(names)), call_(call) {}
+  // Whoever is destroyed or assigned first, a call keeps its model, and that its client.
+  Call(std::shared_ptr<const Names> names, std::shared_ptr<mlos_model> model, mlos_call* call)
+      : names_(std::move(names)),
+        call_(call, [model = std::move(model)](mlos_call* one) { mlos_call_destroy(one); }) {}
   mlos_tensor OutputOf(std::string_view name) const;
 
   std::shared_ptr<const Names> names_;
-  std::unique_ptr<mlos_call, Destroy> call_;
+  std::shared_ptr<mlos_call> call_;
   std::vector<mlos_tensor> inputs_;
 };
 
 class Model {
  public:
+  Model(Model&&) = default;
+  Model& operator=(Model&&) = default;
+
   struct Input {
     std::string name;
     std::vector<int64_t> dims;
@@ -173,7 +178,7 @@ class Model {
     detail::Reason why;
     mlos_call* made = nullptr;
     why.Check(mlos_call_create(model_.get(), &made, why.get()));
-    Call call(names_, made);
+    Call call(names_, model_, made);
     for (const Input& input : inputs) {
       mlos_tensor& tensor = call.inputs_.emplace_back();
       tensor.struct_size = sizeof(tensor);
@@ -203,11 +208,8 @@ class Model {
  private:
   friend class Client;
   friend class Call;
-  struct Close {
-    void operator()(mlos_model* model) const { mlos_model_close(model); }
-  };
-
-  explicit Model(mlos_model* model) : model_(model) {
+  Model(std::shared_ptr<mlos_client> client, mlos_model* model)
+      : model_(model, [client = std::move(client)](mlos_model* one) { mlos_model_close(one); }) {
     auto names = std::make_shared<Call::Names>();
     mlos_tensor_info info{};
     info.struct_size = sizeof(info);
@@ -231,7 +233,7 @@ class Model {
                 "the model has no " + std::string(what) + " \"" + std::string(name) + "\"");
   }
 
-  std::unique_ptr<mlos_model, Close> model_;
+  std::shared_ptr<mlos_model> model_;
   std::shared_ptr<const Call::Names> names_;
 };
 
@@ -246,7 +248,7 @@ class Client {
     mlos_client* made = nullptr;
     why.Check(
         mlos_connect(address.empty() ? nullptr : address.c_str(), &options, &made, why.get()));
-    client_.reset(made);
+    client_ = std::shared_ptr<mlos_client>(made, mlos_disconnect);
   }
 
   Model Open(const std::string& name, const std::string& version = {},
@@ -256,7 +258,7 @@ class Client {
     why.Check(mlos_model_open(client_.get(), name.c_str(),
                               version.empty() ? nullptr : version.c_str(), limit.count(), &model,
                               why.get()));
-    return Model(model);
+    return Model(client_, model);
   }
 
   // An operation of the management interface; gives its JSON.
@@ -273,10 +275,7 @@ class Client {
   mlos_client* get() const { return client_.get(); }
 
  private:
-  struct Disconnect {
-    void operator()(mlos_client* client) const { mlos_disconnect(client); }
-  };
-  std::unique_ptr<mlos_client, Disconnect> client_;
+  std::shared_ptr<mlos_client> client_;
 };
 
 template <typename T>

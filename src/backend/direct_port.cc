@@ -17,6 +17,8 @@ namespace {
 // each successor of a host.
 constexpr uint64_t kMostSegments = 4096;
 // Of what one grant or segment may claim to be; the host maps no more at once.
+// At once; a host has no more workers that could ask.
+constexpr size_t kMostAsked = 64;
 constexpr uint64_t kMostBytes = uint64_t{16} << 30;
 
 uint64_t BytesOf(const channel::ConsumerGrant& grant) {
@@ -130,17 +132,24 @@ void DirectPort::BeginEpoch(const channel::Ending& ending,
 void DirectPort::AddResponseSegment(uint64_t bytes,
                                     std::function<void(StatusOr<channel::SegmentGrant>)> done) {
   if (ended_) return done(Unavailable("the application has closed the channel"));
+  if (asked_.size() >= kMostAsked) {
+    return done(ResourceExhausted("the application is asked for too much at once"));
+  }
+  const bool first = !AsksForMemory();
   hostlink::Frame frame = hostlink::EncodeMoreMemory(bytes);
   frame.id = next_id_++;
   asked_.push_back({.id = frame.id, .grant = nullptr, .segment = std::move(done)});
   Send(std::move(frame));
-  if (!ended_) WaitForMemory();
+  if (first && !ended_) WaitForMemory();
 }
 
 void DirectPort::OnMemory() {
-  const bool more = std::any_of(asked_.begin(), asked_.end(),
-                                [](const Asked& one) { return one.segment != nullptr; });
-  more ? WaitForMemory() : static_cast<void>(memory_timer_.cancel());
+  AsksForMemory() ? WaitForMemory() : static_cast<void>(memory_timer_.cancel());
+}
+
+bool DirectPort::AsksForMemory() const {
+  return std::any_of(asked_.begin(), asked_.end(),
+                     [](const Asked& one) { return one.segment != nullptr; });
 }
 
 // Until nothing of the kind is asked any more; each answer begins it anew.
@@ -148,7 +157,8 @@ void DirectPort::WaitForMemory() {
   memory_timer_.expires_after(memory_limit_);
   memory_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
     if (error || self->ended_) return;
-    self->End({.why = DeadlineExceeded("the application gave no memory for an answer in time")});
+    self->End({.why = Unavailable("the application gave no memory for an answer in time"),
+               .reopen = true});
   });
 }
 

@@ -65,6 +65,7 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
   Status Count(uint64_t segments, uint64_t bytes);
   void WaitForMemory();
   void OnMemory();
+  bool AsksForMemory() const;
   void Send(hostlink::Frame frame);
   void Flush();
   void Close();
@@ -80,7 +81,6 @@ class DirectPort : public ChannelPort, public std::enable_shared_from_this<Direc
   boost::asio::steady_timer memory_timer_;
   uint64_t next_id_ = 1;
   uint64_t segments_ = 0;  // that it has made
-  uint64_t bytes_ = 0;     // of those
   bool write_waiting_ = false;
   bool ended_ = false;
 };

@@ -22,8 +22,13 @@ uint32_t PluginHost::AddChannel(std::shared_ptr<ChannelPort> port,
 
 ChannelPort* PluginHost::PortOf(uint64_t channel) {
   if (channel < ports_.size()) return ports_[channel].get();
-  const auto it = applications_.find(static_cast<uint32_t>(channel));
-  return it == applications_.end() ? nullptr : it->second.port.get();
+  const auto number = static_cast<uint32_t>(channel);
+  if (const auto it = applications_.find(number); it != applications_.end()) {
+    return it->second.port.get();
+  }
+  // What was claimed before it was detached is still answered, and may need memory.
+  const auto it = detaching_.find(number);
+  return it == detaching_.end() ? nullptr : it->second.port.get();
 }
 
 void PluginHost::AttachApplications() {
@@ -82,7 +87,9 @@ void PluginHost::SendApplicationSegment(uint32_t number, channel::SegmentGrant s
                       if (self == nullptr || host == nullptr || host != self->process_) return;
                       const auto found = self->applications_.find(number);
                       if (found == self->applications_.end() || host->ended()) return;
-                      if (!reply.ok()) return self->OnAttached(number, reply.status());
+                      // The host still has the channel: its end is the application's, or
+                      // the owner's, and then it is detached as any other.
+                      if (!reply.ok()) return found->second.port->Fail(reply.status());
                       found->second.port->ActivateRequestSegment(id);
                     });
 }

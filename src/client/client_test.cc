@@ -56,7 +56,7 @@ class ClientTest : public testing::Test {
     request.struct_size = sizeof(request);
     request.input_count = 1;
     request.inputs = &input_;
-    const std::string why = Say(mlos_call_prepare(*call, &request, kLimitUs, error()));
+    std::string why = Say(mlos_call_prepare(*call, &request, kLimitUs, error()));
     if (why.empty()) Fill(1);
     return why;
   }
@@ -166,7 +166,8 @@ TEST_F(ClientTest, RunsAgainAndAgainWhereItLies) {
   ASSERT_EQ("", Prepare(&call));
   void* const data = input_.data;
   EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(data) % 64);
-  for (float value = 0; value < 5; ++value) {
+  for (int i = 0; i < 5; ++i) {
+    const auto value = static_cast<float>(i);
     Fill(value);
     ASSERT_EQ("", Run(call));
     EXPECT_THAT(Output(call), ElementsAre(value + 1, value + 1));

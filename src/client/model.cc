@@ -94,6 +94,7 @@ void Model::TryAgain() {
 }
 
 Status Model::Begin(Call* call, uint64_t bytes, uint64_t deadline_ns, channel::RequestSlot* slot) {
+  TryAgain();
   for (;;) {
     switch (producer().Begin(0, bytes, slot)) {
       case channel::BeginResult::kOk:
@@ -139,6 +140,7 @@ Call* Model::FindRipe(uint64_t* until_ns) const {
 }
 
 StatusOr<Call*> Model::WaitAny(uint64_t deadline_ns) {
+  Glance();
   uint64_t until = 0;
   Call* ripe = FindRipe(&until);
   const auto pending = [](const Call* call) { return call != nullptr && call->pending(); };
@@ -172,10 +174,13 @@ Status Model::Step(uint64_t deadline_ns, bool* slept) {
     if (!end.reopen) return end.why;
     return Establish(deadline_ns);
   }
-  if (spinner_.Spin([this] { return producer().HasCompletions(); })) return OkStatus();
+  // First, because a host may say for ever that something is answered.
   if (NowNanos() >= deadline_ns) {
     return DeadlineExceeded(fmt::format("model \"{}\" has not answered in time", name_));
   }
+  // Who is answered all the time reads the link as well.
+  if (!Glance()) return OkStatus();
+  if (spinner_.Spin([this] { return producer().HasCompletions(); })) return OkStatus();
   lane_->Sleep(deadline_ns, !std::exchange(*slept, true) && lane_->granted());
   return OkStatus();
 }

@@ -123,7 +123,7 @@ Status Link::Receive(std::vector<Frame>* out) {
         incoming_fds_.emplace_back(fd);
       }
     }
-    if ((message.msg_flags & MSG_CTRUNC) != 0 || incoming_fds_.size() > 4 * most_fds()) {
+    if ((message.msg_flags & MSG_CTRUNC) != 0 || incoming_fds_.size() > most_waiting()) {
       return Broken("the other end of the control link sent too many descriptors");
     }
     MLOS_RETURN_IF_ERROR(ParseFrames(out));

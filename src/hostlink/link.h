@@ -74,6 +74,10 @@ class Link {
   uint32_t most_payload() const {
     return descriptors_ == Descriptors::kFew ? kFewPayload : kMaxPayload;
   }
+  // Descriptors whose message has not come whole.
+  uint32_t most_waiting() const {
+    return descriptors_ == Descriptors::kFew ? kFewFds : 4 * kMaxFds;
+  }
   uint32_t most_fds() const { return descriptors_ == Descriptors::kFew ? kFewFds : kMaxFds; }
 
   OwnedFd socket_;

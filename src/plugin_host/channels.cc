@@ -2,7 +2,7 @@
 #include "plugin_host/channels.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
@@ -13,8 +13,10 @@ namespace {
 // Ringing a socket never waits, whatever its other end is (channel/doorbell.h); of an
 // eventfd the application could have the counter full.
 bool IsSocket(const OwnedFd& fd) {
-  struct stat st;
-  return fstat(fd.get(), &st) == 0 && S_ISSOCK(st.st_mode);
+  int domain = 0;
+  socklen_t size = sizeof(domain);
+  // Of other families one might wait when it is closed.
+  return getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 }  // namespace
@@ -39,8 +41,9 @@ Status CheckAttach(const hostlink::AttachChannel& attach) {
         fmt::format("the channel of an application has at most {} entries, this one has {}",
                     kBlockSlots, attach.grant.entries));
   }
-  if (!IsSocket(attach.grant.producer_event)) {
-    return InvalidArgument("the descriptor that an application is woken with is no socket");
+  if (!IsSocket(attach.grant.producer_event) || !IsSocket(attach.grant.consumer_event)) {
+    return InvalidArgument(
+        "the descriptors that an application and its host are woken with are Unix sockets");
   }
   return OkStatus();
 }
