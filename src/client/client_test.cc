@@ -2,8 +2,11 @@
 //
 // The client through its binary interface, before a daemon and a plugin host that the
 // test has under control: also such as do not keep to the protocol.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <future>
@@ -150,6 +153,21 @@ TEST_F(ClientTest, AChannelWithoutItsDescriptorIsNone) {
   ASSERT_EQ("", Connect());
   EXPECT_THAT(Say(mlos_model_open(client_, "m", nullptr, kLimitUs, &model_, error())),
               HasSubstr("without its descriptor"));
+}
+
+// The room for one descriptor is room for two, as control messages are aligned.
+TEST_F(ClientTest, KeepsNoDescriptorThatBelongsToNothing) {
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+  const OwnedFd hears(ends[0]);
+  OwnedFd spare(ends[1]);
+  daemon_.spare_descriptor = spare.get();
+  EXPECT_EQ("", Open()) << "the first one is the link";
+  spare.Reset();
+  // Nobody has the other end of the pipe any more.
+  pollfd heard{hears.get(), 0, 0};
+  EXPECT_EQ(1, ::poll(&heard, 1, kLimitUs / 1000));
+  EXPECT_EQ(POLLHUP, heard.revents);
 }
 
 TEST_F(ClientTest, OpeningHasAnEnd) {
