@@ -308,6 +308,28 @@ TEST_F(ClientTest, AnyOfSeveral) {
   }
 }
 
+// Who submits again what was answered must not hide the others from itself.
+TEST_F(ClientTest, AnyOfSeveralTakesTurns) {
+  ASSERT_EQ("", Open());
+  std::vector<mlos_call*> calls(4);
+  for (mlos_call*& call : calls) ASSERT_EQ("", Prepare(&call));
+  const auto submit = [&](mlos_call* call) {
+    EXPECT_EQ("", Submit(call));
+    const auto claim = daemon_.Claim();
+    EXPECT_TRUE(claim && daemon_.Reply(*claim));
+  };
+  for (mlos_call* call : calls) submit(call);
+  std::vector<mlos_call*> heard;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    mlos_call* ripe = nullptr;
+    ASSERT_EQ(MLOS_OK, mlos_model_wait_any(model_, kLimitUs, &ripe, error()));
+    ASSERT_EQ("", Wait(ripe));
+    heard.push_back(ripe);
+    submit(ripe);
+  }
+  EXPECT_THAT(heard, testing::UnorderedElementsAreArray(calls));
+}
+
 TEST_F(ClientTest, TheEntryOfADestroyedCallComesBack) {
   ASSERT_EQ("", Open());
   mlos_call* call = nullptr;

@@ -127,12 +127,17 @@ bool Model::Glance() {
   return !lane_->end();
 }
 
-Call* Model::FindRipe(uint64_t* until_ns) const {
+Call* Model::FindRipe(uint64_t* until_ns) {
   const uint64_t now = NowNanos();
   *until_ns = kNever;
-  for (Call* const call : owners_) {
+  for (size_t i = 0; i < owners_.size(); ++i) {
+    const size_t entry = (turn_ + i) % owners_.size();
+    Call* const call = owners_[entry];
     if (call == nullptr || !call->pending()) continue;
-    if (call->Ripe(now)) return call;
+    if (call->Ripe(now)) {
+      turn_ = entry + 1;
+      return call;
+    }
     *until_ns = std::min(*until_ns, call->deadline_ns());
   }
   return nullptr;

@@ -56,8 +56,9 @@ class Model {
   // One step of Drive: waits for something to happen.  `slept`: it has slept before.
   Status Step(uint64_t deadline_ns, bool* slept);
   void OnCompletion(const channel::Completion& completion);
-  // Null: none yet.  Until when one is, at the latest, is written to `*until_ns`.
-  Call* FindRipe(uint64_t* until_ns) const;
+  // Null: none yet.  Until when one is, at the latest, is written to `*until_ns`.  Those
+  // that are found take turns.
+  Call* FindRipe(uint64_t* until_ns);
 
   Client& client_;
   const std::string name_;
@@ -67,6 +68,7 @@ class Model {
   std::unique_ptr<Lane> lane_;
   channel::Spinner spinner_{channel::Calibrate()};
   uint64_t glanced_ns_ = 0;
+  size_t turn_ = 0;  // where FindRipe begins
   std::array<Call*, 64> owners_{};
 };
 
