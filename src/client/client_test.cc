@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 
 #include "client/fake_daemon.h"
@@ -444,6 +445,27 @@ TEST_F(ClientTest, GivesMemoryWhileItWaits) {
   EXPECT_GE(hostlink::DecodeSegment(*std::move(segment))->bytes, uint64_t{8} << 20);
   ASSERT_TRUE(daemon_.Reply(*claim));
   EXPECT_EQ("", waiting.get());
+}
+
+// The answer that needs the memory must not wait for the others to end.
+TEST_F(ClientTest, GivesMemoryWhileOthersAreAnsweredAllTheTime) {
+  ASSERT_EQ("", Open());
+  mlos_call* large = nullptr;
+  mlos_call* busy = nullptr;
+  ASSERT_EQ("", Prepare(&large));
+  ASSERT_EQ("", Prepare(&busy));
+  ASSERT_EQ("", Submit(large));
+  const auto claim = daemon_.Claim();
+  ASSERT_TRUE(claim);
+  ASSERT_TRUE(daemon_.Send(hostlink::EncodeMoreMemory(8 << 20)));
+  std::future<bool> given = std::async(
+      std::launch::async, [this] { return daemon_.Receive(hostlink::kSegment).has_value(); });
+  while (given.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    ASSERT_EQ("", Run(busy));
+  }
+  EXPECT_TRUE(given.get());
+  ASSERT_TRUE(daemon_.Reply(*claim));
+  EXPECT_EQ("", Wait(large));
 }
 
 TEST_F(ClientTest, AsksForMemoryOfItsOwn) {

@@ -127,6 +127,14 @@ bool Model::Glance() {
   return !lane_->end();
 }
 
+void Model::Attend() {
+  // One alone has waited for the link itself.  Held answers count too, so it may be that
+  // nobody waits: then there is no system call.
+  if (producer().in_flight() < 2) return;
+  const auto waits = [](const Call* call) { return call != nullptr && call->waiting(); };
+  if (std::any_of(owners_.begin(), owners_.end(), waits)) Glance();
+}
+
 Call* Model::FindRipe(uint64_t* until_ns) {
   const uint64_t now = NowNanos();
   *until_ns = kNever;
