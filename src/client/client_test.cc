@@ -108,9 +108,10 @@ TEST_F(ClientTest, NobodyListens) {
   EXPECT_THAT(Connect(), HasSubstr("UNAVAILABLE: cannot connect to"));
   daemon_.Listen();
   EXPECT_EQ("", Connect());
-  EXPECT_THAT(Say(mlos_connect("http://x", nullptr, &client_, error())),
+  mlos_client* none = client_;
+  EXPECT_THAT(Say(mlos_connect("http://x", nullptr, &none, error())),
               HasSubstr("INVALID_ARGUMENT: \"http://x\" is no address of a local socket"));
-  EXPECT_EQ(nullptr, client_);
+  EXPECT_EQ(nullptr, none);
 }
 
 TEST_F(ClientTest, ADaemonThatMakesNoSense) {
