@@ -225,8 +225,9 @@ MLOS_EXPORT mlos_code mlos_call_run(mlos_call* call, int64_t timeout_us, mlos_er
 /* The same in two steps, so that several calls are under way at once. */
 MLOS_EXPORT mlos_code mlos_call_submit(mlos_call* call, int64_t timeout_us, mlos_error* error);
 MLOS_EXPORT mlos_code mlos_call_wait(mlos_call* call, mlos_error* error);
-/* Whether mlos_call_wait has something to do: it returns at once, or, where the channel
- * has ended, opens it anew first.  Never blocks. */
+/* Whether mlos_call_wait would return at once.  Never blocks.  True as well where the
+ * channel has ended: mlos_call_wait then has it opened again and waits for the answer,
+ * within the call's time. */
 MLOS_EXPORT bool mlos_call_done(mlos_call* call);
 /* Nobody waits for the answer any more: mlos_call_wait gives CANCELLED at once. */
 MLOS_EXPORT void mlos_call_cancel(mlos_call* call);

@@ -42,6 +42,8 @@ class Call {
   bool Idle();
   // Submitted, and Wait has not said yet what came of it.
   bool pending() const { return pending_; }
+  // Submitted, and not answered yet.
+  bool waiting() const { return state_ == State::kRunning; }
   // Whether Wait has something to say by now; looks only at what was collected.
   bool Ripe(uint64_t now_ns) const { return pending_ && (outcome_ || now_ns >= deadline_ns_); }
   uint64_t deadline_ns() const { return deadline_ns_; }

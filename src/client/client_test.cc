@@ -2,10 +2,14 @@
 //
 // The client through its binary interface, before a daemon and a plugin host that the
 // test has under control: also such as do not keep to the protocol.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 
 #include "client/fake_daemon.h"
@@ -104,9 +108,10 @@ TEST_F(ClientTest, NobodyListens) {
   EXPECT_THAT(Connect(), HasSubstr("UNAVAILABLE: cannot connect to"));
   daemon_.Listen();
   EXPECT_EQ("", Connect());
-  EXPECT_THAT(Say(mlos_connect("http://x", nullptr, &client_, error())),
+  mlos_client* none = client_;
+  EXPECT_THAT(Say(mlos_connect("http://x", nullptr, &none, error())),
               HasSubstr("INVALID_ARGUMENT: \"http://x\" is no address of a local socket"));
-  EXPECT_EQ(nullptr, client_);
+  EXPECT_EQ(nullptr, none);
 }
 
 TEST_F(ClientTest, ADaemonThatMakesNoSense) {
@@ -150,6 +155,21 @@ TEST_F(ClientTest, AChannelWithoutItsDescriptorIsNone) {
   ASSERT_EQ("", Connect());
   EXPECT_THAT(Say(mlos_model_open(client_, "m", nullptr, kLimitUs, &model_, error())),
               HasSubstr("without its descriptor"));
+}
+
+// The room for one descriptor is room for two, as control messages are aligned.
+TEST_F(ClientTest, KeepsNoDescriptorThatBelongsToNothing) {
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+  const OwnedFd hears(ends[0]);
+  OwnedFd spare(ends[1]);
+  daemon_.spare_descriptor = spare.get();
+  EXPECT_EQ("", Open()) << "the first one is the link";
+  spare.Reset();
+  // Nobody has the other end of the pipe any more.
+  pollfd heard{hears.get(), 0, 0};
+  EXPECT_EQ(1, ::poll(&heard, 1, kLimitUs / 1000));
+  EXPECT_EQ(POLLHUP, heard.revents);
 }
 
 TEST_F(ClientTest, OpeningHasAnEnd) {
@@ -291,6 +311,28 @@ TEST_F(ClientTest, AnyOfSeveral) {
   }
 }
 
+// Who submits again what was answered must not hide the others from itself.
+TEST_F(ClientTest, AnyOfSeveralTakesTurns) {
+  ASSERT_EQ("", Open());
+  std::vector<mlos_call*> calls(4);
+  for (mlos_call*& call : calls) ASSERT_EQ("", Prepare(&call));
+  const auto submit = [&](mlos_call* call) {
+    EXPECT_EQ("", Submit(call));
+    const auto claim = daemon_.Claim();
+    EXPECT_TRUE(claim && daemon_.Reply(*claim));
+  };
+  for (mlos_call* call : calls) submit(call);
+  std::vector<mlos_call*> heard;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    mlos_call* ripe = nullptr;
+    ASSERT_EQ(MLOS_OK, mlos_model_wait_any(model_, kLimitUs, &ripe, error()));
+    ASSERT_EQ("", Wait(ripe));
+    heard.push_back(ripe);
+    submit(ripe);
+  }
+  EXPECT_THAT(heard, testing::UnorderedElementsAreArray(calls));
+}
+
 TEST_F(ClientTest, TheEntryOfADestroyedCallComesBack) {
   ASSERT_EQ("", Open());
   mlos_call* call = nullptr;
@@ -405,6 +447,27 @@ TEST_F(ClientTest, GivesMemoryWhileItWaits) {
   EXPECT_GE(hostlink::DecodeSegment(*std::move(segment))->bytes, uint64_t{8} << 20);
   ASSERT_TRUE(daemon_.Reply(*claim));
   EXPECT_EQ("", waiting.get());
+}
+
+// The answer that needs the memory must not wait for the others to end.
+TEST_F(ClientTest, GivesMemoryWhileOthersAreAnsweredAllTheTime) {
+  ASSERT_EQ("", Open());
+  mlos_call* large = nullptr;
+  mlos_call* busy = nullptr;
+  ASSERT_EQ("", Prepare(&large));
+  ASSERT_EQ("", Prepare(&busy));
+  ASSERT_EQ("", Submit(large));
+  const auto claim = daemon_.Claim();
+  ASSERT_TRUE(claim);
+  ASSERT_TRUE(daemon_.Send(hostlink::EncodeMoreMemory(8 << 20)));
+  std::future<bool> given = std::async(
+      std::launch::async, [this] { return daemon_.Receive(hostlink::kSegment).has_value(); });
+  while (given.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    ASSERT_EQ("", Run(busy));
+  }
+  EXPECT_TRUE(given.get());
+  ASSERT_TRUE(daemon_.Reply(*claim));
+  EXPECT_EQ("", Wait(large));
 }
 
 TEST_F(ClientTest, AsksForMemoryOfItsOwn) {

@@ -55,6 +55,7 @@ class FakeDaemon {
     greeting_ = std::move(bytes);
   }
   std::atomic<bool> without_descriptor{false};
+  std::atomic<int> spare_descriptor{-1};     // one that comes with a channel and belongs to nothing
   std::atomic<int64_t> inputs_size{2};       // the only dimension of the model's input
   std::atomic<int> refusals{0};              // so many opens are UNAVAILABLE
   std::atomic<bool> optional_second{false};  // a second input that may be left out
@@ -261,12 +262,13 @@ class FakeDaemon {
       link_ = std::make_unique<hostlink::Link>(OwnedFd(ends[0]));
       frames_.clear();
     }
-    const bool told =
-        Tell(peer, call, ipc::Tell::kChannel, out.view(), without_descriptor ? -1 : theirs.get());
+    const bool told = Tell(peer, call, ipc::Tell::kChannel, out.view(),
+                           without_descriptor ? -1 : theirs.get(), spare_descriptor);
     ++opened;
     return told;
   }
-  static bool Tell(int peer, uint64_t call, ipc::Tell type, std::string_view payload, int fd) {
+  static bool Tell(int peer, uint64_t call, ipc::Tell type, std::string_view payload, int fd,
+                   int spare = -1) {
     const ipc::FrameHeader header{.type = static_cast<uint32_t>(type),
                                   .descriptors = fd >= 0 ? 1u : 0u,
                                   .call = call,
@@ -277,15 +279,17 @@ class FakeDaemon {
     msghdr message{};
     message.msg_iov = &piece;
     message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    const int fds[] = {fd, spare};
+    const size_t fd_bytes = spare >= 0 ? sizeof(fds) : sizeof(fd);
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fds))] = {};
     if (fd >= 0) {
       message.msg_control = control;
-      message.msg_controllen = sizeof(control);
+      message.msg_controllen = CMSG_SPACE(fd_bytes);
       cmsghdr* const c = CMSG_FIRSTHDR(&message);
       c->cmsg_level = SOL_SOCKET;
       c->cmsg_type = SCM_RIGHTS;
-      c->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+      c->cmsg_len = CMSG_LEN(fd_bytes);
+      std::memcpy(CMSG_DATA(c), fds, fd_bytes);
     }
     return ::sendmsg(peer, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
   }

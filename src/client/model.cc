@@ -128,12 +128,25 @@ bool Model::Glance() {
   return !lane_->end();
 }
 
-Call* Model::FindRipe(uint64_t* until_ns) const {
+void Model::Attend() {
+  // One alone has waited for the link itself.  Held answers count too, so it may be that
+  // nobody waits: then there is no system call.
+  if (producer().in_flight() < 2) return;
+  const auto waits = [](const Call* call) { return call != nullptr && call->waiting(); };
+  if (std::any_of(owners_.begin(), owners_.end(), waits)) Glance();
+}
+
+Call* Model::FindRipe(uint64_t* until_ns) {
   const uint64_t now = NowNanos();
   *until_ns = kNever;
-  for (Call* const call : owners_) {
+  for (size_t i = 0; i < owners_.size(); ++i) {
+    const size_t entry = (turn_ + i) % owners_.size();
+    Call* const call = owners_[entry];
     if (call == nullptr || !call->pending()) continue;
-    if (call->Ripe(now)) return call;
+    if (call->Ripe(now)) {
+      turn_ = entry + 1;
+      return call;
+    }
     *until_ns = std::min(*until_ns, call->deadline_ns());
   }
   return nullptr;

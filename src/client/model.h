@@ -56,8 +56,12 @@ class Model {
   // One step of Drive: waits for something to happen.  `slept`: it has slept before.
   Status Step(uint64_t deadline_ns, bool* slept);
   void OnCompletion(const channel::Completion& completion);
-  // Null: none yet.  Until when one is, at the latest, is written to `*until_ns`.
-  Call* FindRipe(uint64_t* until_ns) const;
+  // Serves the link now and then where others wait whose answers may need it: Step, which
+  // does else, is never reached while something is always answered already.
+  void Attend();
+  // Null: none yet.  Until when one is, at the latest, is written to `*until_ns`.  Those
+  // that are found take turns.
+  Call* FindRipe(uint64_t* until_ns);
 
   Client& client_;
   const std::string name_;
@@ -67,6 +71,7 @@ class Model {
   std::unique_ptr<Lane> lane_;
   channel::Spinner spinner_{channel::Calibrate()};
   uint64_t glanced_ns_ = 0;
+  size_t turn_ = 0;  // where FindRipe begins
   std::array<Call*, 64> owners_{};
 };
 
@@ -75,7 +80,10 @@ Status Model::Drive(uint64_t deadline_ns, Ready&& ready) {
   bool slept = false;
   for (;;) {
     Collect();
-    if (ready()) return OkStatus();
+    if (ready()) {
+      Attend();
+      return OkStatus();
+    }
     MLOS_RETURN_IF_ERROR(Step(deadline_ns, &slept));
   }
 }

@@ -28,13 +28,18 @@ Status Gone(std::string_view what) {
 
 Status TimeIsUp() { return DeadlineExceeded("the daemon has not answered in time"); }
 
-// At most one descriptor comes with a frame.
+// At most one descriptor comes with a frame.  The room for one is room for two, because
+// it is aligned, and the kernel fills it: what else comes is closed.
 void TakeDescriptor(msghdr& message, OwnedFd* descriptor) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    *descriptor = OwnedFd(fd);
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+      OwnedFd one(fd);
+      if (!*descriptor) *descriptor = std::move(one);
+    }
   }
 }
 
@@ -114,6 +119,7 @@ Status Socket::Ask(ipc::Ask type, std::string_view payload, ipc::Tell expected,
 
 Status Socket::Exchange(ipc::Ask type, std::string_view payload, uint64_t deadline_ns,
                         Reply* reply) {
+  reply->descriptor.Reset();
   const ipc::FrameHeader ask{
       .type = static_cast<uint32_t>(type), .call = ++last_call_, .bytes = payload.size()};
   MLOS_RETURN_IF_ERROR(Send({reinterpret_cast<const char*>(&ask), sizeof(ask)}, deadline_ns));
