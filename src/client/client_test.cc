@@ -403,6 +403,25 @@ TEST_F(ClientTest, FollowsTheModelWhereItGoes) {
   EXPECT_EQ("", Run(call));
 }
 
+// It was in no call when the host died and the model then moved.
+TEST_F(ClientTest, WhatWasSaidBeforeTheLinkEndedCounts) {
+  ASSERT_EQ("", Open());
+  mlos_call* call = nullptr;
+  ASSERT_EQ("", Prepare(&call));
+  daemon_.LoseConsumer();
+  hostlink::Frame begin = hostlink::EncodeBeginEpoch({});
+  begin.id = 77;
+  ASSERT_TRUE(daemon_.Send(std::move(begin)));
+  daemon_.EndLink(Unavailable("the model has moved"), true);
+  ASSERT_EQ("", Submit(call));
+  std::future<std::string> waiting = Waiting(call);
+  ASSERT_TRUE(daemon_.WaitOpened(2));
+  ASSERT_TRUE(daemon_.BeginEpoch());
+  const auto claim = daemon_.Claim();
+  ASSERT_TRUE(claim && daemon_.Reply(*claim));
+  EXPECT_EQ("", waiting.get());
+}
+
 TEST_F(ClientTest, AnEndWithoutAWayBackIsSaid) {
   ASSERT_EQ("", Open());
   mlos_call* call = nullptr;

@@ -35,6 +35,7 @@ void Lane::Attach(OwnedFd link) {
   // The core has no descriptors for an application but this one.
   link_ = std::make_unique<hostlink::Link>(std::move(link), hostlink::Link::Descriptors::kRefused);
   end_.reset();
+  gone_ = false;
   granted_ = false;
 }
 
@@ -48,8 +49,8 @@ void Lane::Pump() {
     }
     if (end_) return;
   }
-  if (received.ok()) return;
-  if (received.code() == StatusCode::kUnavailable) {
+  if (received.ok() && !gone_) return;
+  if (gone_ || received.code() == StatusCode::kUnavailable) {
     return End({.why = Unavailable("the daemon has gone"), .reopen = true});
   }
   End({.why = received, .reopen = false});
@@ -108,7 +109,8 @@ Status Lane::OnHasSegment(const hostlink::Frame& frame) {
 
 Status Lane::Reply(hostlink::Frame frame, uint64_t id) {
   frame.id = id;
-  return link_->Send(std::move(frame));
+  gone_ |= !link_->Send(std::move(frame)).ok();
+  return OkStatus();
 }
 
 Status Lane::Grow(uint64_t bytes) {
@@ -120,7 +122,8 @@ Status Lane::Grow(uint64_t bytes) {
   growing_.push_back(segment.id);
   // Without a consumer it comes with the next one's grant.
   if (!granted_ || end_) return OkStatus();
-  return link_->Send(hostlink::EncodeSegment(std::move(segment)));
+  gone_ |= !link_->Send(hostlink::EncodeSegment(std::move(segment))).ok();
+  return OkStatus();
 }
 
 void Lane::Sleep(uint64_t deadline_ns, bool brief) {

@@ -67,6 +67,7 @@ class Lane {
   std::vector<uint32_t> growing_;  // request segments that the consumer has not got yet
   std::optional<hostlink::LaneEnd> end_;
   bool granted_ = false;
+  bool gone_ = false;  // something could not be sent: what was said before counts still
 };
 
 }  // namespace mlos::client

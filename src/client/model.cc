@@ -95,13 +95,18 @@ void Model::TryAgain() {
 
 Status Model::Begin(Call* call, uint64_t bytes, uint64_t deadline_ns, channel::RequestSlot* slot) {
   TryAgain();
-  for (;;) {
+  for (bool first = true;; first = false) {
     switch (producer().Begin(0, bytes, slot)) {
       case channel::BeginResult::kOk:
         owners_[slot->entry] = call;
         return OkStatus();
       case channel::BeginResult::kNoCredit:
       case channel::BeginResult::kNoEntry:
+        if (first) {  // what destroyed calls had may be answered by now
+          Glance();
+          Collect();
+          continue;
+        }
         return ResourceExhausted(fmt::format(
             "model \"{}\" has {} calls already, some of which may have been destroyed while the "
             "model still was at them",
@@ -192,7 +197,10 @@ Status Model::Step(uint64_t deadline_ns, bool* slept) {
     return DeadlineExceeded(fmt::format("model \"{}\" has not answered in time", name_));
   }
   // Who is answered all the time reads the link as well.
-  if (!Glance()) return OkStatus();
+  if (NowNanos() - glanced_ns_ > kGlanceNanos) {
+    Glance();
+    return OkStatus();  // which may have been what is waited for
+  }
   if (spinner_.Spin([this] { return producer().HasCompletions(); })) return OkStatus();
   lane_->Sleep(deadline_ns, !std::exchange(*slept, true) && lane_->granted());
   return OkStatus();
